@@ -1,0 +1,38 @@
+# Flags every target of ours gets, and nobody who links us; and sluice_module(), the one way to add a folder.
+add_library(sluice_build_flags INTERFACE)
+target_compile_features(sluice_build_flags INTERFACE cxx_std_20)
+target_compile_options(sluice_build_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
+  -fstack-protector-strong
+  $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>
+  $<$<BOOL:${SLUICE_WERROR}>:-Werror>
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+if(SLUICE_SANITIZE)
+  target_compile_options(sluice_build_flags INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(sluice_build_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
+endif()
+target_link_options(sluice_build_flags INTERFACE -Wl,-z,relro,-z,now)
+find_program(SLUICE_MOLD mold)
+if(SLUICE_MOLD)
+  target_link_options(sluice_build_flags INTERFACE -fuse-ld=mold)
+endif()
+
+# sluice_module(NAME SRCS ... DEPS ... LINK ... TESTS ...)
+# One module = one folder = one static library, sluice_NAME. DEPS are the only modules it may include (lint checks the
+# includes); LINK are third-party targets. TESTS become one executable NAME_test whose cases carry the label `unit`.
+function(sluice_module name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;LINK;TESTS;TEST_DEPS" ${ARGN})
+  add_library(sluice_${name} STATIC ${ARG_SRCS})
+  target_include_directories(sluice_${name} PUBLIC
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>")
+  list(TRANSFORM ARG_DEPS PREPEND sluice_)
+  target_link_libraries(sluice_${name} PUBLIC ${ARG_DEPS} ${ARG_LINK} PRIVATE sluice_build_flags)
+  if(SLUICE_BUILD_TESTS AND ARG_TESTS)
+    add_executable(${name}_test ${ARG_TESTS})
+    list(TRANSFORM ARG_TEST_DEPS PREPEND sluice_)
+    target_link_libraries(${name}_test PRIVATE sluice_${name} ${ARG_TEST_DEPS} sluice_build_flags GTest::gmock_main)
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
+      PROPERTIES LABELS unit TIMEOUT 120)
+  endif()
+endfunction()

@@ -1,0 +1,86 @@
+/// \file
+/// What a destination (or the state store beside it) remembers of a pipeline, and gives back at
+/// Open.
+///
+/// All of it changes in the same transaction as the rows (docs/positions.md).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sluice/ids.h"
+#include "sluice/lsn.h"
+#include "sluice/schema.h"
+#include "sluice/time.h"
+
+namespace sluice {
+
+/// What binds a destination to one source and one slot. Stored before the slot is made (the
+/// intent), so that a crash in between is recognised: an intent without a position means that
+/// nothing was live.
+struct Birth {
+  std::string pipeline;
+  std::string slot;
+  std::string publication;
+  bool owns_publication = true;
+  std::string generation;  ///< random UUID, also COMMENT ON PUBLICATION at the source
+  std::uint64_t system_identifier = 0;
+  std::uint32_t timeline = 0;
+};
+
+/// The last transaction that is durable: asked for once more at connect where possible, to prove
+/// the source is the same.
+struct Witness {
+  Lsn commit_lsn;
+  TransactionId xid;
+  UnixMicros committed_at;
+};
+
+/// Everything that ends at or before `lsn` is in.
+struct Position {
+  Lsn lsn;
+  std::optional<Witness> last_transaction;
+};
+
+/// P of the copy rule: transactions passed by the stream and not yet known visible to a new
+/// snapshot.
+struct PassedList {
+  /// The list was lost or grew beyond its limit: no snapshot may be used whose xmin is below
+  /// `floor`.
+  bool is_unknown = false;
+  std::uint64_t floor = 0;  ///< 64-bit xid; 0 with is_unknown: to be read from the server first
+  std::vector<TransactionId> xids;
+};
+
+enum class TableState : std::uint8_t { kPending, kCopying, kLive, kHalted, kSkipped };
+const char* ToString(TableState state);
+
+/// One table as the delivery keeps it. The row of sluice.tables.
+struct TableRecord {
+  RelationId relation;
+  TableName source;
+  TableName destination;
+  TableState state = TableState::kPending;
+  std::string reason;          ///< why halted or skipped; empty else
+  std::string advice;          ///< the command or statement that continues
+  UnixMicros since;            ///< when the state was entered
+  std::int64_t row_count = 0;  ///< rows copied + inserted - deleted as far as known; an estimate
+  Lsn lsn;                     ///< last change applied
+  UnixMicros committed_at;     ///< its commit time
+  SchemaPtr schema;            ///< what the destination table has now; null before the first copy
+  std::uint32_t publication_entry =
+      0;                     ///< pg_publication_rel.oid: changes when removed and added again (T33)
+  bool was_removed = false;  ///< no longer in the selection: forget the record
+};
+
+struct DeliveryState {
+  std::optional<Birth> birth;
+  std::optional<Position> position;
+  PassedList passed;
+  std::vector<TableRecord> tables;
+  std::uint64_t epoch = 0;  ///< this opener's; every commit carries it
+};
+
+}  // namespace sluice

@@ -1,0 +1,120 @@
+/// \file
+/// What a source table looks like in one version, and how its values are carried in Arrow.
+///
+/// Made from the catalog or from a Relation message, completed by types/; immutable and shared
+/// afterwards.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sluice/ids.h"
+#include "sluice/lsn.h"
+
+namespace sluice {
+
+/// How one value is carried in Arrow. The destination narrows from here; decoding never depends on
+/// it.
+///
+///   kind          Arrow type                     what it carries
+///   kBool         bool
+///   kInt16..64    int16, int32, int64
+///   kUInt32       uint32                         oid
+///   kFloat32/64   float, double                  bits as sent: NaN payloads and -0 survive
+///   kDecimal      decimal128(precision, scale)   numeric(p,s), p <= 38, 0 <= s <= p
+///   kText         utf8                           text types, enums, xml, and every type carried as
+///   PostgreSQL's text kBytes        binary                         bytea kDate         date32 days
+///   since 1970; INT32_MAX is infinity, -INT32_MAX is -infinity kTimestamp    timestamp[us] since
+///   1970; INT64_MAX is infinity, -INT64_MAX is -infinity kTimestampTz  timestamp[us, UTC] the
+///   same, in UTC kTime         time64[us]                     0 .. 86'400'000'000 (24:00:00)
+///   kInterval     fixed_size_binary(16)          little-endian: int64 microseconds, int32 days,
+///   int32 months kUuid         fixed_size_binary(16)          in network order kJson         utf8
+///   json and jsonb as the server prints them kList         list<element>                  one
+///   dimension, lower bound 1; else a misfit kStruct       struct<attributes>             composite
+///   kMap          map<utf8, utf8>                hstore
+enum class Carrier : std::uint8_t {
+  kBool,
+  kInt16,
+  kInt32,
+  kInt64,
+  kUInt32,
+  kFloat32,
+  kFloat64,
+  kDecimal,
+  kText,
+  kBytes,
+  kDate,
+  kTimestamp,
+  kTimestampTz,
+  kTime,
+  kInterval,
+  kUuid,
+  kJson,
+  kList,
+  kStruct,
+  kMap,
+};
+
+/// A resolved type: domains are already replaced by their base type, elements and attributes filled
+/// in.
+struct ColumnType {
+  Oid oid;                   ///< pg_type.oid of the base type (domains resolved)
+  std::int32_t typmod = -1;  ///< pg_attribute.atttypmod, or the domain's
+  std::string name;          ///< format_type() text, for people: "numeric(10,2)"
+  Carrier carrier = Carrier::kText;
+  std::uint8_t precision = 0;  ///< kDecimal
+  std::int8_t scale = 0;       ///< kDecimal
+  /// The decoder that reads this type's binary form, types/ decides; empty: only the text form is
+  /// understood, so the table's COPY and the stream must be asked for text.
+  std::string codec;
+  std::vector<ColumnType> children;      ///< kList: the element; kStruct: attributes
+  std::vector<std::string> child_names;  ///< kStruct
+
+  bool operator==(const ColumnType&) const = default;
+};
+
+/// One published column, in table order.
+struct Column {
+  std::string name;
+  ColumnType type;
+  std::int16_t attnum =
+      0;  ///< pg_attribute.attnum; 0 where only a Relation message told of the column
+  bool is_identity = false;  ///< part of the replica identity (pgoutput's key flag)
+  bool is_nullable = true;
+  /// Where the column was added to a filled table: the text form of attmissingval, what older rows
+  /// read as.
+  std::optional<std::string> missing_value;
+
+  bool operator==(const Column&) const = default;
+};
+
+/// pg_class.relreplident.
+enum class ReplicaIdentity : char { kDefault = 'd', kNothing = 'n', kFull = 'f', kIndex = 'i' };
+
+/// One version of one table. Shared, immutable.
+struct TableSchema {
+  RelationId relation;
+  TableName name;
+  ReplicaIdentity identity = ReplicaIdentity::kDefault;
+  std::vector<Column> columns;
+  /// Indexes into `columns`: what finds a row at the destination. The replica identity's columns;
+  /// under REPLICA IDENTITY FULL the primary key's, where there is one. Empty: keyless (rows are
+  /// matched whole).
+  std::vector<std::int32_t> key;
+  /// Indexes into `columns`: what the server sends as old tuple; all columns under FULL.
+  std::vector<std::int32_t> identity_columns;
+  Lsn since;  ///< insert LSN of the catalog read, or the LSN where the Relation message took effect
+
+  bool is_keyless() const { return key.empty(); }
+};
+
+using SchemaPtr = std::shared_ptr<const TableSchema>;
+
+/// Same columns, types, key: rows of one need no lifting for the other. `since`, attnums, defaults
+/// do not count.
+bool SameShape(const TableSchema& a, const TableSchema& b);
+
+}  // namespace sluice
