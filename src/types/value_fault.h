@@ -1,0 +1,30 @@
+/// \file
+/// What can be wrong with one value: small enough to return from the code that runs per cell.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "sluice/result.h"
+
+namespace sluice::types {
+
+enum class ValueFault : std::uint8_t {
+  kNone,
+  kMalformed,       ///< not bytes of this type: kProtocol
+  kNotBinary,       ///< the binary form of a type without a codec: kUnsupported
+  kNotUtf8,         ///< misfits from here on: kConversion
+  kDecimalSpecial,  ///< NaN or an infinity in a DECIMAL
+  kDecimalDigits,   ///< more digits than the column's precision and scale
+  kListShape,       ///< an array of several dimensions, or with another lower bound than 1
+  kInfiniteInterval,
+  kTimeRange,       ///< a date or timestamp beyond what the carrier counts
+  kCompositeShape,  ///< not the attributes that the schema has
+  kTooLarge,        ///< values of one column beyond 2 GiB in one batch
+};
+
+/// The Error of a fault: kind and code by the fault, the column's name in the message, never the
+/// value.
+Error FaultError(ValueFault fault, std::string_view column, std::string_view type_name);
+
+}  // namespace sluice::types
