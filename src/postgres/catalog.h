@@ -1,0 +1,93 @@
+/// \file
+/// What the source's catalog says: types, tables with what decides whether they can be replicated,
+/// and the schema of one table as the stream will carry it. Versions 14 to 18.
+///
+/// Every function takes a connection that may be inside a transaction: LoadTableSchema() under a
+/// copy's snapshot reads the shape of that snapshot.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sluice/ids.h"
+#include "sluice/result.h"
+#include "sluice/schema.h"
+
+#include "postgres/connection.h"
+#include "types/type_catalog.h"
+
+namespace sluice::postgres {
+
+/// Every type of the database that is not a fixed built-in, with composites' attributes.
+Result<types::TypeCatalog> LoadTypeCatalog(Connection& connection);
+
+/// pg_class.relkind of what could be named, partitions apart.
+enum class TableKind : std::uint8_t {
+  kOrdinary,
+  kPartitionedRoot,
+  kPartition,  ///< leaf or sub-root of a partitioned table: comes through its root
+  kView,
+  kMaterializedView,
+  kForeign,
+};
+
+/// Whether an UPDATE or DELETE of a published table would work at the source (T40).
+enum class IdentityState : std::uint8_t {
+  kUsable,
+  kMissing,  ///< no primary key, REPLICA IDENTITY DEFAULT
+  kNothing,  ///< REPLICA IDENTITY NOTHING
+  kBroken,   ///< its index is gone, invalid, partial, deferrable, or over a nullable column
+};
+
+struct SourceTable {
+  RelationId relation;
+  TableName name;
+  TableKind kind = TableKind::kOrdinary;
+  char persistence = 'p';  ///< p permanent, u unlogged, t temporary
+  ReplicaIdentity identity = ReplicaIdentity::kDefault;
+  IdentityState identity_state = IdentityState::kUsable;
+  bool has_primary_key = false;
+  bool is_in_extension = false;
+  bool is_system = false;         ///< pg_catalog, information_schema, pg_toast, temporary schemas
+  bool is_ours_to_alter = false;  ///< our role owns it, directly or by membership
+  bool may_select = false;
+  bool has_row_security = false;   ///< enabled, and it applies to our role
+  std::int64_t row_estimate = -1;  ///< pg_class.reltuples, leaves summed; -1: never analysed
+  std::int64_t size_bytes = 0;     ///< heap and TOAST, leaves summed
+  std::int32_t column_count = 0;
+  std::vector<std::string> column_names;
+
+  bool is_permanent() const { return persistence == 'p'; }
+};
+
+/// Every table outside system schemas; partitions are left out, their root is there.
+Result<std::vector<SourceTable>> ListTables(Connection& connection);
+
+/// How a table is read and streamed: its columns and, through a publication, its row filter.
+struct LoadedTable {
+  SchemaPtr schema;
+  /// SQL of the publication's row filters, joined by OR; empty: every row.
+  std::string row_filter;
+  bool is_partitioned = false;          ///< read without ONLY
+  std::uint32_t publication_entry = 0;  ///< pg_publication_rel.oid; 0: not by FOR TABLE
+};
+
+/// The schema of `relation` as it is streamed through `publication` (its column list, without
+/// generated columns unless it publishes them). `since` is left 0: the caller sets the insert LSN
+/// read with it.
+///
+/// \param publication empty: every column that is not generated.
+/// Errors: kConfig SLU-2103 (no such table), kUnsupported SLU-2050 (column lists that differ
+/// between publications cannot come from one publication).
+Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCatalog& types,
+                                    RelationId relation, std::string_view publication);
+
+/// pg_class.relfilenode of a table, 0 for a partitioned one: changes on a rewrite.
+Result<std::uint32_t> ReadFileNode(Connection& connection, RelationId relation);
+
+/// The leaves of a partitioned table as the current snapshot sees them; for another table itself.
+Result<std::vector<RelationId>> ReadLeaves(Connection& connection, RelationId relation);
+
+}  // namespace sluice::postgres

@@ -1,0 +1,79 @@
+/// \file
+/// Everything that can be found wrong at the source before the first byte, with what fixes it. The
+/// judgement is pure (FindProblems); reading is ReadPreflightInput().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sluice/result.h"
+
+#include "postgres/catalog.h"
+#include "postgres/connection.h"
+#include "postgres/publication.h"
+#include "postgres/server_facts.h"
+#include "postgres/slot.h"
+#include "postgres/table_pattern.h"
+
+namespace sluice::postgres {
+
+enum class Severity : std::uint8_t {
+  kProblem,       ///< `run` does not start
+  kWarning,       ///< it starts
+  kSkippedTable,  ///< it starts without this table
+};
+
+struct Finding {
+  Severity severity = Severity::kProblem;
+  std::string code;     ///< SLU-20nn
+  std::string message;  ///< what is wrong
+  std::string advice;   ///< what to do, one line
+  std::string sql;      ///< a statement that fixes it, for --sql; may be empty
+  std::optional<TableName> table;
+};
+
+struct PreflightRequest {
+  TableSelection selection;
+  /// Ours (is_publication_ours) or the user's.
+  std::string publication;
+  bool is_publication_ours = true;
+  std::string slot;
+  bool is_copy_only = false;  ///< `copy`: needs no slot, no publication, no REPLICATION
+};
+
+struct PreflightInput {
+  ServerFacts facts;
+  std::vector<SourceTable> tables;
+  std::optional<Publication> publication;
+  std::vector<PublishedTable> published;
+  std::optional<SlotRow> slot;
+};
+
+/// A table that will be replicated, or that was selected and will not.
+struct PlannedTable {
+  SourceTable table;
+  bool is_skipped = false;
+  std::string reason;  ///< "no identity"
+  std::string advice;
+};
+
+struct Preflight {
+  std::vector<Finding> findings;
+  std::vector<PlannedTable> tables;  ///< selected ones, by name
+  bool has_problem() const;
+};
+
+Result<PreflightInput> ReadPreflightInput(Connection& connection, const PreflightRequest& request);
+Preflight FindProblems(const PreflightRequest& request, const PreflightInput& input);
+
+/// Minor versions with a known defect in logical decoding: title and first good version, or
+/// nullopt.
+std::optional<std::string> KnownDefect(int server_version);
+
+/// One script with every statement an administrator would run; comments say why.
+std::string AdministratorScript(const PreflightRequest& request, const PreflightInput& input,
+                                const Preflight& preflight);
+
+}  // namespace sluice::postgres

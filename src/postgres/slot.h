@@ -1,0 +1,92 @@
+/// \file
+/// Logical replication slots: made with the snapshot the first position needs, read, listed,
+/// dropped.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluice/lsn.h"
+#include "sluice/result.h"
+
+#include "postgres/connection.h"
+#include "postgres/server_facts.h"
+
+namespace sluice::postgres {
+
+/// One row of pg_replication_slots; what a server version lacks reads as its default.
+struct SlotRow {
+  std::string name;
+  std::string plugin;
+  std::string database;
+  bool is_logical = true;
+  bool is_temporary = false;
+  bool is_active = false;
+  int active_pid = 0;
+  Lsn restart_lsn;
+  Lsn confirmed_flush_lsn;
+  std::string wal_status;  ///< reserved, extended, unreserved, lost
+  std::optional<std::int64_t> safe_wal_size;
+  bool is_two_phase = false;
+  std::string invalidation_reason;  ///< 17: wal_removed, rows_removed, ...; 16: "conflict"
+  bool is_failover = false;
+  std::int64_t retained_bytes = 0;  ///< WAL kept for it now
+  /// Of pg_stat_activity for active_pid, empty where unseen.
+  std::string active_application;
+  std::string active_client;
+};
+
+Result<std::optional<SlotRow>> ReadSlot(Connection& connection, std::string_view name);
+
+/// A slot or publication made by Sluice, for `sluice slots`: slots of every database, publications
+/// of the connected one.
+struct SluiceSlot {
+  std::optional<SlotRow> slot;
+  std::string publication;  ///< empty: none of that name in this database
+  std::string generation;
+};
+Result<std::vector<SluiceSlot>> ListSluiceSlots(Connection& connection);
+
+struct CreateSlotOptions {
+  std::string name;
+  Duration deadline = std::chrono::minutes(10);
+  bool failover = false;  ///< 17 or newer
+  /// Called about every second while the server waits for older transactions.
+  std::function<void(const std::optional<OpenTransaction>& oldest)> on_waiting;
+};
+
+/// A slot that was just made, and what rule 9 of the copy boundary wants to know: the passed list
+/// is what `slot_snapshot` (E) sees and `first_snapshot` (S, taken just after) does not.
+struct CreatedSlot {
+  Lsn consistent_point;
+  std::string slot_snapshot;
+  std::string first_snapshot;
+};
+
+/// Creates a permanent logical slot for pgoutput. The server waits for every transaction open in
+/// the cluster: hence the deadline and the report.
+///
+/// \param stream a replication connection, idle; \param control an ordinary one to the same server.
+/// Errors: kConfig SLU-2101 (exists), SLU-2102 (none left), kTimeout SLU-2104 (names the oldest
+/// transaction; nothing is left behind), kAuth.
+Result<CreatedSlot> CreateSlot(Connection& stream, Connection& control,
+                               const CreateSlotOptions& options, std::stop_token stop = {});
+
+/// Not an error when it is not there. Waits up to `wait` while another session uses it.
+/// Errors: kConfig SLU-2105 (in use, names who).
+Status DropSlot(Connection& connection, std::string_view name, Duration wait,
+                std::stop_token stop = {});
+
+/// [a-z0-9_]{1,63} (T108).
+bool IsSlotName(std::string_view name);
+
+/// CREATE_REPLICATION_SLOT in the grammar of that server version.
+std::string CreateSlotSql(std::string_view name, int server_version, bool failover);
+
+}  // namespace sluice::postgres

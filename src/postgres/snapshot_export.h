@@ -1,0 +1,80 @@
+/// \file
+/// Snapshots for the initial copy, by the rules of docs/positions.md: tables locked first, then an
+/// ordinary snapshot exported with its text and the insert LSN, workers that check they see the
+/// same, and the guards before landing.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "sluice/ids.h"
+#include "sluice/lsn.h"
+#include "sluice/result.h"
+
+#include "postgres/connection.h"
+
+namespace sluice::postgres {
+
+struct ExportedSnapshot {
+  std::string id;    ///< for SET TRANSACTION SNAPSHOT
+  std::string text;  ///< pg_current_snapshot(): "xmin:xmax:xip,..."
+  Lsn insert_lsn;    ///< I, read after the snapshot; not yet adjusted for a page header
+};
+
+struct LockTarget {
+  RelationId relation;
+  TableName name;
+  bool is_partitioned = false;
+};
+
+/// The exporter: one backend for the whole copy of a unit. Its transaction holds lock and snapshot.
+class SnapshotExporter {
+ public:
+  explicit SnapshotExporter(Connection connection) : connection_(std::move(connection)) {}
+
+  /// BEGIN, LOCK ... ACCESS SHARE, then the snapshot: lock first, else DDL in between loses rows
+  /// (G1). A former one is released. Checks that the locked names are still these relations and,
+  /// of partitioned tables, that every leaf is locked.
+  ///
+  /// Errors: kTimeout SLU-2017 (lock), kConfig SLU-2103 (table is gone), kUnsupported SLU-2106
+  /// (the server is in recovery), kConnection.
+  Result<ExportedSnapshot> Take(std::span<const LockTarget> tables, Duration lock_timeout,
+                                std::stop_token stop = {});
+  /// For catalog queries under the snapshot.
+  Connection& connection() { return connection_; }
+  /// The exporter's transaction lives. Ask after the last row, before counting the copy as whole.
+  Status CheckAlive();
+  Status Release();
+
+ private:
+  Connection connection_;
+};
+
+/// In a worker's session: BEGIN, SET TRANSACTION SNAPSHOT, and the text must be equal.
+/// The transaction stays open; end it with "ROLLBACK".
+/// Errors: kConnection SLU-2107 (the snapshot is gone, or it is another server: take a new one).
+Status ImportSnapshot(Connection& connection, const ExportedSnapshot& snapshot,
+                      std::stop_token stop = {});
+
+/// G2: waits until the server has flushed `insert_lsn`. Where it has not, a transactional message
+/// is committed with synchronous_commit = local on this connection, which flushes it; an idle
+/// server would not flush for hours.
+/// \param control not the exporter.
+Status WaitForFlush(Connection& control, Lsn insert_lsn, Duration timeout,
+                    std::stop_token stop = {});
+
+/// G3: virtual transactions that hold RowExclusiveLock or stronger on a table or its leaves.
+Result<std::vector<std::string>> ReadWriters(Connection& connection, RelationId relation);
+/// Those of `writers` that are still there.
+Result<std::vector<std::string>> StillOpen(Connection& connection,
+                                           const std::vector<std::string>& writers);
+/// G3 in its form for every minor: no transaction older than `xid` is open.
+Result<bool> AreAllBeforeFinished(Connection& connection, std::uint64_t xid);
+/// This minor version's ALTER PUBLICATION is seen by open transactions, so that the list of
+/// writers is enough: 14.18, 15.13, 16.9, 17.5 and newer.
+bool MayUseWriterList(int server_version);
+
+}  // namespace sluice::postgres

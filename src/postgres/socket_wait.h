@@ -1,0 +1,23 @@
+/// \file
+/// Waiting for a socket with a deadline and a stop token.
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+
+#include "sluice/time.h"
+
+namespace sluice::postgres {
+
+enum class Readiness : std::uint8_t { kReady, kDeadline, kStopped };
+
+struct WaitFor {
+  bool readable = true;
+  bool writable = false;
+};
+
+/// ppoll() until the socket is as asked (an error or hang-up counts), `deadline`, or a stop; a stop
+/// is seen within 50 ms. Deadlines are kept to the microsecond, not to the timer tick.
+Readiness WaitSocket(int socket, WaitFor what, Clock::time_point deadline, std::stop_token stop);
+
+}  // namespace sluice::postgres
