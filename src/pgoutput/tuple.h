@@ -1,9 +1,9 @@
 /// \file
 /// One cell of a tuple as it stands on the wire: a kind and a view of its bytes.
 ///
-/// Source: PostgreSQL docs, "Logical Replication Message Formats", TupleData; logicalrep_read_tuple() in
-/// src/backend/replication/logical/proto.c.
-/// Lifetime: `bytes` points into the message; copy what must outlive it.
+/// Source: PostgreSQL docs, "Logical Replication Message Formats", TupleData;
+/// logicalrep_read_tuple() in src/backend/replication/logical/proto.c. Lifetime: `bytes` points
+/// into the message; copy what must outlive it.
 #pragma once
 
 #include <cstddef>
