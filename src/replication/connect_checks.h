@@ -1,0 +1,73 @@
+/// \file
+/// At every connect: is this the source that was copied, and has its slot everything after the
+/// durable position? If so, where to start; if not, why, and what to do.
+///
+///   I2  slot.confirmed_flush_lsn <= durable, else changes are gone
+///   I3  durable <= the server's flush LSN, same system, known timeline, same generation
+///
+/// The server checks none of it: it starts a slot silently where it stands, accepts positions of
+/// the future, and reads a restored backup as if nothing had happened.
+///
+/// Pure function of what was read; docs/positions.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "sluice/delivery_state.h"
+#include "sluice/lsn.h"
+#include "sluice/result.h"
+
+namespace sluice::replication {
+
+/// IDENTIFY_SYSTEM and pg_current_wal_flush_lsn() (on a standby pg_last_wal_replay_lsn()).
+struct ServerIdentity {
+  std::uint64_t system_identifier = 0;
+  std::uint32_t timeline = 0;
+  Lsn flush_lsn;
+  std::string database;
+  /// Where `timeline` left the stored one (TIMELINE_HISTORY); none: unknown, or the same timeline.
+  std::optional<Lsn> switched_at;
+};
+
+/// A row of pg_replication_slots; empty where the version has no such column.
+struct SlotRow {
+  std::string name;
+  std::string plugin;
+  std::string slot_type;  ///< "logical", "physical"
+  std::string database;
+  bool is_temporary = false;
+  bool is_active = false;
+  std::optional<std::int32_t> active_pid;
+  std::optional<Lsn> confirmed_flush;
+  std::optional<Lsn> restart_lsn;
+  std::string wal_status;           ///< reserved, extended, unreserved, lost
+  std::string invalidation_reason;  ///< 17 and later; 16: conflicting as "conflict"
+  bool is_two_phase = false;
+};
+
+struct SourceFacts {
+  ServerIdentity server;
+  std::optional<SlotRow> slot;  ///< none: there is no slot of that name
+  /// Generation in COMMENT ON PUBLICATION; none: no such publication, or no comment of ours.
+  std::optional<std::string> generation;
+  bool publication_exists = true;
+};
+
+/// Where START_REPLICATION begins.
+struct StartPoint {
+  Lsn start_lsn;
+  /// The last durable transaction comes once more and must be the stored one.
+  std::optional<Witness> witness;
+};
+
+/// Errors, all kConfig, no row was applied: SLU-3001..3014.
+Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
+                                const SourceFacts& facts);
+
+/// For a slot without a position (an intent): is it ours to drop and make again? Ok: yes, or there
+/// is none. Errors: SLU-3004, 3005, 3007 (somebody else's).
+Status CheckUnbornSlot(const Birth& birth, const SourceFacts& facts);
+
+}  // namespace sluice::replication

@@ -1,0 +1,235 @@
+/// \file
+/// Decides, for every table and every transaction, whether copy or stream brings it: exactly one of
+/// the two.
+///
+///   unit     waiting -> holding -> copying -> copied -> landing -> live
+///               ^__________|__________|__________|  (CopyFailed, Resync, restart)
+///   table    pending -> copying -> live; halted from any; skipped
+///
+/// A *unit* is a part of a table that is copied and landed on its own (a whole table now, index 0).
+///   waiting   its changes are dropped: a later copy will see them
+///   holding   its changes are held from here on; a snapshot is being taken
+///   copying   rows are read under snapshot S; what S sees is dropped, the rest held
+///   copied    all rows are durable in the shadow and the server has flushed up to I
+///   landing   rows + held changes + state + position are in a destination transaction that is not
+///             durable yet; changes apply
+///   live      changes apply; S is forgotten
+///
+/// Only `live` is durable; a restart begins every other unit again, under a new snapshot, which
+/// sees all that passed so far (the stored list P is the proof).
+///
+/// Use, in the delivery writer's thread:
+///
+///     for (const TableChanges& t : set.tables)
+///       for each run of one transaction in t:  Decide(t.relation, mark)  -> apply, hold or drop
+///     OnProcessed(set.transactions); OnPosition(set.end);
+///     for (UnitId unit : Landable()) { stage LandUnit, held changes without DropsHeld(); Land(); }
+///     Commit({.position, .passed = PassedAt(position), .tables = TakeChangedRecords()});
+///     OnDurable(position);                         // or OnReconnect(durable) where it came to
+///     nothing
+///
+/// Copies are steered between two transactions, also by the writer: BeginUnit(), then in a copy
+/// thread lock, snapshot, read; its messages come back as OfferSnapshot(), CopyFinished(),
+/// CopyFailed(). Messages of a copy that was given up are told by their ticket and ignored.
+///
+/// Pure: no I/O, no clock, no thread. One object, one thread. Checked always (SLUICE_CHECK): steps
+/// come at transaction boundaries, positions only rise, a unit lands only behind I.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "sluice/change_set.h"
+#include "sluice/delivery_state.h"
+#include "sluice/ids.h"
+#include "sluice/lsn.h"
+#include "sluice/result.h"
+#include "sluice/schema.h"
+#include "sluice/time.h"
+
+#include "replication/passed_list.h"
+#include "replication/snapshot.h"
+
+namespace sluice::replication {
+
+enum class UnitState : std::uint8_t { kWaiting, kHolding, kCopying, kCopied, kLanding, kLive };
+const char* ToString(UnitState state);
+
+enum class Decision : std::uint8_t { kApply, kHold, kDrop };
+
+/// One try to copy a unit.
+struct CopyTicket {
+  UnitId unit;
+  std::uint64_t attempt = 0;
+  bool operator==(const CopyTicket&) const = default;
+};
+
+struct CopyStart {
+  CopyTicket ticket;
+  Suspects suspects;  ///< a copy; the machine judges again when the snapshot is offered
+};
+
+/// What a copy reads under.
+struct CopySnapshot {
+  Snapshot snapshot;  ///< S, taken after the table was locked
+  Lsn insert_lsn;     ///< I: InsertLsnFloor() of the insert LSN read after S
+  SchemaPtr schema;   ///< the table as S sees it
+};
+
+class TableMachine {
+ public:
+  /// What Open() gave back. Tables that were being copied are pending again.
+  explicit TableMachine(const DeliveryState& restored);
+
+  // --- tables ------------------------------------------------------------------------------------
+
+  /// A table that joins, in the state of the record (a record in kCopying begins as pending). A
+  /// pending one whose record does not say `older_writers_done` waits for them first (G3).
+  void AddTable(TableRecord record);
+  /// The table left the selection: its record is handed out once more with was_removed, then
+  /// forgotten. Discard its copy.
+  void RemoveTable(RelationId relation);
+  /// It was taken out of the publication and added again: what happened in between is in no stream.
+  void Rejoined(RelationId relation, std::uint32_t publication_entry, UnixMicros now);
+  /// live, halted, copying or skipped -> pending. Other tables are untouched. Discard its copy, its
+  /// held changes.
+  void Resync(RelationId relation, UnixMicros now);
+  /// No change of it is applied from here on. Discard its copy, its held changes.
+  void Halt(RelationId relation, const Error& error, UnixMicros now);
+  void Skip(RelationId relation, const Error& error, UnixMicros now);
+  /// The destination's table was altered to this version.
+  void SetSchema(RelationId relation, SchemaPtr schema);
+  /// Rows were staged: for the record.
+  void CountApplied(RelationId relation, std::int64_t rows_delta, const TransactionMark& last);
+
+  // --- G3: writers older than the membership -----------------------------------------------------
+
+  /// Pending tables that need an id N read by pg_current_xact_id() after their membership was
+  /// visible.
+  std::vector<RelationId> NeedMembershipFloor() const;
+  void WaitFor(RelationId relation, std::uint64_t floor);
+  /// The shorter proof: none of the transactions that held a lock on it is listed any more.
+  void OlderWritersDone(RelationId relation);
+
+  // --- the stream --------------------------------------------------------------------------------
+
+  /// What to do with the changes of `mark` for this table. `mark.end_lsn` may be 0 (a piece).
+  Decision Decide(RelationId relation, const TransactionMark& mark);
+  /// The same answer for every transaction? Saves the walk over the runs of a batch.
+  std::optional<Decision> DecideAll(RelationId relation);
+  /// Rule 1. All changes of these were decided. A mark without end_lsn is a piece: the machine is
+  /// not at a boundary until the rest has come. Errors: kProtocol, SLU-3102 (commits out of order).
+  Status OnProcessed(std::span<const TransactionMark> transactions);
+  /// ChangeSet::end, also a keepalive's.
+  void OnPosition(Lsn position);
+  bool at_boundary() const { return !in_transaction_; }
+  Lsn processed() const { return processed_; }
+
+  /// Any newer snapshot of the server: prunes P, ends G3 waits.
+  void OnServerSnapshot(const Snapshot& snapshot);
+
+  // --- copies ------------------------------------------------------------------------------------
+
+  /// Units that could begin now.
+  std::vector<UnitId> Startable() const;
+  /// Rule 2, in one step: from here on the unit holds, and the suspects are P as of now. Only what
+  /// is startable, at a boundary. The snapshot must be taken after this returns.
+  CopyStart BeginUnit(UnitId unit);
+  /// Rule 4. On kUsable the unit is copying under it.
+  SnapshotVerdict OfferSnapshot(const CopyTicket& ticket, CopySnapshot taken, UnixMicros now);
+  /// Rows are durable in the shadow and, read while the exporter's transaction was still open, the
+  /// server had flushed `flushed` >= I (G2). False: the ticket is stale, discard the copy.
+  bool CopyFinished(const CopyTicket& ticket, std::int64_t row_count, Lsn flushed);
+  /// The unit waits again. Discard what is held for it. False: the ticket is stale.
+  bool CopyFailed(const CopyTicket& ticket, UnixMicros now);
+
+  /// A held change that S sees after all (it was held before S was known): not to be applied.
+  bool DropsHeld(UnitId unit, const TransactionMark& mark) const;
+  /// Rule 7: copied units whose I the stream has passed. At a boundary only.
+  std::vector<UnitId> Landable() const;
+  /// The landing was staged, as part of the commit that takes the position processed(). Keep its
+  /// held changes until that is durable.
+  void Land(UnitId unit, UnixMicros now);
+
+  // --- commits -----------------------------------------------------------------------------------
+
+  /// Rule 8: stored with every position.
+  PassedList PassedAt(Lsn position) const { return passed_.At(position); }
+  /// Records changed since the last call, for CommitRecord::tables.
+  std::vector<TableRecord> TakeChangedRecords();
+  /// The destination is durable up to here: landings at or before it are final.
+  void OnDurable(Lsn durable);
+  /// A new incarnation of the stream starts at `durable`. Landings behind it are copied again.
+  /// Copies go on if their exporter's transaction lives (else call CopyFailed); held changes for
+  /// which HeldSurvives() is false are to be dropped: they come again.
+  void OnReconnect(Lsn durable);
+  static bool HeldSurvives(const TransactionMark& mark, Lsn durable) {
+    return mark.end_lsn.is_valid() && mark.end_lsn <= durable;
+  }
+
+  // --- P -----------------------------------------------------------------------------------------
+
+  /// The slot was made at `position`.
+  void OnBirth(Lsn position, const PassedList& passed);
+  bool needs_floor() const { return passed_.needs_floor(); }
+  std::uint64_t floor_generation() const { return passed_.floor_generation(); }
+  void SetFloor(std::uint64_t generation, std::uint64_t floor) {
+    passed_.SetFloor(generation, floor);
+  }
+
+  // --- looking -----------------------------------------------------------------------------------
+
+  bool has_table(RelationId relation) const { return tables_.contains(relation); }
+  const TableRecord& record(RelationId relation) const;
+  UnitState unit_state(UnitId unit) const;
+  /// Schema version of the unit's snapshot; null while it has none.
+  SchemaPtr unit_schema(UnitId unit) const;
+  std::vector<RelationId> tables() const;
+  /// Transactions whose changes were dropped because the table is halted or skipped.
+  std::uint64_t dropped_while_stopped(RelationId relation) const;
+
+ private:
+  struct Unit {
+    UnitState state = UnitState::kWaiting;
+    std::uint64_t attempt = 0;
+    Suspects suspects;
+    std::optional<CopySnapshot> taken;
+    std::int64_t row_count = 0;
+    Lsn landed_at;  ///< kLanding: final once this is durable
+  };
+  struct Table {
+    TableRecord record;
+    std::vector<Unit> units;
+    std::optional<TableRecord> durable_record;  ///< as it was before changes not durable yet
+    bool is_changed = false;
+    Lsn changed_at;                      ///< processed_ when the record was last handed out
+    std::uint64_t membership_floor = 0;  ///< 0: not read yet
+    std::uint64_t dropped_count = 0;
+  };
+
+  Table& At(RelationId relation);
+  const Table& At(RelationId relation) const;
+  Unit& At(UnitId unit);
+  const Unit& At(UnitId unit) const;
+  Unit* OfTicket(const CopyTicket& ticket);
+  void Change(Table& table);
+  void Enter(Table& table, TableState state, UnixMicros now);
+  void StartOver(Table& table);
+  void Stop(RelationId relation, TableState state, const Error& error, UnixMicros now);
+  static void Reset(Unit& unit);
+  static bool Sees(const Unit& unit, const TransactionMark& mark);
+  static bool Waits(const Table& table);
+
+  std::unordered_map<RelationId, Table> tables_;
+  std::vector<TableRecord> removed_;
+  PassedTransactions passed_;
+  std::uint64_t last_attempt_ = 0;
+  Lsn processed_;
+  Lsn last_commit_;
+  bool in_transaction_ = false;
+};
+
+}  // namespace sluice::replication
