@@ -73,6 +73,9 @@ struct TableRecord {
   std::uint32_t publication_entry =
       0;                     ///< pg_publication_rel.oid: changes when removed and added again (T33)
   bool was_removed = false;  ///< no longer in the selection: forget the record
+  /// Every transaction that wrote the table before it was published has ended (guard G3 of the copy
+  /// rule). Where this is not stored it reads false: a copy then waits longer than it must.
+  bool older_writers_done = false;
 };
 
 struct DeliveryState {
