@@ -35,7 +35,7 @@ struct TypeRow {
   std::uint32_t typrelid = 0;   ///< composites: pg_class.oid
   char typdelim = ',';
   bool has_send = true;   ///< false: the server has no binary form of it
-  Oid range_element;      ///< r: bounds' type; m: the range's type
+  Oid range_element;      ///< r, m: the type of the bounds
   std::string extension;  ///< that owns it; empty: none
 };
 

@@ -1,0 +1,60 @@
+#include "types/value_fault.h"
+
+#include <fmt/format.h>
+
+namespace sluice::types {
+namespace {
+
+struct FaultText {
+  ErrorKind kind;
+  std::string_view code;
+  std::string_view what;
+  std::string_view advice;
+};
+
+FaultText TextOf(ValueFault fault) {
+  constexpr std::string_view kLeaveOut = "change the value at the source, or leave the column out";
+  switch (fault) {
+    case ValueFault::kNone:
+      break;
+    case ValueFault::kMalformed:
+      return {ErrorKind::kProtocol, "SLU-4101", "bytes are not a value of its type", ""};
+    case ValueFault::kNotBinary:
+      return {ErrorKind::kUnsupported, "SLU-4102", "binary form is not understood",
+              "start again: the stream is then asked for text"};
+    case ValueFault::kNotUtf8:
+      return {ErrorKind::kConversion, "SLU-4103", "text is not valid UTF-8", kLeaveOut};
+    case ValueFault::kDecimalSpecial:
+      return {ErrorKind::kConversion, "SLU-4104", "NaN or infinity has no DECIMAL form", kLeaveOut};
+    case ValueFault::kDecimalDigits:
+      return {ErrorKind::kConversion, "SLU-4105", "number does not fit the DECIMAL", kLeaveOut};
+    case ValueFault::kListShape:
+      return {ErrorKind::kConversion, "SLU-4106", "array has not one dimension with lower bound 1",
+              kLeaveOut};
+    case ValueFault::kInfiniteInterval:
+      return {ErrorKind::kConversion, "SLU-4107", "infinite interval has no INTERVAL form",
+              kLeaveOut};
+    case ValueFault::kTimeRange:
+      return {ErrorKind::kConversion, "SLU-4108", "point in time is out of range", kLeaveOut};
+    case ValueFault::kCompositeShape:
+      return {ErrorKind::kConversion, "SLU-4109",
+              "value has not the attributes or element type known of its type",
+              "copy the table again with `sluice resync`"};
+    case ValueFault::kTooLarge:
+      return {ErrorKind::kConversion, "SLU-4110", "values are too large for one batch",
+              "lower --batch-bytes, or leave the column out"};
+  }
+  return {ErrorKind::kInternal, "SLU-9001", "no fault", ""};
+}
+
+}  // namespace
+
+Error FaultError(ValueFault fault, std::string_view column, std::string_view type_name) {
+  const FaultText text = TextOf(fault);
+  return Error{.kind = text.kind,
+               .message = fmt::format("column {} ({}): {}", column, type_name, text.what),
+               .code = std::string(text.code),
+               .advice = std::string(text.advice)};
+}
+
+}  // namespace sluice::types
