@@ -62,12 +62,12 @@ struct StartPoint {
   std::optional<Witness> witness;
 };
 
-/// Errors, all kConfig, no row was applied: SLU-3001..3014.
+/// Errors, all kConfig, no row was applied: SLU-3001..3015.
 Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
                                 const SourceFacts& facts);
 
 /// For a slot without a position (an intent): is it ours to drop and make again? Ok: yes, or there
-/// is none. Errors: SLU-3004, 3005, 3007 (somebody else's).
+/// is none. Errors: SLU-3004..3016 (somebody else's, or in use).
 Status CheckUnbornSlot(const Birth& birth, const SourceFacts& facts);
 
 }  // namespace sluice::replication

@@ -7,9 +7,11 @@
 /// copy nor stream would bring it. So a snapshot is used only if it sees all of P as it was when
 /// the unit began to hold.
 ///
-/// The list holds, as a rule, the few backends that commit at this instant. It is bounded: above
-/// kPassedListMax ids it forgets them, becomes *unknown* and wants a floor instead, an id N taken
-/// from pg_current_xact_id() afterwards: a snapshot with xmin >= N sees everything forgotten.
+/// Pruned with a recent snapshot it holds, as a rule, the few backends that commit at this instant;
+/// prune before every commit. It is bounded: a list of more than kPassedStoredMax ids is stored as
+/// *unknown*, and above kPassedMax in memory it forgets them and is unknown itself. An unknown list
+/// wants a floor instead, an id N taken from pg_current_xact_id() afterwards: a snapshot with
+/// xmin >= N sees everything forgotten.
 ///
 /// Pure; one object, one thread.
 #pragma once
@@ -28,7 +30,8 @@
 
 namespace sluice::replication {
 
-inline constexpr std::size_t kPassedListMax = 65'536;
+inline constexpr std::size_t kPassedStoredMax = 65'536;
+inline constexpr std::size_t kPassedMax = 1'048'576;
 
 /// May a copy read under this snapshot?
 struct SnapshotVerdict {
@@ -70,7 +73,7 @@ class PassedTransactions {
   /// Rule 1: every commit processed, whether or not a syncing table was in it.
   void Add(const TransactionMark& mark) {
     entries_.push_back({mark.end_lsn, mark.xid});
-    if (entries_.size() > kPassedListMax) [[unlikely]]
+    if (entries_.size() > kPassedMax) [[unlikely]]
       Forget();
   }
 

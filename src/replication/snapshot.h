@@ -33,7 +33,7 @@ struct Snapshot {
   bool operator==(const Snapshot&) const = default;
 };
 
-/// Parse "xmin:xmax:xip,xip,...". Errors: kProtocol, SLU-3101.
+/// Parse "xmin:xmax:xip,xip,...". Errors: kProtocol, SLU-3020.
 Result<Snapshot> ParseSnapshot(std::string_view text);
 
 /// The position that flush and stream reach once everything inserted before `insert_lsn` is in.

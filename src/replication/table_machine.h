@@ -24,9 +24,10 @@
 ///       for each run of one transaction in t:  Decide(t.relation, mark)  -> apply, hold or drop
 ///     OnProcessed(set.transactions); OnPosition(set.end);
 ///     for (UnitId unit : Landable()) { stage LandUnit, held changes without DropsHeld(); Land(); }
-///     Commit({.position, .passed = PassedAt(position), .tables = TakeChangedRecords()});
-///     OnDurable(position);                         // or OnReconnect(durable) where it came to
-///     nothing
+///     OnServerSnapshot(...)                        // now and then: keeps P short
+///     Commit({.sequence, .position, .passed = PassedAt(position),
+///             .tables = TakeChangedRecords(sequence)});
+///     OnDurable(sequence);                         // or OnReconnect() where it came to nothing
 ///
 /// Copies are steered between two transactions, also by the writer: BeginUnit(), then in a copy
 /// thread lock, snapshot, read; its messages come back as OfferSnapshot(), CopyFinished(),
@@ -121,7 +122,7 @@ class TableMachine {
   /// The same answer for every transaction? Saves the walk over the runs of a batch.
   std::optional<Decision> DecideAll(RelationId relation);
   /// Rule 1. All changes of these were decided. A mark without end_lsn is a piece: the machine is
-  /// not at a boundary until the rest has come. Errors: kProtocol, SLU-3102 (commits out of order).
+  /// not at a boundary until the rest has come. Errors: kProtocol, SLU-3021 (commits out of order).
   Status OnProcessed(std::span<const TransactionMark> transactions);
   /// ChangeSet::end, also a keepalive's.
   void OnPosition(Lsn position);
@@ -135,6 +136,8 @@ class TableMachine {
 
   /// Units that could begin now.
   std::vector<UnitId> Startable() const;
+  /// Copies that were begun and neither finished nor failed.
+  std::vector<CopyTicket> Running() const;
   /// Rule 2, in one step: from here on the unit holds, and the suspects are P as of now. Only what
   /// is startable, at a boundary. The snapshot must be taken after this returns.
   CopyStart BeginUnit(UnitId unit);
@@ -158,11 +161,14 @@ class TableMachine {
 
   /// Rule 8: stored with every position.
   PassedList PassedAt(Lsn position) const { return passed_.At(position); }
-  /// Records changed since the last call, for CommitRecord::tables.
-  std::vector<TableRecord> TakeChangedRecords();
-  /// The destination is durable up to here: landings at or before it are final.
-  void OnDurable(Lsn durable);
-  /// A new incarnation of the stream starts at `durable`. Landings behind it are copied again.
+  /// Records changed since the last call, for CommitRecord::tables. What was landed since then
+  /// belongs to the same commit.
+  std::vector<TableRecord> TakeChangedRecords(std::uint64_t sequence);
+  /// Watermarks::durable_sequence: landings and records up to this commit are final.
+  void OnDurable(std::uint64_t sequence);
+  /// A new incarnation of the stream starts at `durable`; commits that OnDurable() was not called
+  /// for came to nothing: their landings are to be staged again, their records are handed out
+  /// again. (Where it is unknown what became of a commit, make a new machine from Open()'s state.)
   /// Copies go on if their exporter's transaction lives (else call CopyFailed); held changes for
   /// which HeldSurvives() is false are to be dropped: they come again.
   void OnReconnect(Lsn durable);
@@ -174,6 +180,7 @@ class TableMachine {
 
   /// The slot was made at `position`.
   void OnBirth(Lsn position, const PassedList& passed);
+  std::size_t passed_count() const { return passed_.size(); }
   bool needs_floor() const { return passed_.needs_floor(); }
   std::uint64_t floor_generation() const { return passed_.floor_generation(); }
   void SetFloor(std::uint64_t generation, std::uint64_t floor) {
@@ -198,7 +205,7 @@ class TableMachine {
     Suspects suspects;
     std::optional<CopySnapshot> taken;
     std::int64_t row_count = 0;
-    Lsn landed_at;  ///< kLanding: final once this is durable
+    std::uint64_t commit = 0;  ///< kLanding: the commit it belongs to; 0: the one being staged
   };
   struct Table {
     TableRecord record;
@@ -224,7 +231,11 @@ class TableMachine {
   static bool Waits(const Table& table);
 
   std::unordered_map<RelationId, Table> tables_;
-  std::vector<TableRecord> removed_;
+  struct Removed {
+    TableRecord record;
+    std::uint64_t commit = 0;  ///< as in Table
+  };
+  std::vector<Removed> removed_;
   PassedTransactions passed_;
   std::uint64_t last_attempt_ = 0;
   Lsn processed_;

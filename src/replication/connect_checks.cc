@@ -1,0 +1,190 @@
+#include "replication/connect_checks.h"
+
+#include <string_view>
+#include <utility>
+
+namespace sluice::replication {
+namespace {
+
+Error Refusal(std::string_view code, std::string message, std::string advice) {
+  return {.kind = ErrorKind::kConfig,
+          .message = std::move(message),
+          .code = std::string(code),
+          .advice = std::move(advice)};
+}
+
+std::string NewCopyAdvice(const Birth& birth) {
+  return "the mirror must be copied again: stop, run `sluice drop --pipeline " + birth.pipeline +
+         "`, then `sluice run` with --existing replace";
+}
+
+std::string SlotName(const Birth& birth) {
+  return "replication slot \"" + birth.slot + "\"";
+}
+
+Status CheckServer(const Birth& birth, const Position& position, const SourceFacts& facts) {
+  const ServerIdentity& server = facts.server;
+  if (server.system_identifier != birth.system_identifier) {
+    return Refusal("SLU-3001",
+                   "the source is another server: system identifier " +
+                       std::to_string(server.system_identifier) + ", the mirror was copied from " +
+                       std::to_string(birth.system_identifier),
+                   "check the source's address; for a new source use a new destination");
+  }
+  if (server.timeline < birth.timeline) {
+    return Refusal("SLU-3002",
+                   "the source is on an older timeline: " + std::to_string(server.timeline) +
+                       ", the mirror is on " + std::to_string(birth.timeline),
+                   "connect to the promoted server, not to the old primary");
+  }
+  // Promotion is fine if the new timeline began behind what the mirror has.
+  if (server.timeline > birth.timeline &&
+      (!server.switched_at || *server.switched_at < position.lsn)) {
+    const std::string where =
+        server.switched_at ? " began at " + ToString(*server.switched_at) + ", before the mirror's "
+                           : " has no known beginning; the mirror is at ";
+    return Refusal("SLU-3003",
+                   "the source's timeline " + std::to_string(server.timeline) + where +
+                       ToString(position.lsn) + ": it may lack transactions that the mirror has",
+                   NewCopyAdvice(birth));
+  }
+  if (position.lsn > server.flush_lsn) {
+    return Refusal("SLU-3006",
+                   "the source's log ends at " + ToString(server.flush_lsn) +
+                       ", before the mirror's position " + ToString(position.lsn) +
+                       ": the source was restored from a backup or lost transactions",
+                   NewCopyAdvice(birth));
+  }
+  return {};
+}
+
+Status CheckGeneration(const Birth& birth, const SourceFacts& facts) {
+  if (!facts.publication_exists) {
+    return Refusal("SLU-3013", "publication \"" + birth.publication + "\" does not exist",
+                   birth.owns_publication
+                       ? NewCopyAdvice(birth)
+                       : "create it again, then `sluice resync` every table: changes made "
+                         "meanwhile are in no stream");
+  }
+  if (!birth.owns_publication) return {};
+  if (!facts.generation) {
+    return Refusal("SLU-3004",
+                   "publication \"" + birth.publication +
+                       "\" does not carry this pipeline's generation: it was made again",
+                   NewCopyAdvice(birth));
+  }
+  if (*facts.generation != birth.generation) {
+    return Refusal("SLU-3004",
+                   "publication \"" + birth.publication + "\" and " + SlotName(birth) +
+                       " belong to another pipeline: generation " + *facts.generation +
+                       ", the mirror has " + birth.generation,
+                   "give this pipeline another name, or drop the other one with `sluice drop`");
+  }
+  return {};
+}
+
+// What kind of slot it is; nothing of where it stands.
+Status CheckSlotIdentity(const Birth& birth, const SourceFacts& facts) {
+  const SlotRow& slot = *facts.slot;
+  if (slot.slot_type != "logical" || slot.plugin != "pgoutput") {
+    return Refusal("SLU-3005",
+                   SlotName(birth) + " is not a logical slot of pgoutput: " + slot.slot_type + " " +
+                       slot.plugin,
+                   "choose another name with --slot");
+  }
+  if (slot.database != facts.server.database) {
+    return Refusal("SLU-3007",
+                   SlotName(birth) + " belongs to another database: \"" + slot.database +
+                       "\", connected to \"" + facts.server.database + "\"",
+                   "check the database name in the source");
+  }
+  if (slot.is_temporary) {
+    return Refusal("SLU-3008", SlotName(birth) + " is temporary and would vanish with its session",
+                   "choose another name with --slot");
+  }
+  if (slot.is_two_phase) {
+    return Refusal("SLU-3009", SlotName(birth) + " was made with two_phase, which is not handled",
+                   "choose another name with --slot, or make the slot again without two_phase");
+  }
+  return {};
+}
+
+Status CheckSlotHealth(const Birth& birth, const SlotRow& slot) {
+  if (slot.wal_status == "lost" || !slot.invalidation_reason.empty()) {
+    const std::string reason =
+        slot.invalidation_reason.empty() ? "wal_removed" : slot.invalidation_reason;
+    return Refusal(
+        "SLU-3011",
+        SlotName(birth) + " was invalidated by the server (" + reason + "): changes are gone",
+        NewCopyAdvice(birth) + "; look at max_slot_wal_keep_size before");
+  }
+  if (slot.is_active) {
+    const std::string pid = slot.active_pid ? " by pid " + std::to_string(*slot.active_pid) : "";
+    return Refusal("SLU-3012", SlotName(birth) + " is in use" + pid,
+                   "another sluice or a lingering connection holds it; end that one, or wait for "
+                   "wal_sender_timeout");
+  }
+  if (!slot.confirmed_flush || !slot.restart_lsn) {
+    return Refusal("SLU-3014", SlotName(birth) + " was never completed",
+                   "drop it with `sluice drop --pipeline " + birth.pipeline + "`");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
+                                const SourceFacts& facts) {
+  SLUICE_RETURN_IF_ERROR(CheckServer(birth, position, facts));
+  if (!facts.slot) {
+    return Refusal(
+        "SLU-3010",
+        SlotName(birth) + " does not exist: changes since " + ToString(position.lsn) + " are gone",
+        NewCopyAdvice(birth));
+  }
+  SLUICE_RETURN_IF_ERROR(CheckSlotIdentity(birth, facts));
+  SLUICE_RETURN_IF_ERROR(CheckGeneration(birth, facts));
+  SLUICE_RETURN_IF_ERROR(CheckSlotHealth(birth, *facts.slot));
+  const Lsn confirmed = *facts.slot->confirmed_flush;
+  if (confirmed > position.lsn) {
+    return Refusal("SLU-3015",
+                   SlotName(birth) + " stands at " + ToString(confirmed) +
+                       ", ahead of the mirror's position " + ToString(position.lsn) +
+                       ": what lies between will not be sent",
+                   "something else read or advanced the slot, or the destination was restored "
+                   "from a backup; " +
+                       NewCopyAdvice(birth));
+  }
+  StartPoint start{.start_lsn = position.lsn, .witness = std::nullopt};
+  const auto& witness = position.last_transaction;
+  // A start at the commit record itself makes the server send that transaction once more.
+  if (witness && confirmed <= witness->commit_lsn && witness->commit_lsn.is_valid()) {
+    start.start_lsn = witness->commit_lsn;
+    start.witness = witness;
+  }
+  return start;
+}
+
+Status CheckUnbornSlot(const Birth& birth, const SourceFacts& facts) {
+  if (!facts.slot) return {};
+  SLUICE_RETURN_IF_ERROR(CheckSlotIdentity(birth, facts));
+  if (facts.slot->is_active) {
+    const std::string pid =
+        facts.slot->active_pid ? " by pid " + std::to_string(*facts.slot->active_pid) : "";
+    return Refusal("SLU-3012", SlotName(birth) + " is in use" + pid,
+                   "another sluice or a lingering connection holds it; end that one, or wait for "
+                   "wal_sender_timeout");
+  }
+  if (!birth.owns_publication) {
+    return Refusal("SLU-3016",
+                   SlotName(birth) + " exists, and nothing proves that this pipeline made it",
+                   "if nobody else uses it, drop it: SELECT pg_drop_replication_slot(...)");
+  }
+  if (!facts.publication_exists) {
+    return Refusal("SLU-3013", "publication \"" + birth.publication + "\" does not exist",
+                   "drop the slot with `sluice drop`, then start again");
+  }
+  return CheckGeneration(birth, facts);
+}
+
+}  // namespace sluice::replication

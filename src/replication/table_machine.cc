@@ -1,0 +1,476 @@
+#include "replication/table_machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace sluice::replication {
+
+const char* ToString(UnitState state) {
+  switch (state) {
+    case UnitState::kWaiting:
+      return "waiting";
+    case UnitState::kHolding:
+      return "holding";
+    case UnitState::kCopying:
+      return "copying";
+    case UnitState::kCopied:
+      return "copied";
+    case UnitState::kLanding:
+      return "landing";
+    case UnitState::kLive:
+      return "live";
+  }
+  return "unknown";
+}
+
+TableMachine::TableMachine(const DeliveryState& restored)
+    : passed_(restored.passed, restored.position ? restored.position->lsn : Lsn{}),
+      processed_(restored.position ? restored.position->lsn : Lsn{}) {
+  for (const TableRecord& record : restored.tables) AddTable(record);
+  // What was read back is what is stored, but for copies that began again.
+  for (const TableRecord& record : restored.tables) {
+    Table& table = At(record.relation);
+    table.is_changed = table.record.state != record.state;
+    table.durable_record.reset();
+  }
+}
+
+// --- tables --------------------------------------------------------------------------------------
+
+void TableMachine::AddTable(TableRecord record) {
+  SLUICE_CHECK(at_boundary());
+  SLUICE_CHECK(!tables_.contains(record.relation));
+  if (record.state == TableState::kCopying) record.state = TableState::kPending;
+  Table& table = tables_[record.relation];
+  table.units.resize(1);
+  if (record.state == TableState::kLive) table.units[0].state = UnitState::kLive;
+  table.record = std::move(record);
+  table.is_changed = true;
+}
+
+void TableMachine::RemoveTable(RelationId relation) {
+  const auto found = tables_.find(relation);
+  if (found == tables_.end()) return;
+  removed_.push_back({.record = std::move(found->second.record)});
+  removed_.back().record.was_removed = true;
+  tables_.erase(found);
+}
+
+void TableMachine::Rejoined(RelationId relation, std::uint32_t publication_entry, UnixMicros now) {
+  Resync(relation, now);
+  Table& table = At(relation);
+  table.record.publication_entry = publication_entry;
+  table.record.older_writers_done = false;
+  table.membership_floor = 0;
+}
+
+void TableMachine::Resync(RelationId relation, UnixMicros now) {
+  SLUICE_CHECK(at_boundary());
+  Table& table = At(relation);
+  StartOver(table);
+  Enter(table, TableState::kPending, now);
+  table.dropped_count = 0;
+}
+
+void TableMachine::Halt(RelationId relation, const Error& error, UnixMicros now) {
+  Stop(relation, TableState::kHalted, error, now);
+}
+
+void TableMachine::Skip(RelationId relation, const Error& error, UnixMicros now) {
+  Stop(relation, TableState::kSkipped, error, now);
+}
+
+void TableMachine::Stop(RelationId relation, TableState state, const Error& error, UnixMicros now) {
+  Table& table = At(relation);
+  if (table.record.state == state) return;  // the first reason is the cause, later ones follow
+  StartOver(table);
+  Enter(table, state, now);
+  table.record.reason = error.code.empty() ? error.message : error.code + ": " + error.message;
+  table.record.advice = error.advice;
+}
+
+void TableMachine::SetSchema(RelationId relation, SchemaPtr schema) {
+  Table& table = At(relation);
+  Change(table);
+  table.record.schema = std::move(schema);
+}
+
+void TableMachine::CountApplied(RelationId relation, std::int64_t rows_delta,
+                                const TransactionMark& last) {
+  Table& table = At(relation);
+  Change(table);
+  table.record.row_count = std::max<std::int64_t>(0, table.record.row_count + rows_delta);
+  table.record.lsn = last.commit_lsn;
+  table.record.committed_at = last.committed_at;
+}
+
+// --- G3 ------------------------------------------------------------------------------------------
+
+bool TableMachine::Waits(const Table& table) {
+  return table.record.state == TableState::kPending && !table.record.older_writers_done;
+}
+
+std::vector<RelationId> TableMachine::NeedMembershipFloor() const {
+  std::vector<RelationId> out;
+  for (const auto& [relation, table] : tables_) {
+    if (Waits(table) && table.membership_floor == 0) out.push_back(relation);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+void TableMachine::WaitFor(RelationId relation, std::uint64_t floor) {
+  SLUICE_CHECK(floor != 0);
+  At(relation).membership_floor = floor;
+}
+
+void TableMachine::OlderWritersDone(RelationId relation) {
+  Table& table = At(relation);
+  Change(table);
+  table.record.older_writers_done = true;
+}
+
+// --- the stream ----------------------------------------------------------------------------------
+
+std::optional<Decision> TableMachine::DecideAll(RelationId relation) {
+  const auto found = tables_.find(relation);
+  if (found == tables_.end()) return Decision::kDrop;
+  const Table& table = found->second;
+  switch (table.record.state) {
+    case TableState::kHalted:
+    case TableState::kSkipped:
+      return std::nullopt;  // each is counted
+    case TableState::kPending:
+    case TableState::kCopying:
+    case TableState::kLive:
+      break;
+  }
+  switch (table.units[0].state) {
+    case UnitState::kWaiting:
+      return Decision::kDrop;
+    case UnitState::kHolding:
+      return Decision::kHold;
+    case UnitState::kLanding:
+    case UnitState::kLive:
+      return Decision::kApply;
+    case UnitState::kCopying:
+    case UnitState::kCopied:
+      break;
+  }
+  return std::nullopt;
+}
+
+Decision TableMachine::Decide(RelationId relation, const TransactionMark& mark) {
+  if (const auto same = DecideAll(relation)) return *same;
+  Table& table = At(relation);
+  if (table.record.state == TableState::kHalted || table.record.state == TableState::kSkipped) {
+    ++table.dropped_count;
+    return Decision::kDrop;
+  }
+  return Sees(table.units[0], mark) ? Decision::kDrop : Decision::kHold;
+}
+
+Status TableMachine::OnProcessed(std::span<const TransactionMark> transactions) {
+  for (const TransactionMark& mark : transactions) {
+    const bool is_piece = !mark.end_lsn.is_valid();
+    const bool rises = mark.commit_lsn >= last_commit_ && (is_piece || mark.end_lsn > processed_);
+    if (!rises) {
+      return Error{.kind = ErrorKind::kProtocol,
+                   .message = "commits are out of order: commit " + ToString(mark.commit_lsn) +
+                              " after position " + ToString(processed_),
+                   .code = "SLU-3021"};
+    }
+    last_commit_ = mark.commit_lsn;
+    in_transaction_ = is_piece;
+    if (is_piece) continue;
+    processed_ = mark.end_lsn;
+    passed_.Add(mark);
+  }
+  return {};
+}
+
+void TableMachine::OnPosition(Lsn position) {
+  if (at_boundary()) processed_ = std::max(processed_, position);
+}
+
+void TableMachine::OnServerSnapshot(const Snapshot& snapshot) {
+  passed_.Prune(snapshot);
+  for (auto& [relation, table] : tables_) {
+    const bool has_floor = Waits(table) && table.membership_floor != 0;
+    if (has_floor && snapshot.xmin >= table.membership_floor) OlderWritersDone(relation);
+  }
+}
+
+// --- copies --------------------------------------------------------------------------------------
+
+std::vector<UnitId> TableMachine::Startable() const {
+  std::vector<UnitId> out;
+  if (!at_boundary() || passed_.needs_floor()) return out;
+  for (const auto& [relation, table] : tables_) {
+    if (table.record.state == TableState::kPending && !Waits(table)) {
+      out.push_back({.relation = relation, .index = 0});
+    }
+  }
+  std::erase_if(out, [&](UnitId unit) { return unit_state(unit) != UnitState::kWaiting; });
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+std::vector<CopyTicket> TableMachine::Running() const {
+  std::vector<CopyTicket> out;
+  for (const auto& [relation, table] : tables_) {
+    for (std::uint32_t index = 0; index < table.units.size(); ++index) {
+      const Unit& unit = table.units[index];
+      if (unit.state != UnitState::kHolding && unit.state != UnitState::kCopying) continue;
+      out.push_back({.unit = {.relation = relation, .index = index}, .attempt = unit.attempt});
+    }
+  }
+  return out;
+}
+
+CopyStart TableMachine::BeginUnit(UnitId id) {
+  SLUICE_CHECK(at_boundary());
+  SLUICE_CHECK(!passed_.needs_floor());
+  const Table& table = At(id.relation);
+  SLUICE_CHECK(table.record.state == TableState::kPending && !Waits(table));
+  Unit& unit = At(id);
+  SLUICE_CHECK(unit.state == UnitState::kWaiting);
+  // Hold, then the copy of P, in one step: another unit's newer snapshot may prune P meanwhile.
+  unit.state = UnitState::kHolding;
+  unit.attempt = ++last_attempt_;
+  unit.suspects = passed_.TakeSuspects();
+  return {.ticket = {.unit = id, .attempt = unit.attempt}, .suspects = unit.suspects};
+}
+
+SnapshotVerdict TableMachine::OfferSnapshot(const CopyTicket& ticket, CopySnapshot taken,
+                                            UnixMicros now) {
+  Unit* const unit = OfTicket(ticket);
+  if (unit == nullptr) return {.kind = SnapshotVerdict::Kind::kStale};
+  SLUICE_CHECK(unit->state == UnitState::kHolding);
+  SLUICE_CHECK(taken.insert_lsn.is_valid() && taken.schema != nullptr);
+  SnapshotVerdict verdict = unit->suspects.Judge(taken.snapshot);
+  passed_.Prune(taken.snapshot);
+  if (!verdict.usable()) return verdict;
+  unit->taken = std::move(taken);
+  unit->suspects = {};
+  unit->state = UnitState::kCopying;
+  Enter(At(ticket.unit.relation), TableState::kCopying, now);
+  return verdict;
+}
+
+bool TableMachine::CopyFinished(const CopyTicket& ticket, std::int64_t row_count, Lsn flushed) {
+  Unit* const unit = OfTicket(ticket);
+  if (unit == nullptr) return false;
+  SLUICE_CHECK(unit->state == UnitState::kCopying);
+  SLUICE_CHECK(flushed >= unit->taken->insert_lsn);  // G2
+  unit->row_count = row_count;
+  unit->state = UnitState::kCopied;
+  return true;
+}
+
+bool TableMachine::CopyFailed(const CopyTicket& ticket, UnixMicros now) {
+  Unit* const unit = OfTicket(ticket);
+  if (unit == nullptr) return false;
+  SLUICE_CHECK(unit->state != UnitState::kLanding);  // its rows are in the table already
+  Reset(*unit);
+  Enter(At(ticket.unit.relation), TableState::kPending, now);
+  return true;
+}
+
+// Beyond I nothing is seen; not asking there keeps the ids within reach of Widen(). The commit
+// record's own position serves as well as its end: I never lies inside a record.
+bool TableMachine::Sees(const Unit& unit, const TransactionMark& mark) {
+  return mark.commit_lsn < unit.taken->insert_lsn && unit.taken->snapshot.Sees(mark.xid);
+}
+
+bool TableMachine::DropsHeld(UnitId id, const TransactionMark& mark) const {
+  const Unit& unit = At(id);
+  SLUICE_CHECK(unit.taken.has_value());
+  return Sees(unit, mark);
+}
+
+std::vector<UnitId> TableMachine::Landable() const {
+  std::vector<UnitId> out;
+  if (!at_boundary()) return out;
+  for (const auto& [relation, table] : tables_) {
+    for (std::uint32_t index = 0; index < table.units.size(); ++index) {
+      const Unit& unit = table.units[index];
+      if (unit.state == UnitState::kCopied && processed_ >= unit.taken->insert_lsn) {
+        out.push_back({.relation = relation, .index = index});
+      }
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+void TableMachine::Land(UnitId id, UnixMicros now) {
+  SLUICE_CHECK(at_boundary());
+  Unit& unit = At(id);
+  SLUICE_CHECK(unit.state == UnitState::kCopied);
+  SLUICE_CHECK(processed_ >= unit.taken->insert_lsn);
+  unit.state = UnitState::kLanding;
+  unit.commit = 0;
+  Table& table = At(id.relation);
+  Enter(table, TableState::kLive, now);
+  table.record.row_count = unit.row_count;
+  table.record.schema = unit.taken->schema;
+  table.record.lsn = unit.taken->insert_lsn;
+}
+
+// --- commits -------------------------------------------------------------------------------------
+
+std::vector<TableRecord> TableMachine::TakeChangedRecords(std::uint64_t sequence) {
+  SLUICE_CHECK(sequence != 0);
+  std::vector<TableRecord> out;
+  for (Removed& removed : removed_) {
+    if (removed.commit != 0) continue;
+    removed.commit = sequence;
+    out.push_back(removed.record);
+  }
+  for (auto& [relation, table] : tables_) {
+    for (Unit& unit : table.units) {
+      if (unit.state == UnitState::kLanding && unit.commit == 0) unit.commit = sequence;
+    }
+    if (!table.is_changed) continue;
+    table.is_changed = false;
+    table.commit = sequence;
+    out.push_back(table.record);
+  }
+  return out;
+}
+
+void TableMachine::OnDurable(std::uint64_t sequence) {
+  const auto is_in = [&](std::uint64_t commit) { return commit != 0 && commit <= sequence; };
+  std::erase_if(removed_, [&](const Removed& removed) { return is_in(removed.commit); });
+  for (auto& [relation, table] : tables_) {
+    if (is_in(table.commit)) {
+      table.commit = 0;
+      if (!table.is_changed) table.durable_record.reset();
+    }
+    for (Unit& unit : table.units) {
+      if (unit.state != UnitState::kLanding || !is_in(unit.commit)) continue;
+      Reset(unit);
+      unit.state = UnitState::kLive;
+    }
+  }
+}
+
+void TableMachine::OnReconnect(Lsn durable) {
+  passed_.RewindTo(durable);
+  processed_ = durable;
+  last_commit_ = {};
+  in_transaction_ = false;
+  for (Removed& removed : removed_) removed.commit = 0;
+  for (auto& [relation, table] : tables_) {
+    for (Unit& unit : table.units) {
+      if (unit.state != UnitState::kLanding) continue;
+      unit.state = UnitState::kCopied;
+      unit.commit = 0;
+      table.record.state = TableState::kCopying;
+    }
+    if (table.commit != 0) table.is_changed = true;
+    table.commit = 0;
+    if (!table.durable_record) continue;
+    // Counted again when the changes come again. A halt stays: its cause is still there.
+    table.record.row_count = table.durable_record->row_count;
+    table.record.lsn = table.durable_record->lsn;
+    table.record.committed_at = table.durable_record->committed_at;
+    table.record.schema = table.durable_record->schema;
+    table.is_changed = true;
+  }
+}
+
+void TableMachine::OnBirth(Lsn position, const PassedList& passed) {
+  SLUICE_CHECK(!processed_.is_valid());
+  processed_ = position;
+  passed_ = PassedTransactions(passed, position);
+}
+
+// --- looking -------------------------------------------------------------------------------------
+
+const TableRecord& TableMachine::record(RelationId relation) const {
+  return At(relation).record;
+}
+
+UnitState TableMachine::unit_state(UnitId unit) const {
+  return At(unit).state;
+}
+
+SchemaPtr TableMachine::unit_schema(UnitId unit) const {
+  const Unit& found = At(unit);
+  return found.taken ? found.taken->schema : nullptr;
+}
+
+std::vector<RelationId> TableMachine::tables() const {
+  std::vector<RelationId> out;
+  out.reserve(tables_.size());
+  for (const auto& [relation, table] : tables_) out.push_back(relation);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+std::uint64_t TableMachine::dropped_while_stopped(RelationId relation) const {
+  return At(relation).dropped_count;
+}
+
+// --- private -------------------------------------------------------------------------------------
+
+TableMachine::Table& TableMachine::At(RelationId relation) {
+  const auto found = tables_.find(relation);
+  SLUICE_CHECK(found != tables_.end());
+  return found->second;
+}
+
+const TableMachine::Table& TableMachine::At(RelationId relation) const {
+  const auto found = tables_.find(relation);
+  SLUICE_CHECK(found != tables_.end());
+  return found->second;
+}
+
+TableMachine::Unit& TableMachine::At(UnitId unit) {
+  Table& table = At(unit.relation);
+  SLUICE_CHECK(unit.index < table.units.size());
+  return table.units[unit.index];
+}
+
+const TableMachine::Unit& TableMachine::At(UnitId unit) const {
+  const Table& table = At(unit.relation);
+  SLUICE_CHECK(unit.index < table.units.size());
+  return table.units[unit.index];
+}
+
+// Copy threads speak late: the table may be gone, halted or in its next try.
+TableMachine::Unit* TableMachine::OfTicket(const CopyTicket& ticket) {
+  const auto found = tables_.find(ticket.unit.relation);
+  if (found == tables_.end() || ticket.unit.index >= found->second.units.size()) return nullptr;
+  Unit& unit = found->second.units[ticket.unit.index];
+  return unit.attempt == ticket.attempt && ticket.attempt != 0 ? &unit : nullptr;
+}
+
+void TableMachine::Change(Table& table) {
+  if (!table.durable_record) table.durable_record = table.record;
+  table.is_changed = true;
+}
+
+void TableMachine::Enter(Table& table, TableState state, UnixMicros now) {
+  if (table.record.state == state) return;
+  Change(table);
+  table.record.state = state;
+  table.record.since = now;
+  table.record.reason.clear();
+  table.record.advice.clear();
+}
+
+void TableMachine::StartOver(Table& table) {
+  Change(table);
+  for (Unit& unit : table.units) Reset(unit);
+}
+
+void TableMachine::Reset(Unit& unit) {
+  unit = Unit{};
+}
+
+}  // namespace sluice::replication
