@@ -1,0 +1,55 @@
+#include "scenario_file.h"
+
+#include <gmock/gmock.h>
+
+#include "base/testing/result_matchers.h"
+
+namespace sluice::tests {
+namespace {
+
+using sluice::testing::IsOk;
+using sluice::testing::MessageIs;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(ParseScenario, SplitsAFileIntoSteps) {
+  const auto steps = ParseScenario(
+      "# what it proves\n\n-- options -t 'public.a b' -T \"x\"\n-- source s1\nSELECT 1;\n# why\n"
+      "SELECT 2;\n\n-- destination\nSELECT a FROM t\n----\n1|x\n\n2|y\n\n");
+  ASSERT_THAT(steps, IsOk());
+  ASSERT_EQ(steps->size(), 3U);
+  EXPECT_THAT((*steps)[0].arguments, ElementsAre("-t", "public.a b", "-T", "x"));
+  EXPECT_EQ((*steps)[1].line, 4);
+  EXPECT_EQ((*steps)[1].body, "SELECT 1;\nSELECT 2;\n\n");
+  EXPECT_THAT((*steps)[2].expected, ElementsAre("1|x", "", "2|y"));
+}
+
+TEST(ParseScenario, NamesTheLineOfAnUnknownStep) {
+  EXPECT_THAT(ParseScenario("-- source\nSELECT 1\n-- sorce\nSELECT 1\n"),
+              MessageIs(HasSubstr("line 3: unknown step: sorce")));
+}
+
+TEST(ParseScenario, RejectsAQueryWithoutExpectation) {
+  EXPECT_THAT(ParseScenario("-- destination\nSELECT 1\n"), MessageIs(HasSubstr("no ----")));
+}
+
+TEST(ParseScenario, RejectsTextBelowAStepWithoutBody) {
+  EXPECT_THAT(ParseScenario("-- stop\nSELECT 1\n"), MessageIs(HasSubstr("unexpected text")));
+}
+
+TEST(ParseScenario, RejectsAnEmptyFile) {
+  EXPECT_THAT(ParseScenario("# nothing\n"), MessageIs(HasSubstr("no steps")));
+}
+
+TEST(RowsOfCsv, LeavesOutTheHeaderAndUnquotes) {
+  EXPECT_THAT(RowsOfCsv("a,b\n1,\"x,\"\"y\"\"\"\n2,\"two\nlines\"\n"),
+              ElementsAre("1|x,\"y\"", "2|two\\nlines"));
+}
+
+TEST(RowsOfCsv, TakesAnEmptyAnswer) {
+  EXPECT_THAT(RowsOfCsv(""), ElementsAre());
+  EXPECT_THAT(RowsOfCsv("a\n"), ElementsAre());
+}
+
+}  // namespace
+}  // namespace sluice::tests

@@ -1,0 +1,100 @@
+// Registers every file of tests/scenarios as a test AREA.CASE and runs them on one scratch server
+// of version SLUICE_SCENARIO_PG (17).
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scenario_file.h"
+#include "scenario_runner.h"
+
+namespace sluice::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using sluice::testing::ScratchPostgres;
+
+std::string ServerVersion() {
+  const char* version = std::getenv("SLUICE_SCENARIO_PG");  // NOLINT(concurrency-mt-unsafe)
+  return version != nullptr && *version != '\0' ? version : "17";
+}
+
+// One server for all scenarios of this process, started when the first needs it. Every transaction
+// over 64 kB is streamed while it is in progress; a dead connection is noticed within 10 s.
+Result<ScratchPostgres*> Server() {
+  static std::optional<ScratchPostgres> server;
+  if (!server) {
+    SLUICE_ASSIGN_OR_RETURN(
+        ScratchPostgres started,
+        ScratchPostgres::Start({.version = ServerVersion(),
+                                .settings = {{"logical_decoding_work_mem", "64kB"},
+                                             {"wal_sender_timeout", "10s"},
+                                             {"lock_timeout", "30s"}}}));
+    server.emplace(std::move(started));
+  }
+  return &*server;
+}
+
+class ScenarioTest : public ::testing::Test {
+ public:
+  ScenarioTest(std::string path, std::string name)
+      : path_(std::move(path)), name_(std::move(name)) {}
+
+  void TestBody() override {
+    const auto steps = ParseScenario(sluice::testing::ReadWholeFile(path_));
+    ASSERT_TRUE(steps.has_value()) << path_ << ": " << steps.error().message;
+    for (const ScenarioStep& step : *steps) {
+      if (step.verb == "requires" && std::stoi(ServerVersion()) < std::stoi(step.arguments[0])) {
+        GTEST_SKIP() << "needs PostgreSQL " << step.arguments[0];
+      }
+    }
+    const auto server = Server();
+    ASSERT_TRUE(server.has_value()) << server.error().message << server.error().server_message;
+    const auto runner = ScenarioRunner::Create(**server, name_);
+    ASSERT_TRUE(runner.has_value()) << runner.error().message << runner.error().server_message;
+    for (const ScenarioStep& step : *steps) {
+      const Status done = (*runner)->RunStep(step);
+      if (done) continue;
+      ADD_FAILURE_AT(path_.c_str(), step.line)
+          << "-- " << step.verb << ": " << done.error().message << "\n"
+          << done.error().server_message << "\nbackground run:\n"
+          << sluice::testing::LastLines((*runner)->RunLog(), 40);
+      return;
+    }
+  }
+
+ private:
+  std::string path_;
+  std::string name_;
+};
+
+void RegisterScenarios() {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(SLUICE_SCENARIO_DIR)) {
+    if (entry.path().extension() == ".test") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) {
+    const std::string area = file.parent_path().filename().string();
+    const std::string name = file.stem().string();
+    ::testing::RegisterTest(area.c_str(), name.c_str(), nullptr, nullptr, file.c_str(), 1,
+                            [path = file.string(), full = area + "_" + name]() -> ::testing::Test* {
+                              return new ScenarioTest(path, full);
+                            });
+  }
+}
+
+}  // namespace
+}  // namespace sluice::tests
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  sluice::tests::RegisterScenarios();
+  return RUN_ALL_TESTS();
+}
