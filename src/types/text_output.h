@@ -1,9 +1,10 @@
 /// \file
-/// Prints a value's binary wire form (its type's send function) as PostgreSQL's output function does.
+/// Prints a value's binary wire form (its type's send function) as PostgreSQL's output function
+/// does.
 ///
 /// Settings assumed: datestyle ISO, intervalstyle postgres, extra_float_digits 1 or more,
-/// bytea_output hex, timezone UTC, lc_monetary C, client encoding UTF8. The server's own text is the
-/// test oracle (text_output_pgtest.cc).
+/// bytea_output hex, timezone UTC, lc_monetary C, client encoding UTF8. The server's own text is
+/// the test oracle (text_output_pgtest.cc).
 ///
 ///   codec                                   binary form taken
 ///   bool int2 int4 int8 oid xid cid xid8    fixed width
