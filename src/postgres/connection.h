@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -100,14 +101,21 @@ class Connection {
   /// Notices since the last call, at most 100 are kept.
   std::vector<Notice> TakeNotices();
 
-  /// For the files of this folder only.
+  const std::vector<Notice>& notices() const;
+
+  /// For the files of this folder only. nullptr: broken.
   PGconn* native() const;
+  /// Closes the socket at once; is_alive() is false from here on.
+  void Break();
   /// The error of what libpq did last.
   Error LastError(std::string_view doing) const;
 
  private:
   struct State;
   explicit Connection(std::unique_ptr<State> state);
+  Status CheckStatement(std::string_view doing, std::string_view sql);
+  /// false: not before `until` or the stop.
+  Result<bool> AwaitResult(Clock::time_point until, const std::stop_token& stop);
   std::unique_ptr<State> state_;
 };
 

@@ -20,12 +20,12 @@ SqlStateClass ClassifySqlState(std::string_view sqlstate);
 
 /// What the server (or libpq) said.
 struct ServerMessage {
-  std::string severity;  ///< not localised: "ERROR", "FATAL", "WARNING", ...
-  std::string sqlstate;
-  std::string message;
-  std::string detail;
-  std::string hint;
-  std::string source_function;  ///< of the server, not localised
+  std::string severity = {};  ///< not localised: "ERROR", "FATAL", "WARNING", ...
+  std::string sqlstate = {};
+  std::string message = {};
+  std::string detail = {};
+  std::string hint = {};
+  std::string source_function = {};  ///< of the server, not localised
 };
 
 /// \param doing what was tried, lower case: "create publication sluice_shop".
@@ -34,8 +34,8 @@ Error ErrorFrom(const ServerMessage& server, std::string_view doing);
 /// libpq's text of a failed connection attempt, made with PQERRORS_VERBOSE, read by us.
 struct ConnectFailure {
   /// What SSL mode and host are meant.
-  std::string_view redacted_url;
-  std::string_view ssl_mode;
+  std::string_view redacted_url = {};
+  std::string_view ssl_mode = {};
   bool is_ssl_mode_ours = false;
 };
 /// Kinds: kAuth, kConfig (unknown host, database, TLS), kConnection (refused, shutting down, no

@@ -1,0 +1,160 @@
+#include "postgres/sql_error.h"
+
+#include <array>
+
+namespace sluice::postgres {
+namespace {
+
+struct Rule {
+  std::string_view prefix;  // of the SQLSTATE; the first that fits counts
+  SqlStateClass result;
+};
+
+constexpr std::string_view kReconnect = "Sluice connects again by itself";
+
+constexpr auto kRules = std::to_array<Rule>({
+    {"28", {ErrorKind::kAuth, "SLU-2004", "check user, password and pg_hba.conf"}},
+    {"3D000", {ErrorKind::kConfig, "SLU-2006", "check the database's name in the source's URL"}},
+    {"42501", {ErrorKind::kAuth, "SLU-2010", "run `sluice check --sql` for the statements"}},
+    {"57014", {ErrorKind::kTimeout, "SLU-2008", ""}},
+    {"57P01", {ErrorKind::kConnection, "SLU-2015", kReconnect}},
+    {"57P02", {ErrorKind::kConnection, "SLU-2015", kReconnect}},
+    {"57P03", {ErrorKind::kConnection, "SLU-2015", kReconnect}},
+    {"57P04", {ErrorKind::kConfig, "SLU-2006", "the database was dropped"}},
+    {"57P05", {ErrorKind::kConnection, "SLU-2007", kReconnect}},
+    {"53300",
+     {ErrorKind::kConnection, "SLU-2009", "raise max_connections, or the role's CONNECTION LIMIT"}},
+    {"53400",
+     {ErrorKind::kConfig, "SLU-2031",
+      "raise max_replication_slots, or drop a slot that nobody uses"}},
+    {"53", {ErrorKind::kConnection, "SLU-2013", "the server is out of memory or disk space"}},
+    {"55P03", {ErrorKind::kTimeout, "SLU-2017", "another session holds the lock"}},
+    {"40", {ErrorKind::kTimeout, "SLU-2013", ""}},  // serialization failure, deadlock: try again
+    {"25P03", {ErrorKind::kConnection, "SLU-2007", kReconnect}},
+    {"25P04", {ErrorKind::kConnection, "SLU-2007", kReconnect}},
+    {"08P01", {ErrorKind::kProtocol, "SLU-2019", ""}},
+    {"08", {ErrorKind::kConnection, "SLU-2007", kReconnect}},
+    {"XX", {ErrorKind::kConnection, "SLU-2013", "see the server's log"}},
+    {"58", {ErrorKind::kConnection, "SLU-2013", "see the server's log"}},
+    {"0A000", {ErrorKind::kUnsupported, "SLU-2013", ""}},
+});
+
+bool Contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+std::string OneLine(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += c == '\n' ? ' ' : c;
+  while (!out.empty() && out.back() == ' ') out.pop_back();
+  return out;
+}
+
+bool IsTlsFailure(std::string_view text) {
+  return Contains(text, "SSL") || Contains(text, "certificate") || Contains(text, "no encryption");
+}
+
+Error TlsError(std::string_view text, const ConnectFailure& target) {
+  const bool is_unsupported = Contains(text, "does not support SSL");
+  std::string advice;
+  if (is_unsupported) {
+    advice =
+        "switch TLS on at the server, or, where the network between is trusted, write "
+        "sslmode=disable into the source's URL";
+  } else {
+    advice =
+        "name the authority's file with sslrootcert=FILE; sslmode=require in the source's URL "
+        "encrypts without checking who answers";
+  }
+  return Error{.kind = ErrorKind::kConfig,
+               .message = std::string(is_unsupported ? "the server does not offer TLS"
+                                                     : "TLS cannot be set up") +
+                          " as sslmode=" + std::string(target.ssl_mode) + " asks" +
+                          (target.is_ssl_mode_ours ? " (the default for hosts elsewhere)" : "") +
+                          ": " + std::string(target.redacted_url),
+               .server_message = OneLine(text),
+               .code = "SLU-2005",
+               .advice = advice};
+}
+
+}  // namespace
+
+SqlStateClass ClassifySqlState(std::string_view sqlstate) {
+  if (sqlstate.empty()) return {ErrorKind::kConnection, "SLU-2007", kReconnect};
+  for (const Rule& rule : kRules) {
+    if (sqlstate.starts_with(rule.prefix)) return rule.result;
+  }
+  return {ErrorKind::kConfig, "SLU-2013", ""};
+}
+
+Error ErrorFrom(const ServerMessage& server, std::string_view doing) {
+  const SqlStateClass found = ClassifySqlState(server.sqlstate);
+  std::string words = server.message;
+  if (!server.detail.empty()) words += " (" + server.detail + ")";
+  if (!server.hint.empty()) words += "; hint: " + server.hint;
+  std::string message = "cannot " + std::string(doing);
+  message += server.sqlstate.empty() ? ": the connection broke" : ": SQLSTATE " + server.sqlstate;
+  return Error{.kind = found.kind,
+               .message = std::move(message),
+               .server_message = OneLine(words),
+               .sqlstate = server.sqlstate,
+               .code = std::string(found.code),
+               .advice = std::string(found.advice)};
+}
+
+std::string_view FindSqlState(std::string_view libpq_text) {
+  // The last one: with several hosts, or a second try without TLS, earlier attempts come before.
+  std::string_view found;
+  for (std::size_t at = 0; (at = libpq_text.find(":  ", at)) != std::string_view::npos; ++at) {
+    const std::string_view rest = libpq_text.substr(at + 3);
+    if (rest.size() < 6 || rest[5] != ':') continue;
+    const std::string_view state = rest.substr(0, 5);
+    if (state.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string_view::npos) {
+      found = state;
+    }
+  }
+  return found;
+}
+
+Error ErrorFromConnect(std::string_view libpq_text, const ConnectFailure& target) {
+  const std::string_view sqlstate = FindSqlState(libpq_text);
+  const std::string where = std::string(target.redacted_url);
+  if (sqlstate == "28000" && Contains(libpq_text, "no encryption") &&
+      target.ssl_mode == "disable") {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "the server accepts this user only over TLS: " + where,
+                 .server_message = OneLine(libpq_text),
+                 .sqlstate = std::string(sqlstate),
+                 .code = "SLU-2005",
+                 .advice = "write sslmode=verify-full or sslmode=require into the source's URL"};
+  }
+  if (!sqlstate.empty()) {
+    Error error = ErrorFrom({.sqlstate = std::string(sqlstate), .message = std::string(libpq_text)},
+                            "connect to " + where);
+    // An empty class means a statement elsewhere; while connecting 42501 is about REPLICATION.
+    if (sqlstate == "42501") error.advice = "ALTER ROLE ... REPLICATION, or the provider's command";
+    return error;
+  }
+  if (Contains(libpq_text, "could not translate host name")) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "the source's host name is not known: " + where,
+                 .server_message = OneLine(libpq_text),
+                 .code = "SLU-2003",
+                 .advice = "check the host in the source's URL"};
+  }
+  if (IsTlsFailure(libpq_text)) return TlsError(libpq_text, target);
+  if (Contains(libpq_text, "no password supplied") || Contains(libpq_text, "fe_sendauth")) {
+    return Error{.kind = ErrorKind::kAuth,
+                 .message = "the server asks for a password and none was given: " + where,
+                 .server_message = OneLine(libpq_text),
+                 .code = "SLU-2004",
+                 .advice = "put it into ~/.pgpass (mode 0600) or PGPASSWORD"};
+  }
+  return Error{.kind = ErrorKind::kConnection,
+               .message = "cannot reach the source: " + where,
+               .server_message = OneLine(libpq_text),
+               .code = "SLU-2002",
+               .advice = "check host and port, listen_addresses, and the firewall"};
+}
+
+}  // namespace sluice::postgres
