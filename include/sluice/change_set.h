@@ -71,10 +71,10 @@ enum class ChangeKind : std::uint8_t { kInsert, kUpdate, kDelete };
 
 /// A committed transaction of the source.
 struct TransactionMark {
-  TransactionId xid;
-  Lsn commit_lsn;  ///< LSN of the commit record; orders transactions
-  Lsn end_lsn;     ///< first byte after it: the position; 0 while only a piece of it has come
-  UnixMicros committed_at;  ///< not monotonic (T80): data, never order
+  TransactionId xid{};
+  Lsn commit_lsn{};  ///< LSN of the commit record; orders transactions
+  Lsn end_lsn{};     ///< first byte after it: the position; 0 while only a piece of it has come
+  UnixMicros committed_at{};  ///< not monotonic (T80): data, never order
 };
 
 /// Rows from `first_row` on, up to the next run, belong to ChangeSet::transactions[transaction].

@@ -187,6 +187,9 @@ class Destination {
   /// Drops what was staged since the last commit.
   virtual void Abandon() = 0;
 
+  /// Makes a Stage() or Commit() that is under way end soon with kCancelled; for a stop that cannot wait. Any thread.
+  virtual void Interrupt() {}
+
   /// Called by the destination whenever a watermark moved; may be called from inside Commit() or
   /// another thread.
   virtual void OnWatermark(std::function<void(const Watermarks&)> listener) = 0;

@@ -79,14 +79,14 @@ struct ColumnType {
 /// One published column, in table order.
 struct Column {
   std::string name;
-  ColumnType type;
+  ColumnType type{};
   std::int16_t attnum =
       0;  ///< pg_attribute.attnum; 0 where only a Relation message told of the column
   bool is_identity = false;  ///< part of the replica identity (pgoutput's key flag)
   bool is_nullable = true;
   /// Where the column was added to a filled table: the text form of attmissingval, what older rows
   /// read as.
-  std::optional<std::string> missing_value;
+  std::optional<std::string> missing_value{};
 
   bool operator==(const Column&) const = default;
 };

@@ -1,0 +1,192 @@
+#include "engine/control_loop.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "postgres/publication.h"
+#include "postgres/server_facts.h"
+#include "postgres/slot.h"
+
+namespace sluice::engine {
+namespace {
+
+constexpr Duration kTick = std::chrono::milliseconds(200);
+constexpr Duration kIdentityInterval = std::chrono::seconds(4);
+constexpr Duration kSlotInterval = std::chrono::seconds(10);
+constexpr Duration kLockTimeout = std::chrono::seconds(2);
+
+}  // namespace
+
+ControlLoop::ControlLoop(ControlOptions options, Connect connect, DeliveryWriter& writer,
+                         Progress& progress, telemetry::Logger& logger)
+    : options_(std::move(options)),
+      connect_(std::move(connect)),
+      writer_(writer),
+      progress_(progress),
+      logger_(logger) {}
+
+ControlLoop::~ControlLoop() {
+  Stop();
+}
+
+void ControlLoop::Start() {
+  thread_ = std::jthread([this](std::stop_token stop) {
+    pthread_setname_np(pthread_self(), "control");
+    Loop(std::move(stop));
+  });
+}
+
+void ControlLoop::Stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+SlotInfo ControlLoop::slot() const {
+  const base::MutexLock lock(mutex_);
+  return slot_;
+}
+
+void ControlLoop::Loop(std::stop_token stop) {
+  std::optional<postgres::Connection> connection;
+  std::mutex mutex;
+  std::condition_variable_any never;
+  Duration wait = kTick;
+  while (!stop.stop_requested()) {
+    if (!connection) {
+      Result<postgres::Connection> opened = connect_();
+      if (opened) connection.emplace(*std::move(opened));
+    }
+    if (connection) {
+      const Status ticked = Tick(*connection, Clock::now());
+      if (!ticked && ticked.error().kind == ErrorKind::kCancelled) return;
+      if (!ticked) logger_.Debug("control: {}", ticked.error().message);
+      if (!connection->is_alive()) connection.reset();
+    }
+    wait = connection ? kTick : std::min<Duration>(wait * 2, std::chrono::seconds(5));
+    std::unique_lock lock(mutex);
+    (void)never.wait_for(lock, stop, wait, [] { return false; });
+  }
+}
+
+Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now) {
+  SLUICE_RETURN_IF_ERROR(FeedMachine(connection));
+  if (now - identities_at_ >= kIdentityInterval) {
+    identities_at_ = now;
+    SLUICE_RETURN_IF_ERROR(LookAtIdentities(connection));
+  }
+  if (now - slot_at_ >= kSlotInterval) {
+    slot_at_ = now;
+    SLUICE_RETURN_IF_ERROR(LookAtSlot(connection));
+  }
+  return {};
+}
+
+/// Snapshots prune P; floors let units begin that nothing else proves safe.
+Status ControlLoop::FeedMachine(postgres::Connection& connection) {
+  struct Need {
+    std::vector<RelationId> membership;
+    bool floor = false;
+    std::uint64_t floor_generation = 0;
+    bool waits = false;
+  };
+  SLUICE_ASSIGN_OR_RETURN(const Need need, writer_.inbox().CallAndWait([this]() -> Result<Need> {
+    replication::TableMachine& machine = writer_.machine();
+    Need now{.membership = machine.NeedMembershipFloor()};
+    now.floor = machine.needs_floor();
+    now.floor_generation = machine.floor_generation();
+    for (const RelationId relation : machine.tables()) {
+      now.waits = now.waits || machine.record(relation).state == TableState::kPending;
+    }
+    return now;
+  }));
+  if (need.floor || !need.membership.empty()) {
+    SLUICE_ASSIGN_OR_RETURN(const std::uint64_t xid, postgres::AssignTransactionId(connection));
+    SLUICE_RETURN_IF_ERROR(writer_.inbox().CallAndWait([&]() -> Status {
+      if (need.floor) writer_.machine().SetFloor(need.floor_generation, xid);
+      for (const RelationId relation : need.membership) {
+        if (writer_.machine().has_table(relation)) writer_.machine().WaitFor(relation, xid);
+      }
+      return {};
+    }));
+  }
+  const std::int64_t transactions = progress_.transactions.load();
+  if (transactions == transactions_seen_ && !need.waits) return {};
+  transactions_seen_ = transactions;
+  SLUICE_ASSIGN_OR_RETURN(const std::string text, postgres::ReadSnapshotText(connection));
+  SLUICE_ASSIGN_OR_RETURN(const replication::Snapshot snapshot, replication::ParseSnapshot(text));
+  return writer_.inbox().CallAndWait([&]() -> Status {
+    writer_.machine().OnServerSnapshot(snapshot);
+    return {};
+  });
+}
+
+/// A table whose updates would fail at the source because it is published is taken out at once; the
+/// user's application comes first.
+Status ControlLoop::LookAtIdentities(postgres::Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::LostIdentity> lost,
+                          postgres::FindLostIdentities(connection, options_.publication));
+  if (lost.empty()) return {};
+  for (const postgres::LostIdentity& table : lost) {
+    if (std::find(alarmed_.begin(), alarmed_.end(), table.relation) != alarmed_.end()) continue;
+    if (!options_.owns_publication) {
+      alarmed_.push_back(table.relation);
+      logger_.Failed(
+          "table {} has no usable identity any more ({}) and is in publication {}: its UPDATE and "
+          "DELETE fail at "
+          "the source until it is taken out",
+          ToString(table.name), table.reason, options_.publication);
+    }
+  }
+  if (!options_.owns_publication) return {};
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> published,
+                          postgres::ReadPublishedTables(connection, options_.publication));
+  std::vector<postgres::WantedTable> wanted;
+  for (const postgres::PublishedTable& table : published) {
+    const bool is_lost = std::any_of(
+        lost.begin(), lost.end(),
+        [&](const postgres::LostIdentity& entry) { return entry.relation == table.relation; });
+    if (!is_lost) wanted.push_back({table.relation, table.name});
+  }
+  SLUICE_ASSIGN_OR_RETURN(
+      const postgres::MembershipChange change,
+      postgres::KeepPublication(connection, options_.publication, wanted, kLockTimeout));
+  for (const auto& [name, error] : change.not_done) {
+    logger_.Failed("table {} lost its identity and could not be taken out of the publication: {}",
+                   ToString(name), error.message);
+  }
+  return writer_.inbox().CallAndWait([&]() -> Status {
+    for (const postgres::LostIdentity& table : lost) {
+      if (!writer_.machine().has_table(table.relation)) continue;
+      SLUICE_RETURN_IF_ERROR(writer_.HaltTable(
+          table.relation,
+          Error{
+              .kind = ErrorKind::kConfig,
+              .message =
+                  "it lost its replica identity (" + table.reason +
+                  ") and was taken out of the publication, so that its updates go on at the source",
+              .code = "SLU-4210",
+              .advice =
+                  "give it a primary key or REPLICA IDENTITY FULL, then start sluice again"}));
+    }
+    return {};
+  });
+}
+
+Status ControlLoop::LookAtSlot(postgres::Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
+                          postgres::ReadSlot(connection, options_.slot));
+  if (!slot) return {};
+  const base::MutexLock lock(mutex_);
+  slot_.retained_bytes =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, slot->retained_bytes));
+  slot_.wal_status = slot->wal_status;
+  return {};
+}
+
+}  // namespace sluice::engine

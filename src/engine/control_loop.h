@@ -1,0 +1,72 @@
+/// \file
+/// The control thread: one ordinary connection that keeps the copy rule supplied and the source
+/// looked after.
+///
+///   every 0.2 s  while transactions pass: the server's snapshot, which prunes P and ends waits for
+///   older writers every 5 s    published tables that lost their identity are taken out (own
+///   publication) or reported every 10 s   WAL retained by our slot, its status
+///
+/// A broken connection is opened again; nothing here ends the pipeline.
+///
+/// Thread safety: Start(), Stop() by the owner; info() from any thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "engine/delivery_writer.h"
+#include "engine/progress.h"
+#include "postgres/connection.h"
+#include "telemetry/log.h"
+
+namespace sluice::engine {
+
+struct ControlOptions {
+  std::string slot;
+  std::string publication;
+  bool owns_publication = true;
+};
+
+/// What was last read of the slot.
+struct SlotInfo {
+  std::uint64_t retained_bytes = 0;
+  std::string wal_status;
+};
+
+class ControlLoop {
+ public:
+  using Connect = std::function<Result<postgres::Connection>()>;
+
+  ControlLoop(ControlOptions options, Connect connect, DeliveryWriter& writer, Progress& progress,
+              telemetry::Logger& logger);
+  ~ControlLoop();
+
+  void Start();
+  void Stop();
+  SlotInfo slot() const;
+
+ private:
+  void Loop(std::stop_token stop);
+  Status Tick(postgres::Connection& connection, Clock::time_point now);
+  Status FeedMachine(postgres::Connection& connection);
+  Status LookAtIdentities(postgres::Connection& connection);
+  Status LookAtSlot(postgres::Connection& connection);
+
+  const ControlOptions options_;
+  Connect connect_;
+  DeliveryWriter& writer_;
+  Progress& progress_;
+  telemetry::Logger& logger_;
+  std::int64_t transactions_seen_ = -1;
+  Clock::time_point identities_at_{};
+  Clock::time_point slot_at_{};
+  std::vector<RelationId> alarmed_;
+  mutable base::Mutex mutex_;
+  SlotInfo slot_ SLUICE_GUARDED_BY(mutex_);
+  std::jthread thread_;
+};
+
+}  // namespace sluice::engine

@@ -1,0 +1,389 @@
+#include "engine/copy_pool.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/backoff.h"
+#include "base/bounded_queue.h"
+#include "columnar/copy_decoder.h"
+#include "postgres/catalog.h"
+#include "postgres/copy_reader.h"
+#include "postgres/snapshot_export.h"
+
+namespace sluice::engine {
+namespace {
+
+constexpr Duration kIdleLook = std::chrono::milliseconds(500);
+constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
+constexpr Duration kFlushTimeout = std::chrono::minutes(5);
+
+/// What is the unit's own trouble; everything else is the line's or the destination's.
+bool HaltsTable(const Error& error) {
+  switch (error.kind) {
+    case ErrorKind::kConversion:
+    case ErrorKind::kUnsupported:
+    case ErrorKind::kSchemaConflict:
+    case ErrorKind::kAuth:
+    case ErrorKind::kConfig:
+    case ErrorKind::kProtocol:
+      return true;
+    case ErrorKind::kInvalidArgument:
+    case ErrorKind::kConnection:
+    case ErrorKind::kTimeout:
+    case ErrorKind::kDestination:
+    case ErrorKind::kStateStore:
+    case ErrorKind::kCancelled:
+    case ErrorKind::kInternal:
+      return false;
+  }
+  return false;
+}
+
+/// Waits, unless stop comes first.
+void SleepFor(Duration duration, std::stop_token stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  (void)never.wait_for(lock, stop, duration, [] { return false; });
+}
+
+/// The second thread of a worker: takes batches, writes them.
+class ShadowWriter {
+ public:
+  explicit ShadowWriter(CopyWriter& writer)
+      : queue_(2), thread_([this, &writer] {
+          pthread_setname_np(pthread_self(), "copy-write");
+          while (std::optional<RowsPtr> rows = queue_.Pop({})) {
+            if (failed_.load()) continue;
+            status_ = writer.Append(*rows);
+            if (!status_) failed_.store(true);
+          }
+        }) {}
+  ~ShadowWriter() { (void)Finish(); }
+  ShadowWriter(const ShadowWriter&) = delete;
+  ShadowWriter& operator=(const ShadowWriter&) = delete;
+
+  /// False: writing has failed, or stop; Finish() says which.
+  bool Write(RowsPtr rows, std::stop_token stop) {
+    while (!failed_.load() && !stop.stop_requested()) {
+      if (queue_.PushUntil(rows, 1, Clock::now() + std::chrono::milliseconds(200), stop))
+        return true;
+    }
+    return false;
+  }
+  Status Finish() {
+    queue_.Close();
+    if (thread_.joinable()) thread_.join();
+    return status_;
+  }
+
+ private:
+  base::BoundedQueue<RowsPtr> queue_;  // by count: batches are of one size
+  std::atomic<bool> failed_{false};
+  Status status_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+/// One try to copy one unit: from the lock to the flushed insert LSN.
+class CopyPool::Attempt {
+ public:
+  Attempt(CopyPool& pool, const Claimed& claimed, postgres::Connection connection,
+          std::stop_token stop)
+      : pool_(pool), claimed_(claimed), stop_(std::move(stop)), exporter_(std::move(connection)) {}
+
+  /// False: the ticket is stale, the copy was given up by someone else.
+  Result<bool> Run() {
+    SLUICE_ASSIGN_OR_RETURN(const bool is_current, TakeSnapshot());
+    if (!is_current) return false;
+    SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<CopyWriter> shadow,
+                            pool_.destination_.OpenCopy({claimed_.start.ticket.unit, table_.schema,
+                                                         claimed_.record.destination}));
+    {
+      ShadowWriter writer(*shadow);
+      const Status read = Read(writer);
+      const Status written = writer.Finish();
+      SLUICE_RETURN_IF_ERROR(written);
+      SLUICE_RETURN_IF_ERROR(read);
+    }
+    SLUICE_RETURN_IF_ERROR(WaitUntilFlushed());
+    SLUICE_RETURN_IF_ERROR(shadow->Finish());
+    return pool_.writer_.inbox().CallAndWait([this]() -> Result<bool> {
+      return pool_.writer_.CopyFinished(claimed_.start.ticket, rows_, insert_lsn_);
+    });
+  }
+
+ private:
+  const TableRecord& record() const { return claimed_.record; }
+
+  Result<bool> TakeSnapshot() {
+    base::Backoff backoff(std::chrono::milliseconds(1), std::chrono::milliseconds(100));
+    const Clock::time_point alarm_at = Clock::now() + kRetakeAlarm;
+    bool has_alarmed = false;
+    while (!stop_.stop_requested()) {
+      SLUICE_ASSIGN_OR_RETURN(const replication::SnapshotVerdict::Kind verdict, OfferOne());
+      if (verdict == replication::SnapshotVerdict::Kind::kUsable) return true;
+      if (verdict == replication::SnapshotVerdict::Kind::kStale) return false;
+      SLUICE_RETURN_IF_ERROR(exporter_.Release());
+      if (!has_alarmed && Clock::now() > alarm_at) {
+        has_alarmed = true;
+        pool_.logger_.Warn(
+            "table {} waits for a transaction that has committed and is not visible yet; is a "
+            "synchronous "
+            "standby down?",
+            ToString(record().source));
+      }
+      SleepFor(backoff.Next(0), stop_);
+    }
+    return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
+  }
+
+  Result<replication::SnapshotVerdict::Kind> OfferOne() {
+    const postgres::LockTarget target{record().relation, record().source, is_partitioned_};
+    SLUICE_ASSIGN_OR_RETURN(
+        const postgres::ExportedSnapshot exported,
+        exporter_.Take(std::span(&target, 1), pool_.options_.lock_timeout, stop_));
+    SLUICE_ASSIGN_OR_RETURN(replication::Snapshot snapshot,
+                            replication::ParseSnapshot(exported.text));
+    insert_lsn_ =
+        replication::InsertLsnFloor(exported.insert_lsn, pool_.options_.wal_segment_bytes);
+    const replication::SnapshotVerdict judged = claimed_.start.suspects.Judge(snapshot);
+    if (!judged.usable()) return judged.kind;
+    SLUICE_ASSIGN_OR_RETURN(
+        table_, postgres::LoadTableSchema(exporter_.connection(), *pool_.registry_.types(),
+                                          record().relation, pool_.options_.publication));
+    if (table_.is_partitioned && !is_partitioned_) {
+      is_partitioned_ = true;  // its leaves were not locked: again, with them
+      return replication::SnapshotVerdict::Kind::kRetake;
+    }
+    auto schema = std::make_shared<TableSchema>(*table_.schema);
+    schema->since = insert_lsn_;
+    table_.schema = std::move(schema);
+    SLUICE_ASSIGN_OR_RETURN(
+        const replication::SnapshotVerdict verdict,
+        pool_.writer_.inbox().CallAndWait([&]() -> Result<replication::SnapshotVerdict> {
+          return pool_.writer_.OfferSnapshot(claimed_.start.ticket,
+                                             {snapshot, insert_lsn_, table_.schema});
+        }));
+    if (verdict.usable()) pool_.registry_.SetKnown(record().relation, table_.schema);
+    return verdict.kind;
+  }
+
+  Status Read(ShadowWriter& writer) {
+    const columnar::CopyFormat format = columnar::FormatFor(*table_.schema);
+    postgres::CopyStatement statement{.table = record().source,
+                                      .is_only = !table_.is_partitioned,
+                                      .columns = {},
+                                      .row_filter = table_.row_filter,
+                                      .range = {},
+                                      .is_binary = format == columnar::CopyFormat::kBinary};
+    for (const Column& column : table_.schema->columns) statement.columns.push_back(column.name);
+    SLUICE_ASSIGN_OR_RETURN(
+        postgres::CopyReader reader,
+        postgres::CopyReader::Start(exporter_.connection(), postgres::CopySql(statement)));
+    columnar::CopyDecoder decoder(table_.schema, format);
+    for (;;) {
+      SLUICE_ASSIGN_OR_RETURN(const auto messages, reader.NextRows(stop_));
+      if (messages.empty()) break;
+      for (const postgres::CopyReader::Message& message : messages) {
+        SLUICE_RETURN_IF_ERROR(decoder.Append(message));
+      }
+      bytes_ = reader.received_bytes();
+      if (decoder.row_count() >= pool_.options_.batch_rows ||
+          decoder.bytes() >= pool_.options_.batch_bytes) {
+        SLUICE_RETURN_IF_ERROR(HandOn(decoder, writer));
+      }
+    }
+    SLUICE_RETURN_IF_ERROR(decoder.CheckComplete());
+    return decoder.row_count() > 0 ? HandOn(decoder, writer) : Status{};
+  }
+
+  Status HandOn(columnar::CopyDecoder& decoder, ShadowWriter& writer) {
+    const auto row_count = static_cast<std::int64_t>(decoder.row_count());
+    if (!writer.Write(decoder.Finish(), stop_)) {
+      return Error{.kind = ErrorKind::kCancelled, .message = "the copy was stopped"};
+    }
+    rows_ += row_count;
+    pool_.progress_.rows_copied += row_count;
+    pool_.Report(record().relation, rows_, bytes_);
+    return {};
+  }
+
+  /// G2, with the exporter's transaction still open: from here on no transaction that S saw can be
+  /// undone by a crash.
+  Status WaitUntilFlushed() {
+    SLUICE_RETURN_IF_ERROR(exporter_.CheckAlive());
+    SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, pool_.connect_("copy-control"));
+    SLUICE_RETURN_IF_ERROR(postgres::WaitForFlush(control, insert_lsn_, kFlushTimeout, stop_));
+    SLUICE_RETURN_IF_ERROR(exporter_.CheckAlive());
+    return exporter_.Release();
+  }
+
+  CopyPool& pool_;
+  const Claimed& claimed_;
+  std::stop_token stop_;
+  postgres::SnapshotExporter exporter_;
+  postgres::LoadedTable table_;
+  bool is_partitioned_ = false;
+  Lsn insert_lsn_;
+  std::int64_t rows_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+CopyPool::CopyPool(CopyPoolOptions options, Connect connect, DeliveryWriter& writer,
+                   Destination& destination, RelationRegistry& registry, Progress& progress,
+                   telemetry::Logger& logger)
+    : options_(std::move(options)),
+      connect_(std::move(connect)),
+      writer_(writer),
+      destination_(destination),
+      registry_(registry),
+      progress_(progress),
+      logger_(logger) {}
+
+CopyPool::~CopyPool() {
+  Stop();
+  (void)Join();
+}
+
+void CopyPool::Start() {
+  for (int i = 0; i < options_.workers; ++i) {
+    threads_.emplace_back([this, i](std::stop_token stop) {
+      pthread_setname_np(pthread_self(), ("copy-" + std::to_string(i + 1)).c_str());
+      const Status ended = WorkerLoop(stop);
+      if (!ended && ended.error().kind != ErrorKind::kCancelled) {
+        const std::scoped_lock lock(mutex_);
+        if (!failure_) failure_ = ended.error();
+        has_failed_.store(true);
+      }
+    });
+  }
+}
+
+void CopyPool::Stop() {
+  for (std::jthread& thread : threads_) thread.request_stop();
+}
+
+Status CopyPool::Join() {
+  for (std::jthread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+  threads_.clear();
+  const std::scoped_lock lock(mutex_);
+  return failure_ ? Status(*failure_) : Status{};
+}
+
+void CopyPool::Wake() {
+  {
+    const std::scoped_lock lock(mutex_);
+    ++wakes_;
+    not_before_.clear();
+  }
+  wake_.notify_all();
+}
+
+void CopyPool::SetEstimate(RelationId relation, std::int64_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  estimates_[relation] = bytes;
+}
+
+CopyProgress CopyPool::ProgressOf(RelationId relation) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = running_.find(relation);
+  return found == running_.end() ? CopyProgress{} : found->second;
+}
+
+void CopyPool::Report(RelationId relation, std::int64_t rows, std::uint64_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  running_[relation] = {rows, bytes};
+}
+
+Status CopyPool::WorkerLoop(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    SLUICE_ASSIGN_OR_RETURN(const std::optional<Claimed> claimed, Claim());
+    if (!claimed) {
+      std::unique_lock lock(mutex_);
+      const std::uint64_t seen = wakes_;
+      (void)wake_.wait_for(lock, stop, kIdleLook, [&] { return wakes_ != seen; });
+      continue;
+    }
+    const Status copied = Copy(*claimed, stop);
+    if (!copied) SLUICE_RETURN_IF_ERROR(HandleFailure(*claimed, copied.error(), stop));
+  }
+  return {};
+}
+
+/// The largest unit that may begin: begun in the same step, so that no other worker takes it.
+Result<std::optional<CopyPool::Claimed>> CopyPool::Claim() {
+  return writer_.inbox().CallAndWait([this]() -> Result<std::optional<Claimed>> {
+    std::optional<UnitId> best;
+    std::int64_t best_bytes = -1;
+    {
+      const std::scoped_lock lock(mutex_);
+      const Clock::time_point now = Clock::now();
+      for (const UnitId unit : writer_.machine().Startable()) {
+        const auto wait = not_before_.find(unit.relation);
+        if (wait != not_before_.end() && wait->second > now) continue;
+        const auto estimate = estimates_.find(unit.relation);
+        const std::int64_t bytes = estimate == estimates_.end() ? 0 : estimate->second;
+        if (bytes > best_bytes) {
+          best = unit;
+          best_bytes = bytes;
+        }
+      }
+    }
+    if (!best) return std::optional<Claimed>{};
+    SLUICE_ASSIGN_OR_RETURN(replication::CopyStart start, writer_.BeginUnit(*best));
+    return std::optional<Claimed>(
+        Claimed{std::move(start), writer_.machine().record(best->relation)});
+  });
+}
+
+Status CopyPool::Copy(const Claimed& claimed, std::stop_token stop) {
+  Report(claimed.record.relation, 0, 0);
+  Result<postgres::Connection> connection = connect_("copy");
+  if (!connection) {
+    // Whatever keeps us out keeps everybody out; it is not this table's fault.
+    Error error = std::move(connection).error();
+    error.kind = ErrorKind::kConnection;
+    return error;
+  }
+  SLUICE_ASSIGN_OR_RETURN(const bool is_current,
+                          Attempt(*this, claimed, *std::move(connection), stop).Run());
+  if (!is_current) return destination_.DiscardCopy(claimed.start.ticket.unit);
+  const std::scoped_lock lock(mutex_);
+  failures_.erase(claimed.record.relation);
+  return {};
+}
+
+Status CopyPool::HandleFailure(const Claimed& claimed, const Error& error, std::stop_token stop) {
+  const UnitId unit = claimed.start.ticket.unit;
+  const Status discarded = destination_.DiscardCopy(unit);
+  const std::string name = ToString(claimed.record.source);
+  if (HaltsTable(error)) {
+    return writer_.inbox().CallAndWait([&]() -> Status {
+      SLUICE_RETURN_IF_ERROR(writer_.CopyFailed(claimed.start.ticket));
+      return writer_.HaltTable(unit.relation, error);
+    });
+  }
+  const Status given_back = writer_.inbox().CallAndWait(
+      [&]() -> Status { return writer_.CopyFailed(claimed.start.ticket); });
+  if (!given_back || stop.stop_requested()) {
+    return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
+  }
+  if (!base::IsRetryable(error.kind)) return error;
+  if (!discarded) return discarded;
+  const std::scoped_lock lock(mutex_);
+  const int count = std::min(++failures_[unit.relation], 6);
+  const Duration wait = std::chrono::milliseconds(500) * (1 << count);
+  not_before_[unit.relation] = Clock::now() + wait;
+  logger_.Warn("the copy of {} begins again in {} ms: {} ({})", name,
+               std::chrono::duration_cast<std::chrono::milliseconds>(wait).count(), error.message,
+               error.code);
+  return {};
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,110 @@
+/// \file
+/// N copy workers: each takes the largest unit that may begin, reads it under a snapshot of its own
+/// and writes it into the unit's shadow; the delivery writer lands it.
+///
+///   begin (the unit holds from here on) -> lock -> snapshot S, insert LSN I -> usable? else again
+///   in a moment
+///   -> COPY -> decode -> shadow -> server has flushed I, lock still held -> shadow durable ->
+///   finished
+///
+/// Each worker reads and decodes on one thread and writes on a second one, two batches apart, so
+/// that the server's formatting and the destination's writing overlap.
+///
+/// What a unit's own trouble is (a value without exact form, no privilege, the table is gone) halts
+/// its table. A broken connection or a lock that is not to be had: again later, with backoff. The
+/// destination's trouble ends the pool.
+///
+/// Thread safety: Start(), Stop(), Join() by the owner. Connections: two a busy worker, none an
+/// idle one.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "sluice/destination.h"
+
+#include "engine/delivery_writer.h"
+#include "engine/progress.h"
+#include "engine/relation_registry.h"
+#include "postgres/connection.h"
+#include "telemetry/log.h"
+
+namespace sluice::engine {
+
+struct CopyPoolOptions {
+  int workers = 2;
+  std::string publication;
+  std::uint64_t wal_segment_bytes = 16ULL << 20;
+  Duration lock_timeout = std::chrono::seconds(5);
+  /// A batch is handed to the destination at this many rows or bytes.
+  std::size_t batch_rows = 122'880;  // DuckDB's row group
+  std::size_t batch_bytes = std::size_t{16} << 20;
+};
+
+/// Rows and bytes of running copies, for display. Any thread.
+struct CopyProgress {
+  std::int64_t rows = 0;
+  std::uint64_t bytes = 0;
+};
+
+class CopyPool {
+ public:
+  using Connect = std::function<Result<postgres::Connection>(const std::string& role)>;
+
+  CopyPool(CopyPoolOptions options, Connect connect, DeliveryWriter& writer,
+           Destination& destination, RelationRegistry& registry, Progress& progress,
+           telemetry::Logger& logger);
+  ~CopyPool();
+
+  void Start();
+  void Stop();
+  /// The first error of the destination, if any worker ended with one.
+  Status Join();
+  bool has_failed() const { return has_failed_.load(); }
+  /// Something may begin now: a resync, a new table.
+  void Wake();
+  void SetEstimate(RelationId relation, std::int64_t bytes);
+  CopyProgress ProgressOf(RelationId relation) const;
+
+ private:
+  class Attempt;
+  struct Claimed {
+    replication::CopyStart start;
+    TableRecord record;
+  };
+
+  Status WorkerLoop(std::stop_token stop);
+  Result<std::optional<Claimed>> Claim();
+  Status Copy(const Claimed& claimed, std::stop_token stop);
+  Status HandleFailure(const Claimed& claimed, const Error& error, std::stop_token stop);
+  void Report(RelationId relation, std::int64_t rows, std::uint64_t bytes);
+
+  const CopyPoolOptions options_;
+  Connect connect_;
+  DeliveryWriter& writer_;
+  Destination& destination_;
+  RelationRegistry& registry_;
+  Progress& progress_;
+  telemetry::Logger& logger_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::uint64_t wakes_ = 0;
+  std::map<RelationId, std::int64_t> estimates_;
+  std::map<RelationId, CopyProgress> running_;
+  std::map<RelationId, Clock::time_point> not_before_;
+  std::map<RelationId, int> failures_;
+  std::optional<Error> failure_;
+  std::atomic<bool> has_failed_{false};
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace sluice::engine

@@ -1,0 +1,162 @@
+/// \file
+/// The thread that owns the destination: takes change sets in commit order, asks the table machine
+/// what becomes of each transaction, and commits rows, states, P and position in one destination
+/// transaction.
+///
+///   loop: take a call or a change set
+///         set:  per table  live -> lift, fold, Stage | copying -> hold what S does not see | else
+///         drop
+///               at a boundary: the machine learns that the transactions are passed;
+///               Commit(position, P, changed tables)
+///         then: units whose copy is in and whose insert LSN has been passed land, each in a commit
+///         of its own
+///
+/// A table that cannot go on halts alone: what was staged is abandoned, the set is staged again
+/// without it.
+///
+/// Thread safety: Run() on one thread; the steps below it run on that thread, through
+/// inbox().CallAndWait(). Lifetime: destination, progress, latency, logger must outlive it. Limits:
+/// the inbox in bytes; held changes in memory, then on disk (HeldChanges).
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sluice/destination.h"
+
+#include "engine/fence.h"
+#include "engine/held_changes.h"
+#include "engine/progress.h"
+#include "engine/status.h"
+#include "engine/writer_inbox.h"
+#include "replication/table_machine.h"
+#include "telemetry/log.h"
+
+namespace sluice::engine {
+
+struct WriterOptions {
+  std::string spill_dir;
+  std::size_t held_memory_bytes = std::size_t{64} << 20;
+  std::size_t inbox_bytes = std::size_t{64} << 20;
+  /// A fold works on at most this much at once when held changes land.
+  std::size_t landing_bytes = std::size_t{32} << 20;
+};
+
+/// Counters per table, for display.
+struct TableCounters {
+  std::int64_t inserted = 0;
+  std::int64_t updated = 0;
+  std::int64_t deleted = 0;
+  std::int64_t truncates = 0;
+  std::int64_t dropped = 0;
+};
+
+class DeliveryWriter {
+ public:
+  DeliveryWriter(Destination& destination, DeliveryState restored, WriterOptions options,
+                 Progress& progress, LatencyWindow& latency, telemetry::Logger& logger);
+  ~DeliveryWriter();
+  DeliveryWriter(const DeliveryWriter&) = delete;
+  DeliveryWriter& operator=(const DeliveryWriter&) = delete;
+
+  WriterInbox& inbox() { return inbox_; }
+
+  /// Until the inbox is closed and drained.
+  /// Errors: of the destination (kConnection, kTimeout: re-open and replay; else stop); code
+  /// SLU-3090: a table halted in the middle of a transaction, replay from the position.
+  Status Run();
+
+  // Steps, on the writer's thread.
+  // ----------------------------------------------------------------------------------
+  replication::TableMachine& machine() { return machine_; }
+  Result<replication::CopyStart> BeginUnit(UnitId unit);
+  Result<replication::SnapshotVerdict> OfferSnapshot(const replication::CopyTicket& ticket,
+                                                     replication::CopySnapshot taken);
+  /// False: the copy was given up meanwhile; discard it.
+  Result<bool> CopyFinished(const replication::CopyTicket& ticket, std::int64_t row_count,
+                            Lsn flushed);
+  Status CopyFailed(const replication::CopyTicket& ticket);
+  Status HaltTable(RelationId relation, const Error& error);
+  Status Resync(RelationId relation);
+  /// Commits changed table states although no transaction came.
+  Status CommitStates();
+  Fence& fence() { return fence_; }
+
+  /// What is known of tables now, for display. Any thread.
+  std::vector<TableStatus> Tables() const;
+  std::optional<Witness> last_transaction() const { return last_transaction_; }
+
+ private:
+  enum class SetOutcome : std::uint8_t { kDone, kTableHalted };
+
+  Status HandleSet(ChangeSet set);
+  Result<SetOutcome> StageSet(const ChangeSet& set);
+  Result<SetOutcome> StageTable(const TableChanges& changes,
+                                const std::vector<TransactionMark>& marks);
+  Status HoldItem(UnitId unit, const ChangeItem& item, const std::vector<TransactionMark>& marks);
+  void CountDropped(RelationId relation, const ChangeItem& item);
+  Result<SetOutcome> ApplyItems(RelationId relation, std::vector<ChangeItem> items,
+                                const std::vector<TransactionMark>& marks);
+  Result<SetOutcome> ApplyLog(RelationId relation, std::vector<ChangeItem>& items,
+                              const std::vector<TransactionMark>& marks);
+  Result<SetOutcome> ApplyNet(RelationId relation, std::vector<ChangeItem>& items,
+                              const std::vector<TransactionMark>& marks);
+  SchemaPtr Shape(RelationId relation) const;
+  Result<SetOutcome> BringTo(RelationId relation, const SchemaPtr& schema);
+  Result<SetOutcome> StageItem(RelationId relation, const SequenceItem& item);
+  SetOutcome Halt(RelationId relation, const Error& error);
+  std::int64_t CountItem(RelationId relation, const ChangeItem& item);
+  Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
+  Status Commit(std::optional<Lsn> end, UnixMicros committed_at);
+  Status WaitForRoom();
+  void NoteLatency(const std::vector<TransactionMark>& marks);
+  void OnWatermarks(const Watermarks& marks);
+  Status LandUnits();
+  Status Land(UnitId unit);
+  Result<SetOutcome> ReplayHeld(UnitId unit);
+  void DropStream();
+  void PublishTables();
+
+  Destination& destination_;
+  const WriterOptions options_;
+  Progress& progress_;
+  LatencyWindow& latency_;
+  telemetry::Logger& logger_;
+  WriterInbox inbox_;
+  replication::TableMachine machine_;
+  HeldChanges held_;
+  Fence fence_;
+
+  bool in_transaction_ = false;
+  /// Whole transactions of pieces whose last one is not finished yet.
+  std::vector<TransactionMark> pending_;
+  /// Schema a landing gives its table; not in the record before it is committed.
+  std::map<RelationId, SchemaPtr> shapes_;
+  std::set<RelationId> staged_;  ///< tables with rows in the open destination transaction
+  Lsn position_;
+  std::optional<Witness> last_transaction_;
+  std::uint64_t sequence_ = 0;
+  std::atomic<std::uint64_t> durable_sequence_{0};
+  std::map<RelationId, TableCounters> counters_;
+  std::map<UnitId, std::int64_t> copied_rows_;
+  Clock::time_point published_at_{};
+
+  struct InFlight {
+    std::uint64_t sequence;
+    Lsn end;
+    UnixMicros committed_at;
+  };
+  mutable base::Mutex shared_mutex_;
+  std::deque<InFlight> waiting_durable_ SLUICE_GUARDED_BY(shared_mutex_);
+  std::deque<InFlight> waiting_visible_ SLUICE_GUARDED_BY(shared_mutex_);
+  std::vector<TableStatus> published_ SLUICE_GUARDED_BY(shared_mutex_);
+};
+
+}  // namespace sluice::engine

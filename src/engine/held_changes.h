@@ -1,0 +1,91 @@
+/// \file
+/// Changes of units that are not live yet, kept until the unit lands: in memory up to a budget,
+/// then on disk.
+///
+///   holding   the snapshot is not taken yet: everything is kept, with the transaction of each run
+///   decided   snapshot S is known: what S sees is cut out, what comes later has been judged before
+///   it comes here
+///
+/// A change set may end inside a transaction. What came since the last boundary is taken back by
+/// Rollback() when that transaction will come again; Boundary() makes it stay.
+///
+/// Held changes are not durable and never hold back the acknowledgement: after a crash the unit is
+/// copied again.
+///
+/// Thread safety: the delivery writer's thread only.
+/// Limits: memory by `memory_bytes_max` over all units, then spill files in `spill_dir`, unlinked
+/// when opened.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sluice/change_set.h"
+#include "sluice/ids.h"
+#include "sluice/result.h"
+
+#include "spill/change_log.h"
+
+namespace sluice::engine {
+
+class HeldChanges {
+ public:
+  HeldChanges(std::string spill_dir, std::size_t memory_bytes_max)
+      : spill_dir_(std::move(spill_dir)), memory_bytes_max_(memory_bytes_max) {}
+
+  /// One item of `unit`'s table. `marks`: for a batch one per run, else exactly one.
+  /// Errors: kStateStore/kInternal from the disk (SLU-6xxx): the unit cannot go on.
+  Status Append(UnitId unit, ChangeItem item, std::vector<TransactionMark> marks);
+
+  /// S is known now: cut out every transaction for which `is_seen` says true.
+  Status Decide(UnitId unit, const std::function<bool(const TransactionMark&)>& is_seen);
+
+  /// Calls `sink` with the kept items in order, `last` being the newest transaction in the item.
+  Status Replay(UnitId unit,
+                const std::function<Status(ChangeItem item, const TransactionMark& last)>& sink);
+
+  void Drop(UnitId unit);
+  void Boundary();
+  void Rollback();
+
+  std::size_t memory_bytes() const { return memory_bytes_; }
+  std::uint64_t bytes(UnitId unit) const;
+  std::uint64_t total_bytes() const;
+  std::uint64_t spilled_bytes() const { return spilled_bytes_; }
+
+ private:
+  struct Entry {
+    ChangeItem item;                     ///< an empty batch where it lies on disk
+    std::vector<TransactionMark> marks;  ///< per run; one when decided
+    std::size_t bytes = 0;
+    bool is_spilled = false;
+    std::size_t log_index = 0;
+  };
+  struct Unit {
+    std::vector<Entry> entries;
+    std::size_t boundary = 0;  ///< entries.size() at the last boundary
+    std::optional<spill::ChangeLog> log;
+    bool is_decided = false;
+    std::uint64_t bytes = 0;
+  };
+
+  Status SpillLargest();
+  Status SpillUnit(Unit& unit);
+  Result<ChangeItem> Load(Unit& unit, const Entry& entry);
+  void Forget(Unit& unit, std::size_t from);
+
+  std::string spill_dir_;
+  std::size_t memory_bytes_max_;
+  std::size_t memory_bytes_ = 0;
+  std::uint64_t spilled_bytes_ = 0;
+  std::map<UnitId, Unit> units_;
+};
+
+/// The kept runs of a batch as batches of their own; `is_dropped[run]`.
+std::vector<ChangeBatch> KeepRuns(const ChangeBatch& batch, const std::vector<bool>& is_dropped);
+
+}  // namespace sluice::engine

@@ -1,0 +1,69 @@
+/// \file
+/// What a pipeline is told at start. config/ fills it from flags, environment and file; nothing
+/// here reads those.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sluice/lsn.h"
+#include "sluice/time.h"
+
+namespace sluice::engine {
+
+/// When `run` ends by itself.
+struct UntilNever {};
+struct UntilCopied {};
+struct UntilCaughtUp {};
+using Until = std::variant<UntilNever, UntilCopied, UntilCaughtUp, Lsn>;
+
+/// What to do with destination tables that Sluice did not make.
+enum class Existing : std::uint8_t { kRefuse, kAdopt, kReplace };
+
+/// psql's patterns: -t, -T, -n, -N. Empty include lists: every table that can be replicated.
+struct TableSelection {
+  std::vector<std::string> tables;
+  std::vector<std::string> excluded_tables;
+  std::vector<std::string> schemas;
+  std::vector<std::string> excluded_schemas;
+};
+
+struct PipelineOptions {
+  /// libpq URL or keyword string. Secret: never logged.
+  std::string source;
+  /// Parsed and opened by pipeline/; "duckdb:/abs/path", "null:".
+  std::string destination;
+  std::string pipeline;
+  TableSelection selection;
+  /// Set: use this publication as it is.
+  std::optional<std::string> publication;
+  /// Default sluice_<pipeline>.
+  std::optional<std::string> slot;
+  bool copy_existing = true;  ///< --copy all|none
+  Until until = UntilNever{};
+  Existing existing = Existing::kRefuse;
+
+  std::string state_dir;
+  /// Parallel COPY connections. 1 to 16.
+  int copy_workers = 2;
+  /// One budget for the process, DuckDB's share included.
+  std::size_t memory_bytes = std::size_t{1} << 30;
+  /// A change set is sealed when it has this many rows...
+  std::size_t batch_rows = 100'000;
+  /// ...or holds this much, or, the writer being free, is this old.
+  std::size_t batch_bytes = std::size_t{32} << 20;
+  Duration batch_age = std::chrono::milliseconds(10);
+  /// How long to go on trying to reach source and destination; empty: 1 minute before the first
+  /// success, then forever.
+  std::optional<Duration> retry_for;
+
+  /// Read up to a fence and never tell the slot (verify without a running pipeline).
+  bool acknowledges = true;
+  /// Commands that only read (verify) make no birth.
+  bool may_create = true;
+};
+
+}  // namespace sluice::engine

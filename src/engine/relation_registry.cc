@@ -1,0 +1,182 @@
+#include "engine/relation_registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "postgres/catalog.h"
+
+namespace sluice::engine {
+namespace {
+
+bool HasTextOnlyColumn(const TableSchema& schema) {
+  return std::any_of(schema.columns.begin(), schema.columns.end(),
+                     [](const Column& column) { return !types::HasCodec(column.type); });
+}
+
+}  // namespace
+
+RelationRegistry::RelationRegistry(Connect connect, std::string publication,
+                                   types::TypeCatalog types)
+    : connect_(std::move(connect)),
+      publication_(std::move(publication)),
+      types_(std::make_shared<const types::TypeCatalog>(std::move(types))) {}
+
+void RelationRegistry::AddTable(RelationId relation, TableName name, SchemaPtr known) {
+  const base::MutexLock lock(mutex_);
+  tables_[relation] = {std::move(name), std::move(known)};
+}
+
+void RelationRegistry::RemoveTable(RelationId relation) {
+  const base::MutexLock lock(mutex_);
+  tables_.erase(relation);
+}
+
+void RelationRegistry::SetKnown(RelationId relation, const SchemaPtr& schema) {
+  const base::MutexLock lock(mutex_);
+  const auto found = tables_.find(relation);
+  if (found != tables_.end()) found->second.known = schema;
+}
+
+std::vector<std::string> RelationRegistry::TextOnlyColumns() const {
+  const base::MutexLock lock(mutex_);
+  std::vector<std::string> columns;
+  for (const auto& [id, table] : tables_) {
+    if (!table.known) continue;
+    for (const Column& column : table.known->columns) {
+      if (!types::HasCodec(column.type))
+        columns.push_back(ToString(table.name) + "." + column.name);
+    }
+  }
+  return columns;
+}
+
+void RelationRegistry::SetStreamIsBinary(bool is_binary) {
+  const base::MutexLock lock(mutex_);
+  stream_is_binary_ = is_binary;
+}
+
+std::shared_ptr<const types::TypeCatalog> RelationRegistry::types() const {
+  const base::MutexLock lock(mutex_);
+  return types_;
+}
+
+Result<replication::Resolution> RelationRegistry::Resolve(
+    const pgoutput::Relation& relation, const replication::RelationContext& context) {
+  SchemaPtr known;
+  bool stream_is_binary = true;
+  {
+    const base::MutexLock lock(mutex_);
+    const auto found = tables_.find(relation.id);
+    if (found == tables_.end()) return replication::Resolution::Ignore();
+    known = found->second.known;
+    stream_is_binary = stream_is_binary_;
+  }
+  if (known && Agrees(*known, relation)) return replication::Resolution::Use(known);
+  SLUICE_ASSIGN_OR_RETURN(SchemaPtr schema, LoadFromCatalog(relation));
+  if (!schema) {
+    Result<SchemaPtr> from_message = FromMessage(relation, known);
+    if (!from_message) return replication::Resolution::Fail(from_message.error());
+    schema = *std::move(from_message);
+  }
+  if (stream_is_binary && HasTextOnlyColumn(*schema)) {
+    SetKnown(relation.id, schema);
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "a column of " + ToString(relation.name) +
+                            " is only understood as text: the stream starts again in text form",
+                 .code = "SLU-3091"};
+  }
+  if (!context.is_replayed) SetKnown(relation.id, schema);
+  return replication::Resolution::Use(std::move(schema));
+}
+
+void RelationRegistry::OnType(const pgoutput::Type& /*type*/,
+                              const replication::RelationContext& /*context*/) {
+  // Names of types are in the catalog; the Relation that follows brings its oid, which is looked up
+  // there.
+}
+
+bool RelationRegistry::Agrees(const TableSchema& schema, const pgoutput::Relation& relation) const {
+  if (schema.columns.size() != relation.columns.size() || schema.identity != relation.identity)
+    return false;
+  const std::shared_ptr<const types::TypeCatalog> catalog = types();
+  for (std::size_t i = 0; i < relation.columns.size(); ++i) {
+    const pgoutput::RelationColumn& sent = relation.columns[i];
+    const Column& column = schema.columns[i];
+    if (sent.name != column.name || sent.is_identity != column.is_identity) return false;
+    const Result<ColumnType> type = catalog->Resolve(sent.type, sent.typmod);
+    if (!type || !(*type == column.type)) return false;
+  }
+  return true;
+}
+
+Status RelationRegistry::ReloadTypes() {
+  SLUICE_ASSIGN_OR_RETURN(types::TypeCatalog types, postgres::LoadTypeCatalog(*connection_));
+  const base::MutexLock lock(mutex_);
+  types_ = std::make_shared<const types::TypeCatalog>(std::move(types));
+  return {};
+}
+
+/// nullptr: the catalog's version is not the one that the message describes, or the table is gone.
+Result<SchemaPtr> RelationRegistry::LoadFromCatalog(const pgoutput::Relation& relation) {
+  if (!connection_ || !connection_->is_alive()) {
+    SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, connect_());
+    connection_.emplace(std::move(connection));
+  }
+  SLUICE_RETURN_IF_ERROR(ReloadTypes());
+  Result<postgres::LoadedTable> loaded =
+      postgres::LoadTableSchema(*connection_, *types(), relation.id, publication_);
+  if (!loaded) {
+    if (loaded.error().kind == ErrorKind::kConnection ||
+        loaded.error().kind == ErrorKind::kTimeout) {
+      connection_.reset();
+      return std::move(loaded).error();
+    }
+    return SchemaPtr{};
+  }
+  return Agrees(*loaded->schema, relation) ? loaded->schema : SchemaPtr{};
+}
+
+Result<SchemaPtr> RelationRegistry::FromMessage(const pgoutput::Relation& relation,
+                                                const SchemaPtr& known) const {
+  auto schema = std::make_shared<TableSchema>();
+  schema->relation = relation.id;
+  schema->name = relation.name;
+  schema->identity = relation.identity;
+  const std::shared_ptr<const types::TypeCatalog> catalog = types();
+  for (std::size_t i = 0; i < relation.columns.size(); ++i) {
+    const pgoutput::RelationColumn& sent = relation.columns[i];
+    Column column{.name = sent.name};
+    SLUICE_ASSIGN_OR_RETURN(column.type, catalog->Resolve(sent.type, sent.typmod));
+    column.is_identity = sent.is_identity;
+    if (sent.is_identity) schema->identity_columns.push_back(static_cast<std::int32_t>(i));
+    if (known) {
+      const auto same = std::find_if(known->columns.begin(), known->columns.end(),
+                                     [&](const Column& c) { return c.name == sent.name; });
+      if (same == known->columns.end()) {
+        return Error{
+            .kind = ErrorKind::kSchemaConflict,
+            .message = "schema changed twice before its rows came: what rows from before column " +
+                       sent.name + " read as can no longer be told",
+            .code = "SLU-4204"};
+      }
+      column.is_nullable = same->is_nullable;
+      column.missing_value = same->missing_value;
+      column.attnum = same->attnum;
+    }
+    schema->columns.push_back(std::move(column));
+  }
+  if (relation.identity != ReplicaIdentity::kFull) {
+    schema->key = schema->identity_columns;
+  } else if (known) {
+    for (const std::int32_t index : known->key) {
+      const std::string& name = known->columns[static_cast<std::size_t>(index)].name;
+      for (std::size_t i = 0; i < schema->columns.size(); ++i) {
+        if (schema->columns[i].name == name) schema->key.push_back(static_cast<std::int32_t>(i));
+      }
+    }
+    if (schema->key.size() != known->key.size()) schema->key.clear();
+  }
+  return SchemaPtr(std::move(schema));
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,74 @@
+/// \file
+/// Which relations are ours and what they look like: answers the assembler's question at every
+/// Relation message.
+///
+/// The known version is used as long as the message agrees with it. Else the catalog is read; where
+/// it agrees with the message, that is the new version (it knows defaults of added columns, keys,
+/// domains). Where it does not, the table has been altered again meanwhile, and the message alone
+/// has to do: enough for the same or fewer columns, not for new ones, whose older rows read as a
+/// default nobody can tell any more.
+///
+/// Thread safety: every member from any thread; Resolve() on the stream thread, which waits for the
+/// catalog at most `statement_timeout` of its connection.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "sluice/schema.h"
+
+#include "base/mutex.h"
+#include "postgres/connection.h"
+#include "replication/relation_resolver.h"
+#include "types/type_catalog.h"
+
+namespace sluice::engine {
+
+class RelationRegistry final : public replication::RelationResolver {
+ public:
+  /// Opens a connection for catalog reads; kept for the next one.
+  using Connect = std::function<Result<postgres::Connection>()>;
+
+  RelationRegistry(Connect connect, std::string publication, types::TypeCatalog types);
+
+  /// \param known may be null: read from the catalog when the first change comes.
+  void AddTable(RelationId relation, TableName name, SchemaPtr known);
+  void RemoveTable(RelationId relation);
+  /// A copy has read this version.
+  void SetKnown(RelationId relation, const SchemaPtr& schema);
+
+  /// Columns whose binary form nobody here reads: the stream must be asked for text. For check and
+  /// status.
+  std::vector<std::string> TextOnlyColumns() const;
+  /// The stream was started in binary: a version with such a column ends it (kConnection, SLU-3091)
+  /// for a start in text.
+  void SetStreamIsBinary(bool is_binary);
+
+  std::shared_ptr<const types::TypeCatalog> types() const;
+
+  Result<replication::Resolution> Resolve(const pgoutput::Relation& relation,
+                                          const replication::RelationContext& context) override;
+  void OnType(const pgoutput::Type& type, const replication::RelationContext& context) override;
+
+ private:
+  struct Table {
+    TableName name;
+    SchemaPtr known;
+  };
+  Result<SchemaPtr> LoadFromCatalog(const pgoutput::Relation& relation);
+  Result<SchemaPtr> FromMessage(const pgoutput::Relation& relation, const SchemaPtr& known) const;
+  bool Agrees(const TableSchema& schema, const pgoutput::Relation& relation) const;
+  Status ReloadTypes();
+
+  Connect connect_;
+  const std::string publication_;
+  std::optional<postgres::Connection> connection_;  // stream thread only
+  mutable base::Mutex mutex_;
+  std::shared_ptr<const types::TypeCatalog> types_ SLUICE_GUARDED_BY(mutex_);
+  std::map<RelationId, Table> tables_ SLUICE_GUARDED_BY(mutex_);
+  bool stream_is_binary_ SLUICE_GUARDED_BY(mutex_) = true;
+};
+
+}  // namespace sluice::engine

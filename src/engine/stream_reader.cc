@@ -1,0 +1,228 @@
+#include "engine/stream_reader.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "base/check.h"
+
+namespace sluice::engine {
+namespace {
+
+/// A look at the clock and the timers costs a little; a burst is read in runs of this many
+/// messages.
+constexpr int kMessagesPerLook = 128;
+/// How often the server is asked where it is while somebody waits for the answer.
+constexpr Duration kAskInterval = std::chrono::milliseconds(20);
+/// While the writer works, how soon to look whether it is free.
+constexpr Duration kWriterPoll = std::chrono::milliseconds(1);
+
+}  // namespace
+
+StreamReader::StreamReader(postgres::ReplicationStream stream, Lsn start, Lsn processed,
+                           std::optional<Witness> witness, replication::RelationResolver& resolver,
+                           StreamReaderOptions options, WriterInbox& inbox, Progress& progress,
+                           telemetry::Logger& logger)
+    : stream_(std::move(stream)),
+      options_(std::move(options)),
+      inbox_(inbox),
+      progress_(progress),
+      logger_(logger),
+      assembler_(options_.assembler, std::max(start, processed), std::move(witness), resolver),
+      tracker_(start, options_.feedback_interval, Clock::now()),
+      pushed_(std::max(start, processed)),
+      start_(start) {
+  tracker_.OnReceived(pushed_);
+  progress_.received.Store(pushed_);
+}
+
+Status StreamReader::Run(std::stop_token stop) {
+  stop_ = stop;
+  SLUICE_RETURN_IF_ERROR(SendFeedback(Clock::now(), false));
+  while (!stop.stop_requested()) {
+    const Clock::time_point deadline = NextDeadline(Clock::now());
+    for (int i = 0; i < kMessagesPerLook; ++i) {
+      Result<std::optional<postgres::ReplicationStream::Message>> message =
+          stream_.Read(i == 0 ? deadline : Clock::time_point{}, stop);
+      if (!message) {
+        if (message.error().kind == ErrorKind::kCancelled) break;
+        return std::move(message).error();
+      }
+      if (!message->has_value()) break;
+      SLUICE_RETURN_IF_ERROR(HandleFrame(**message));
+      if (assembler_.is_busy()) SLUICE_RETURN_IF_ERROR(Settle(stop));
+    }
+    const Clock::time_point now = Clock::now();
+    NoteProgress(now);
+    SLUICE_RETURN_IF_ERROR(MaybeSeal(now, stop));
+    SLUICE_RETURN_IF_ERROR(MaybeFeedback(now));
+  }
+  // What is whole goes on; an unfinished transaction comes again.
+  if (assembler_.at_boundary() && assembler_.has_sealable()) {
+    if (std::optional<ChangeSet> set = assembler_.Seal()) (void)Push(std::move(*set), {});
+  }
+  return {};
+}
+
+Status StreamReader::HandleFrame(std::span<const std::byte> frame) {
+  SLUICE_ASSIGN_OR_RETURN(const pgoutput::Envelope envelope, pgoutput::DecodeEnvelope(frame));
+  if (const auto* data = std::get_if<pgoutput::XLogData>(&envelope)) {
+    progress_.server_flush.Store(std::max(progress_.server_flush.Load(), data->wal_end));
+    return assembler_.Consume(data->wal_start, data->message);
+  }
+  const auto& keepalive = std::get<pgoutput::Keepalive>(envelope);
+  progress_.server_flush.Store(std::max(progress_.server_flush.Load(), keepalive.wal_end));
+  assembler_.Keepalive(keepalive.wal_end);
+  if (keepalive.wants_reply) tracker_.OnReplyRequested();
+  return {};
+}
+
+/// Spills, read-backs and full sets, until the assembler takes messages again.
+Status StreamReader::Settle(std::stop_token stop) {
+  while (assembler_.is_busy()) {
+    for (replication::Action& action : assembler_.TakeActions()) {
+      SLUICE_RETURN_IF_ERROR(CarryOut(std::move(action)));
+    }
+    if (!assembler_.has_ready()) continue;
+    if (std::optional<ChangeSet> set = assembler_.Seal()) {
+      SLUICE_RETURN_IF_ERROR(Push(std::move(*set), stop));
+    }
+  }
+  return {};
+}
+
+Status StreamReader::CarryOut(replication::Action action) {
+  if (auto* spill = std::get_if<replication::SpillBatch>(&action)) {
+    auto found = spilled_.find(spill->xid);
+    if (found == spilled_.end()) {
+      SLUICE_ASSIGN_OR_RETURN(spill::ChangeLog log, spill::ChangeLog::Create(options_.spill_dir));
+      found = spilled_.emplace(spill->xid, std::move(log)).first;
+    }
+    SLUICE_ASSIGN_OR_RETURN(const std::size_t index, found->second.Append(spill->batch));
+    SLUICE_CHECK(index == spill->index);
+    progress_.spilled_bytes += spill->batch.bytes;
+    return {};
+  }
+  if (const auto* truncate = std::get_if<replication::TruncateSpill>(&action)) {
+    const auto found = spilled_.find(truncate->xid);
+    return found == spilled_.end() ? Status{} : found->second.Truncate(truncate->count);
+  }
+  if (const auto* restore = std::get_if<replication::RestoreBatch>(&action)) {
+    const auto found = spilled_.find(restore->xid);
+    SLUICE_CHECK(found != spilled_.end());
+    SLUICE_ASSIGN_OR_RETURN(ChangeBatch batch, found->second.ReadBatch(restore->index));
+    assembler_.Restore(restore->xid, restore->index, std::move(batch));
+    return {};
+  }
+  spilled_.erase(std::get<replication::DropSpill>(action).xid);
+  return {};
+}
+
+/// Waits for room without reading, while feedback goes on.
+Status StreamReader::Push(ChangeSet set, std::stop_token stop) {
+  const Lsn end = set.end;
+  sealed_transactions_ = assembler_.counters().transactions;
+  for (;;) {
+    if (inbox_.PushUntil(set, Clock::now() + std::chrono::milliseconds(100), stop)) break;
+    if (inbox_.is_closed()) {
+      return Error{.kind = ErrorKind::kCancelled, .message = "the delivery writer has ended"};
+    }
+    if (stop.stop_requested()) {
+      return Error{.kind = ErrorKind::kCancelled,
+                   .message = "stopped while the destination was busy"};
+    }
+    const Clock::time_point now = Clock::now();
+    NoteProgress(now);
+    SLUICE_RETURN_IF_ERROR(MaybeFeedback(now));
+  }
+  if (end.is_valid()) {
+    pushed_ = end;
+    tracker_.OnReceived(end);
+    progress_.received.Store(end);
+  }
+  open_since_.reset();
+  return {};
+}
+
+bool StreamReader::HasTransactions() const {
+  return assembler_.counters().transactions > sealed_transactions_ || assembler_.open_rows() > 0;
+}
+
+Status StreamReader::MaybeSeal(Clock::time_point now, std::stop_token stop) {
+  if (!assembler_.has_sealable() || !assembler_.at_boundary()) return {};
+  if (!HasTransactions()) {
+    // Only the position moved: an empty transaction, worth a commit now and then, or when somebody
+    // waits for it.
+    if (assembler_.end() <= pushed_) return {};
+    const bool is_wanted =
+        progress_.position_wishes.load() > 0 || progress_.units_to_land.load() > 0;
+    tracker_.OnReceived(assembler_.end());
+    if (!is_wanted && !tracker_.WantsEmptyCommit(assembler_.end(), now)) return {};
+    tracker_.OnEmptyCommit(now);
+  } else {
+    if (!open_since_) open_since_ = now;
+    if (!inbox_.is_idle() || now - *open_since_ < options_.batch_age) return {};
+  }
+  std::optional<ChangeSet> set = assembler_.Seal();
+  return set ? Push(std::move(*set), stop) : Status{};
+}
+
+Clock::time_point StreamReader::NextDeadline(Clock::time_point now) const {
+  Clock::time_point deadline =
+      std::min(tracker_.next_feedback_at(), now + std::chrono::milliseconds(100));
+  if (progress_.position_wishes.load() > 0 || progress_.units_to_land.load() > 0) {
+    deadline = std::min(deadline, now + kAskInterval / 4);
+  }
+  if (assembler_.has_sealable() && HasTransactions()) {
+    const Clock::time_point ripe = open_since_.value_or(now) + options_.batch_age;
+    deadline = std::min(deadline, std::max(ripe, now + kWriterPoll));
+  }
+  return deadline;
+}
+
+Status StreamReader::MaybeFeedback(Clock::time_point now) {
+  tracker_.OnDurable(std::min(progress_.durable.Load(), tracker_.received()));
+  tracker_.OnVisible(std::min(progress_.visible.Load(), tracker_.received()));
+  const bool is_wanted = progress_.position_wishes.load() > 0 || progress_.units_to_land.load() > 0;
+  const bool asks = is_wanted && now - asked_at_ >= kAskInterval;
+  if (!asks && !tracker_.IsFeedbackDue(now)) return {};
+  if (asks) asked_at_ = now;
+  return SendFeedback(now, asks);
+}
+
+Status StreamReader::SendFeedback(Clock::time_point now, bool wants_reply) {
+  replication::Feedback feedback = tracker_.TakeFeedback(now);
+  if (options_.acknowledge_limit) {
+    feedback = {*options_.acknowledge_limit, *options_.acknowledge_limit,
+                *options_.acknowledge_limit};
+  }
+  const auto update = pgoutput::EncodeStandbyStatus({.write = feedback.written,
+                                                     .flush = feedback.flushed,
+                                                     .apply = feedback.applied,
+                                                     .clock = WallClock(),
+                                                     .wants_reply = wants_reply});
+  SLUICE_RETURN_IF_ERROR(stream_.Send(update));
+  progress_.acknowledged.Store(feedback.flushed);
+  return {};
+}
+
+void StreamReader::SendLastFeedback() {
+  const Clock::time_point now = Clock::now();
+  tracker_.OnDurable(std::min(progress_.durable.Load(), tracker_.received()));
+  tracker_.OnVisible(std::min(progress_.visible.Load(), tracker_.received()));
+  const Status sent = SendFeedback(now, false);
+  if (sent) (void)stream_.FlushUntil(now + std::chrono::seconds(1));
+  stream_.Close(std::chrono::seconds(1));
+}
+
+void StreamReader::NoteProgress(Clock::time_point /*now*/) {
+  const std::int64_t wall = WallClock().value;
+  progress_.stream_beat_us.store(wall, std::memory_order_relaxed);
+  progress_.last_contact_unix_us.store(wall, std::memory_order_relaxed);
+  progress_.bytes_received.store(stream_.received_bytes(), std::memory_order_relaxed);
+  progress_.staged_bytes.store(
+      assembler_.staged_bytes() + assembler_.open_bytes() + inbox_.used_bytes(),
+      std::memory_order_relaxed);
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,82 @@
+/// \file
+/// The stream thread: reads the walsender, assembles transactions, hands change sets to the
+/// delivery writer, and never stops telling the server how far the destination is.
+///
+///   loop: read what is there -> assemble -> a set is full, or the writer is free and the set is
+///   old enough: seal, push
+///         feedback on its own timer, also while the writer has no room (back-pressure is not
+///         reading)
+///
+/// Thread safety: Run() on one thread. One object per incarnation: after any error a new one begins
+/// at the durable position.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "engine/progress.h"
+#include "engine/writer_inbox.h"
+#include "pgoutput/envelope.h"
+#include "postgres/replication_stream.h"
+#include "replication/position_tracker.h"
+#include "replication/transaction_assembler.h"
+#include "spill/change_log.h"
+#include "telemetry/log.h"
+
+namespace sluice::engine {
+
+struct StreamReaderOptions {
+  replication::AssemblerOptions assembler;
+  Duration batch_age = std::chrono::milliseconds(10);
+  Duration feedback_interval = std::chrono::seconds(4);
+  std::string spill_dir;
+  /// What is acknowledged never passes this; empty: durable is acknowledged.
+  std::optional<Lsn> acknowledge_limit;
+};
+
+class StreamReader {
+ public:
+  /// \param start durable end; \param processed what the writer has committed: what ends there or
+  /// before is skipped.
+  StreamReader(postgres::ReplicationStream stream, Lsn start, Lsn processed,
+               std::optional<Witness> witness, replication::RelationResolver& resolver,
+               StreamReaderOptions options, WriterInbox& inbox, Progress& progress,
+               telemetry::Logger& logger);
+
+  /// Until stop: then what is whole has been handed on, and the stream is still open for
+  /// SendLastFeedback().
+  Status Run(std::stop_token stop);
+  /// After the writer has drained.
+  void SendLastFeedback();
+
+ private:
+  Status HandleFrame(std::span<const std::byte> frame);
+  Status Settle(std::stop_token stop);
+  Status CarryOut(replication::Action action);
+  Status Push(ChangeSet set, std::stop_token stop);
+  Status MaybeSeal(Clock::time_point now, std::stop_token stop);
+  Status MaybeFeedback(Clock::time_point now);
+  Status SendFeedback(Clock::time_point now, bool wants_reply);
+  Clock::time_point NextDeadline(Clock::time_point now) const;
+  bool HasTransactions() const;
+  void NoteProgress(Clock::time_point now);
+
+  postgres::ReplicationStream stream_;
+  const StreamReaderOptions options_;
+  WriterInbox& inbox_;
+  Progress& progress_;
+  telemetry::Logger& logger_;
+  replication::TransactionAssembler assembler_;
+  replication::PositionTracker tracker_;
+  std::map<TransactionId, spill::ChangeLog> spilled_;
+  std::optional<Clock::time_point> open_since_;
+  Clock::time_point asked_at_{};
+  std::uint64_t sealed_transactions_ = 0;
+  Lsn pushed_;
+  Lsn start_;
+  std::stop_token stop_;
+};
+
+}  // namespace sluice::engine
