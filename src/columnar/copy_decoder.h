@@ -1,8 +1,9 @@
 /// \file
 /// Decodes the CopyData messages of one COPY ... TO STDOUT into columns.
 ///
-/// Binary: signature, flags and trailer are checked; the server sends one row a message, yet any cut at a row boundary is
-/// taken. Text: one line a message, PostgreSQL's escapes; for tables with a type whose binary form is not understood.
+/// Binary: signature, flags and trailer are checked; the server sends one row a message, yet any
+/// cut at a row boundary is taken. Text: one line a message, PostgreSQL's escapes; for tables with
+/// a type whose binary form is not understood.
 ///
 /// Source: PostgreSQL docs, COPY, "Binary Format" and "Text Format"; src/backend/commands/copyto.c.
 /// Thread safety: one object, one thread.

@@ -1,8 +1,9 @@
 /// \file
-/// Decodes row changes of one table, cell by cell, straight into columns, and seals them as a ChangeBatch.
+/// Decodes row changes of one table, cell by cell, straight into columns, and seals them as a
+/// ChangeBatch.
 ///
-/// One builder per table and schema version in each open batch; made by the transaction assembler. The decoder of each
-/// column is chosen once, at construction.
+/// One builder per table and schema version in each open batch; made by the transaction assembler.
+/// The decoder of each column is chosen once, at construction.
 ///
 /// Thread safety: one object, one thread. Limits: the caller seals by row_count() and bytes().
 #pragma once
@@ -11,10 +12,11 @@
 #include <cstdint>
 #include <memory>
 
-#include "pgoutput/tuple.h"
 #include "sluice/change_set.h"
 #include "sluice/result.h"
 #include "sluice/schema.h"
+
+#include "pgoutput/tuple.h"
 
 namespace sluice::columnar {
 
@@ -25,7 +27,8 @@ class TableBuilder {
   TableBuilder(TableBuilder&&) noexcept;
   TableBuilder& operator=(TableBuilder&&) noexcept;
 
-  /// Rows appended from here on belong to ChangeSet::transactions[transaction]; a run begins with the next row.
+  /// Rows appended from here on belong to ChangeSet::transactions[transaction]; a run begins with
+  /// the next row.
   void BeginTransaction(std::uint32_t transaction);
 
   /// Append one change. `row` has one cell per schema column.
@@ -34,14 +37,16 @@ class TableBuilder {
   ///   kConversion    a value has no exact form (SLU-41xx); names the column, never the value
   ///   kProtocol      bytes that are not of this type, or a wrong number of cells
   Status AppendInsert(pgoutput::TupleView row, std::uint32_t ordinal);
-  /// `old`: what the server sent as 'K' or 'O' tuple (one cell per schema column, non-identity cells of 'K' ignored); empty:
-  /// none was sent. Unchanged cells are filled from a full old tuple where there is one (T62), else marked in `unchanged`.
+  /// `old`: what the server sent as 'K' or 'O' tuple (one cell per schema column, non-identity
+  /// cells of 'K' ignored); empty: none was sent. Unchanged cells are filled from a full old tuple
+  /// where there is one (T62), else marked in `unchanged`.
   Status AppendUpdate(pgoutput::TupleView row, pgoutput::TupleView old, std::uint32_t ordinal);
   Status AppendDelete(pgoutput::TupleView old, std::uint32_t ordinal);
 
   /// Take back every row from `row_count` on (an aborted subtransaction).
   void Truncate(std::size_t row_count);
-  /// Take back every row whose ordinal is >= `ordinal`; rows are ascending by ordinal within one transaction.
+  /// Take back every row whose ordinal is >= `ordinal`; rows are ascending by ordinal within one
+  /// transaction.
   void TruncateFromOrdinal(std::uint32_t ordinal);
 
   std::size_t row_count() const;

@@ -23,28 +23,28 @@ namespace sluice::types {
 
 /// One row of pg_type. Members in the order of TypeRowsSql()'s columns.
 struct TypeRow {
-  Oid oid;
-  std::string name;  ///< typname
-  std::string namespace_name;
+  Oid oid = {};
+  std::string name = {};  ///< typname
+  std::string namespace_name = {};
   char typtype = 'b';  ///< b base, c composite, d domain, e enum, r range, m multirange, p pseudo
   char typcategory = 'U';
   bool is_array = false;  ///< a true array (array_in reads it), of `typelem`
-  Oid typelem;
-  Oid typbasetype;              ///< domains
+  Oid typelem = {};
+  Oid typbasetype = {};         ///< domains
   std::int32_t typtypmod = -1;  ///< domains
   std::uint32_t typrelid = 0;   ///< composites: pg_class.oid
   char typdelim = ',';
-  bool has_send = true;   ///< false: the server has no binary form of it
-  Oid range_element;      ///< r, m: the type of the bounds
-  std::string extension;  ///< that owns it; empty: none
+  bool has_send = true;        ///< false: the server has no binary form of it
+  Oid range_element = {};      ///< r, m: the type of the bounds
+  std::string extension = {};  ///< that owns it; empty: none
 };
 
 /// One attribute of a composite type. Members in the order of AttributeRowsSql()'s columns.
 struct AttributeRow {
   std::uint32_t typrelid = 0;
   std::int16_t attnum = 0;
-  std::string name;
-  Oid type;
+  std::string name = {};
+  Oid type = {};
   std::int32_t typmod = -1;
 };
 
