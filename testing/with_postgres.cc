@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
   options.arguments.assign(arguments.begin() + static_cast<std::ptrdiff_t>(at) + 1,
                            arguments.end());
   options.environment = {{"SLUICE_TEST_PG", server->Url()}, {"SLUICE_TEST_PG_VERSION", version}};
-  const auto exit = sluice::testing::RunToEnd(std::move(options), std::chrono::hours(1));
+  const auto exit = sluice::testing::RunToEnd(std::move(options), std::chrono::hours(4));
   if (!exit) {
     Print(exit.error());
     return 2;

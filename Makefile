@@ -1,0 +1,28 @@
+# The front door. Each target is one line that calls what does the work.
+.DEFAULT_GOAL := help
+.PHONY: help demo test build bench bench-quick lint format asan tsan fuzz install
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+demo:  ## PostgreSQL into DuckDB before your eyes: copy, stream, kill -9, verify (SOURCE=postgres://... for your own)
+	@scripts/demo $(SOURCE)
+test:  ## install what is missing, build, run every test
+	@scripts/test dev
+build:  ## the release program, build/release/sluice
+	@scripts/build release
+bench:  ## ratios against psql and pg_recvlogical, in one run
+	@bench/run
+bench-quick:  ## the same with fewer rows and rounds
+	@bench/run --quick
+lint:  ## format, layers, sizes, clang-tidy on changed files
+	@scripts/lint
+format:  ## let clang-format write
+	@scripts/lint --format
+asan:  ## the tests under AddressSanitizer and UBSan
+	@scripts/test asan
+tsan:  ## the tests under ThreadSanitizer
+	@scripts/test tsan
+fuzz:  ## every fuzz target, SECONDS each (default 60)
+	@scripts/fuzz $(or $(SECONDS),60)
+install: build  ## into PREFIX (default /usr/local)
+	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
