@@ -10,18 +10,20 @@
 ///   kInt16..64, kUInt32            as sent
 ///   kFloat32, kFloat64             as sent, every NaN the same one; -0 is not 0
 ///   kDecimal                       the unscaled 128-bit integer at the column's scale
-///   kText, kJson                   the text: for types whose binary form is not their text the source is asked for
-///                                  the server's text (verify/source_select.h); jsonb without its version byte
+///   kText, kJson                   the text: for types whose binary form is not their text the
+///   source is asked for
+///                                  the server's text (verify/source_select.h); jsonb without its
+///                                  version byte
 ///   kBytes, kUuid                  as sent
-///   kDate, kTimestamp(Tz), kTime   int32 days / int64 microseconds of the carrier, infinities as there
-///   kInterval                      int64 microseconds, int32 days, int32 months
-///   kList                          u32 count, then the elements as cells
-///   kStruct                        u32 count, then the attributes as cells
-///   kMap                           u32 count, then key cell, value cell, in stored order
+///   kDate, kTimestamp(Tz), kTime   int32 days / int64 microseconds of the carrier, infinities as
+///   there kInterval                      int64 microseconds, int32 days, int32 months kList u32
+///   count, then the elements as cells kStruct                        u32 count, then the
+///   attributes as cells kMap                           u32 count, then key cell, value cell, in
+///   stored order
 ///
 /// A cell is u32 length and the bytes, or the length 0xFFFFFFFF alone for NULL. A row is its cells.
-/// A wire value that has no exact carrier (NaN in a decimal, an array with two dimensions) gets bytes
-/// that no Arrow value has, so it shows as a difference instead of failing the comparison.
+/// A wire value that has no exact carrier (NaN in a decimal, an array with two dimensions) gets
+/// bytes that no Arrow value has, so it shows as a difference instead of failing the comparison.
 ///
 /// Pure. Thread safety: immutable after construction.
 #pragma once
@@ -88,9 +90,8 @@ struct Hash128 {
 
 Hash128 HashCanonical(std::string_view bytes);
 
-/// One cell as readable text, for reports: "42", "2024-02-29", "NULL". At most `length_max` bytes, cut
-/// at a character.
-/// nullopt: not a cell of this type. Consumes the cell from `cells`.
+/// One cell as readable text, for reports: "42", "2024-02-29", "NULL". At most `length_max` bytes,
+/// cut at a character. nullopt: not a cell of this type. Consumes the cell from `cells`.
 std::optional<std::string> DescribeCell(const ColumnType& type, std::string_view& cells,
                                         std::size_t length_max);
 

@@ -1,0 +1,249 @@
+// From the wire. On purpose not through the decoders of the stream and of COPY: verify proves
+// those.
+#include <limits>
+
+#include "base/byte_reader.h"
+#include "types/builtin_types.h"
+#include "types/canonical.h"
+#include "types/canonical_internal.h"
+
+namespace sluice::types {
+namespace {
+
+using canonical::AppendBigEndian;
+using canonical::AppendBytesCell;
+using canonical::AppendFixedCell;
+using canonical::Int128;
+using canonical::OpenCell;
+using Wire = std::span<const std::byte>;
+
+constexpr std::int64_t kEpochDays = 10'957;  // 1970-01-01 to 2000-01-01
+constexpr std::int64_t kEpochMicros = kEpochDays * 86'400'000'000;
+
+/// Bytes that no Arrow value of this carrier has: the value differs from whatever is there.
+void AppendMisfitCell(Wire wire, std::string& out) {
+  OpenCell cell(out);
+  out.append("\xFF\xFF\xFF\xFFmisfit").append(base::AsText(wire));
+  cell.Close();
+}
+
+void AppendDate(std::int32_t days, Wire wire, std::string& out) {
+  using Days = std::numeric_limits<std::int32_t>;
+  std::int64_t shifted = std::int64_t{days} + kEpochDays;
+  if (days == Days::max()) shifted = days;
+  if (days == Days::min()) shifted = -Days::max();
+  if (shifted > Days::max()) {
+    AppendMisfitCell(wire, out);
+  } else {
+    AppendFixedCell(static_cast<std::uint32_t>(static_cast<std::int32_t>(shifted)), out);
+  }
+}
+
+void AppendTimestamp(std::int64_t micros, Wire wire, std::string& out) {
+  using Micros = std::numeric_limits<std::int64_t>;
+  if (micros == Micros::max()) {
+    AppendFixedCell(static_cast<std::uint64_t>(micros), out);
+  } else if (micros == Micros::min()) {
+    AppendFixedCell(static_cast<std::uint64_t>(-Micros::max()), out);
+  } else if (micros > Micros::max() - kEpochMicros) {
+    AppendMisfitCell(wire, out);
+  } else {
+    AppendFixedCell(static_cast<std::uint64_t>(micros + kEpochMicros), out);
+  }
+}
+
+/// The value times 10^scale; false: not an integer, or too large.
+bool ScaleDigits(base::ByteReader digits, int count, int weight, int scale, Int128& value) {
+  constexpr auto kMax = static_cast<Int128>(~canonical::UInt128{0} >> 1);
+  value = 0;
+  // The decimal exponent of the last digit of the group being read, relative to the scale.
+  int exponent = weight * 4 + scale;
+  for (int i = 0; i < count; ++i, exponent -= 4) {
+    int group = digits.ReadU16();
+    if (group > 9999) return false;
+    int power = 10'000;
+    for (int cut = exponent; cut < 0; ++cut) {
+      if (group % 10 != 0) return false;
+      group /= 10;
+      if (power > 1) power /= 10;
+    }
+    if (value > (kMax - group) / power) return false;
+    value = value * power + group;
+  }
+  for (int left = exponent + 4; left > 0; --left) {
+    if (value == 0) break;
+    if (value > kMax / 10) return false;
+    value *= 10;
+  }
+  return true;
+}
+
+bool AppendDecimal(Wire wire, int scale, std::string& out) {
+  base::ByteReader reader(wire);
+  const int count = reader.ReadU16();
+  const int weight = reader.ReadI16();
+  const unsigned sign = reader.ReadU16();
+  reader.ReadU16();  // display scale: no part of the value
+  if (!reader.ok() || reader.remaining() != static_cast<std::size_t>(count) * 2) return false;
+  Int128 value = 0;
+  if ((sign != 0 && sign != 0x4000) || !ScaleDigits(reader, count, weight, scale, value)) {
+    AppendMisfitCell(wire, out);
+  } else {
+    canonical::AppendInt128Cell(sign == 0 ? value : -value, out);
+  }
+  return true;
+}
+
+/// The rest of a cell list: int32 length and bytes, or -1.
+bool AppendCounted(base::ByteReader& reader, const ColumnType& type, std::string& out) {
+  const std::int32_t length = reader.ReadI32();
+  if (length == -1) {
+    AppendNullCell(out);
+    return reader.ok();
+  }
+  if (length < 0) return false;
+  const Wire bytes = reader.ReadBytes(static_cast<std::size_t>(length));
+  return reader.ok() && AppendWireCell(type, bytes, out);
+}
+
+bool AppendList(const ColumnType& type, Wire wire, std::string& out) {
+  base::ByteReader reader(wire);
+  const std::uint32_t dimensions = reader.ReadU32();
+  reader.ReadU32();  // whether a NULL is inside: says nothing about the value
+  reader.ReadU32();  // element type
+  std::uint32_t count = 0;
+  if (dimensions == 1) {
+    count = reader.ReadU32();
+    const std::int32_t lower_bound = reader.ReadI32();
+    if (lower_bound != 1 && count != 0) {
+      AppendMisfitCell(wire, out);
+      return reader.ok();
+    }
+  } else if (dimensions > 1) {
+    AppendMisfitCell(wire, out);
+    return reader.ok();
+  }
+  if (!reader.ok() || count > reader.remaining() / 4 || type.children.size() != 1) return false;
+  OpenCell cell(out);
+  AppendBigEndian(count, out);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!AppendCounted(reader, type.children[0], out)) return false;
+  }
+  cell.Close();
+  return reader.Finish();
+}
+
+bool AppendStruct(const ColumnType& type, Wire wire, std::string& out) {
+  base::ByteReader reader(wire);
+  const std::uint32_t count = reader.ReadU32();
+  if (!reader.ok() || count != type.children.size()) return false;
+  OpenCell cell(out);
+  AppendBigEndian(count, out);
+  for (const ColumnType& child : type.children) {
+    reader.ReadU32();  // the attribute's type
+    if (!AppendCounted(reader, child, out)) return false;
+  }
+  cell.Close();
+  return reader.Finish();
+}
+
+bool AppendMap(Wire wire, std::string& out) {
+  static const ColumnType kEntry{};  // text
+  base::ByteReader reader(wire);
+  const std::uint32_t count = reader.ReadU32();
+  if (!reader.ok() || count > reader.remaining() / 8) return false;
+  OpenCell cell(out);
+  AppendBigEndian(count, out);
+  for (std::uint32_t i = 0; i < 2 * count; ++i) {
+    if (!AppendCounted(reader, kEntry, out)) return false;
+  }
+  cell.Close();
+  return reader.Finish();
+}
+
+bool AppendJson(const ColumnType& type, Wire wire, std::string& out) {
+  if (type.codec == "jsonb") {
+    if (wire.empty() || wire[0] != std::byte{1}) return false;
+    wire = wire.subspan(1);
+  }
+  AppendBytesCell(base::AsText(wire), out);
+  return true;
+}
+
+bool AppendInterval(base::ByteReader& reader, std::string& out) {
+  const std::uint64_t micros = reader.ReadU64();
+  const std::uint32_t days = reader.ReadU32();
+  const std::uint32_t months = reader.ReadU32();
+  canonical::AppendIntervalCell(micros, days, months, out);
+  return reader.Finish();
+}
+
+}  // namespace
+
+bool NeedsServerText(const ColumnType& type) {
+  if (type.carrier == Carrier::kText) return !IsVerbatimText(type.codec);
+  if (type.carrier == Carrier::kMap) return false;
+  for (const ColumnType& child : type.children) {
+    if (NeedsServerText(child)) return true;
+  }
+  return false;
+}
+
+bool AppendWireCell(const ColumnType& type, std::span<const std::byte> wire, std::string& out) {
+  base::ByteReader reader(wire);
+  switch (type.carrier) {
+    case Carrier::kBool:
+      canonical::AppendBoolCell(reader.ReadU8() != 0, out);
+      return reader.Finish();
+    case Carrier::kInt16:
+      AppendFixedCell(reader.ReadU16(), out);
+      return reader.Finish();
+    case Carrier::kInt32:
+    case Carrier::kUInt32:
+      AppendFixedCell(reader.ReadU32(), out);
+      return reader.Finish();
+    case Carrier::kInt64:
+    case Carrier::kTime:
+      AppendFixedCell(reader.ReadU64(), out);
+      return reader.Finish();
+    case Carrier::kFloat32:
+      AppendFixedCell(canonical::NormaliseNan(reader.ReadU32()), out);
+      return reader.Finish();
+    case Carrier::kFloat64:
+      AppendFixedCell(canonical::NormaliseNan(reader.ReadU64()), out);
+      return reader.Finish();
+    case Carrier::kDate:
+      AppendDate(reader.ReadI32(), wire, out);
+      return reader.Finish();
+    case Carrier::kTimestamp:
+    case Carrier::kTimestampTz:
+      AppendTimestamp(reader.ReadI64(), wire, out);
+      return reader.Finish();
+    case Carrier::kInterval:
+      return AppendInterval(reader, out);
+    case Carrier::kUuid:
+      AppendBytesCell(base::AsText(wire), out);
+      return wire.size() == 16;
+    case Carrier::kText:
+    case Carrier::kBytes:
+      AppendBytesCell(base::AsText(wire), out);
+      return true;
+    case Carrier::kJson:
+      return AppendJson(type, wire, out);
+    case Carrier::kDecimal:
+      return AppendDecimal(wire, type.scale, out);
+    case Carrier::kList:
+      return AppendList(type, wire, out);
+    case Carrier::kStruct:
+      return AppendStruct(type, wire, out);
+    case Carrier::kMap:
+      return AppendMap(wire, out);
+  }
+  return false;
+}
+
+void AppendNullCell(std::string& out) {
+  AppendBigEndian(kNullCell, out);
+}
+
+}  // namespace sluice::types
