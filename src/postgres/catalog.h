@@ -50,19 +50,17 @@ struct SourceTable {
   IdentityState identity_state = IdentityState::kUsable;
   bool has_primary_key = false;
   bool is_in_extension = false;
-  bool is_system = false;         ///< pg_catalog, information_schema, pg_toast, temporary schemas
   bool is_ours_to_alter = false;  ///< our role owns it, directly or by membership
   bool may_select = false;
-  bool has_row_security = false;   ///< enabled, and it applies to our role
-  std::int64_t row_estimate = -1;  ///< pg_class.reltuples, leaves summed; -1: never analysed
-  std::int64_t size_bytes = 0;     ///< heap and TOAST, leaves summed
-  std::int32_t column_count = 0;
-  std::vector<std::string> column_names;
+  bool has_row_security = false;          ///< enabled, and it applies to our role
+  std::int64_t row_estimate = -1;         ///< pg_class.reltuples, leaves summed; -1: never analysed
+  std::int64_t size_bytes = 0;            ///< heap and TOAST, leaves summed
+  std::vector<std::string> column_names;  ///< without generated ones
 
   bool is_permanent() const { return persistence == 'p'; }
 };
 
-/// Every table outside system schemas; partitions are left out, their root is there.
+/// Every table, view and foreign table outside system schemas; partitions too, by their kind.
 Result<std::vector<SourceTable>> ListTables(Connection& connection);
 
 /// How a table is read and streamed: its columns and, through a publication, its row filter.
@@ -79,8 +77,7 @@ struct LoadedTable {
 /// read with it.
 ///
 /// \param publication empty: every column that is not generated.
-/// Errors: kConfig SLU-2103 (no such table), kUnsupported SLU-2050 (column lists that differ
-/// between publications cannot come from one publication).
+/// Errors: kConfig SLU-2103 (no such table), kUnsupported (a type that nests too deeply).
 Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCatalog& types,
                                     RelationId relation, std::string_view publication);
 

@@ -1,0 +1,196 @@
+#include "postgres/publication.h"
+
+#include <algorithm>
+#include <set>
+
+#include "postgres/catalog_sql.h"
+#include "postgres/quote.h"
+
+namespace sluice::postgres {
+namespace {
+
+constexpr std::string_view kGenerationPrefix = "sluice generation ";
+
+std::string TableList(std::span<const TableName> tables) {
+  std::string list;
+  for (const TableName& table : tables) {
+    if (!list.empty()) list += ", ";
+    // ONLY: descendants by inheritance are tables of their own. Partitions come with their root.
+    list += "ONLY " + QuoteTable(table);
+  }
+  return list;
+}
+
+std::string LockTimeoutSql(Duration timeout) {
+  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
+  return "SET LOCAL lock_timeout = " + std::to_string(std::max<std::int64_t>(1, millis)) + ";";
+}
+
+}  // namespace
+
+Result<std::optional<Publication>> ReadPublication(Connection& connection, std::string_view name) {
+  // publish_generated_columns came with 18.
+  const std::string generated =
+      connection.server_version() >= 180000 ? "p.pubgencols <> 'n'" : "false";
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult rows,
+      connection.Exec("read the publication",
+                      "SELECT p.oid, pg_get_userbyid(p.pubowner), "
+                      "pg_has_role(p.pubowner, 'USAGE'), p.puballtables, p.pubinsert, "
+                      "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot, " +
+                          generated +
+                          ", coalesce(obj_description(p.oid, 'pg_publication'), '') "
+                          "FROM pg_publication p WHERE p.pubname = $1",
+                      {std::string(name)}));
+  if (rows.row_count() == 0) return std::optional<Publication>();
+  Publication out;
+  SLUICE_ASSIGN_OR_RETURN(out.oid.value, rows.Unsigned32(0, 0));
+  out.name = name;
+  out.owner = rows.str(0, 1);
+  out.is_ours_to_alter = rows.is_true(0, 2);
+  out.is_all_tables = rows.is_true(0, 3);
+  out.publishes_insert = rows.is_true(0, 4);
+  out.publishes_update = rows.is_true(0, 5);
+  out.publishes_delete = rows.is_true(0, 6);
+  out.publishes_truncate = rows.is_true(0, 7);
+  out.is_via_root = rows.is_true(0, 8);
+  out.publishes_generated = rows.is_true(0, 9);
+  out.comment = rows.str(0, 10);
+  return std::optional(std::move(out));
+}
+
+Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
+                                                        std::string_view name) {
+  const std::string extras = connection.server_version() >= 150000
+                                 ? "pr.prqual IS NOT NULL, pr.prattrs IS NOT NULL"
+                                 : "false, false";
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult rows,
+      connection.Exec("read the publication's tables",
+                      "SELECT c.oid, n.nspname, c.relname, coalesce(pr.oid, 0), " + extras +
+                          " FROM pg_publication p, pg_get_publication_tables(p.pubname) g "
+                          "JOIN pg_class c ON c.oid = g.relid "
+                          "JOIN pg_namespace n ON n.oid = c.relnamespace "
+                          "LEFT JOIN pg_publication_rel pr ON pr.prrelid = c.oid AND "
+                          "pr.prpubid = (SELECT oid FROM pg_publication WHERE pubname = $1) "
+                          "WHERE p.pubname = $1 ORDER BY 2, 3",
+                      {std::string(name)}));
+  std::vector<PublishedTable> tables;
+  for (std::size_t i = 0; i < rows.row_count(); ++i) {
+    PublishedTable table;
+    SLUICE_ASSIGN_OR_RETURN(table.relation.value, rows.Unsigned32(i, 0));
+    table.name = {rows.str(i, 1), rows.str(i, 2)};
+    SLUICE_ASSIGN_OR_RETURN(table.entry, rows.Unsigned32(i, 3));
+    table.has_row_filter = rows.is_true(i, 4);
+    table.has_column_list = rows.is_true(i, 5);
+    tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
+Status CreatePublication(Connection& connection, std::string_view name, std::string_view generation,
+                         std::span<const TableName> tables) {
+  const std::string doing = "create publication " + std::string(name);
+  const std::string quoted = QuoteIdentifier(name);
+  SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(connection));
+  SLUICE_RETURN_IF_ERROR(connection.Exec(doing, LockTimeoutSql(std::chrono::seconds(10))));
+  std::string sql = "CREATE PUBLICATION " + quoted;
+  if (!tables.empty()) sql += " FOR TABLE " + TableList(tables);
+  sql += " WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)";
+  SLUICE_RETURN_IF_ERROR(connection.Exec(doing, sql));
+  SLUICE_RETURN_IF_ERROR(connection.Exec(doing, "COMMENT ON PUBLICATION " + quoted + " IS " +
+                                                    QuoteLiteral(GenerationComment(generation))));
+  return transaction.Commit();
+}
+
+Result<MembershipChange> KeepPublication(Connection& connection, std::string_view name,
+                                         std::span<const WantedTable> wanted,
+                                         Duration lock_timeout) {
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<PublishedTable> published,
+                          ReadPublishedTables(connection, name));
+  std::set<RelationId> have;
+  std::set<RelationId> want;
+  for (const PublishedTable& table : published) have.insert(table.relation);
+  for (const WantedTable& table : wanted) want.insert(table.relation);
+
+  MembershipChange change;
+  const auto alter = [&](std::string_view verb, const TableName& table,
+                         std::vector<TableName>& done) -> Status {
+    const std::string doing = std::string(verb) + " table " + ToString(table) +
+                              (verb == "ADD" ? " to" : " from") + " publication " +
+                              std::string(name);
+    const std::span<const TableName> one(&table, 1);
+    // One statement string is one transaction: the lock timeout ends with it.
+    auto result = connection.Exec(doing, LockTimeoutSql(lock_timeout) + "ALTER PUBLICATION " +
+                                             QuoteIdentifier(name) + " " + std::string(verb) +
+                                             " TABLE " + TableList(one));
+    if (result) {
+      done.push_back(table);
+      return {};
+    }
+    if (!connection.is_alive()) return std::move(result).error();
+    change.not_done.emplace_back(table, std::move(result).error());
+    return {};
+  };
+  for (const PublishedTable& table : published) {
+    if (want.contains(table.relation)) continue;
+    SLUICE_RETURN_IF_ERROR(alter("DROP", table.name, change.removed));
+  }
+  for (const WantedTable& table : wanted) {
+    if (have.contains(table.relation)) continue;
+    SLUICE_RETURN_IF_ERROR(alter("ADD", table.name, change.added));
+  }
+  return change;
+}
+
+Status DropPublication(Connection& connection, std::string_view name) {
+  auto dropped = connection.Exec("drop publication " + std::string(name),
+                                 "DROP PUBLICATION IF EXISTS " + QuoteIdentifier(name));
+  if (!dropped) return std::move(dropped).error();
+  return {};
+}
+
+std::string_view GenerationOf(std::string_view comment) {
+  if (!comment.starts_with(kGenerationPrefix)) return {};
+  return comment.substr(kGenerationPrefix.size());
+}
+
+std::string GenerationComment(std::string_view generation) {
+  return std::string(kGenerationPrefix) + std::string(generation);
+}
+
+Result<std::vector<LostIdentity>> FindLostIdentities(Connection& connection,
+                                                     std::string_view publication) {
+  std::string sql = R"(
+WITH RECURSIVE member AS (
+  SELECT g.relid AS root, g.relid AS oid FROM pg_get_publication_tables($1) g
+  UNION ALL
+  SELECT m.root, i.inhrelid FROM member m JOIN pg_inherits i ON i.inhparent = m.oid
+    JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relispartition)
+SELECT m.root, n.nspname, r.relname, min(s.state), c.relname
+FROM member m JOIN pg_class c ON c.oid = m.oid JOIN pg_class r ON r.oid = m.root
+JOIN pg_namespace n ON n.oid = r.relnamespace
+JOIN LATERAL (SELECT )";
+  sql += kIdentityStateSql;
+  sql += R"( AS state) s ON s.state <> 'u'
+GROUP BY m.root, n.nspname, r.relname, c.relname ORDER BY 2, 3)";
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult rows,
+      connection.Exec("read the published tables' identities", sql, {std::string(publication)}));
+  std::vector<LostIdentity> lost;
+  for (std::size_t i = 0; i < rows.row_count(); ++i) {
+    LostIdentity one;
+    SLUICE_ASSIGN_OR_RETURN(one.relation.value, rows.Unsigned32(i, 0));
+    if (!lost.empty() && lost.back().relation == one.relation) continue;
+    one.name = {rows.str(i, 1), rows.str(i, 2)};
+    const std::string_view state = rows.text(i, 3);
+    one.reason = state == "m"   ? "no primary key"
+                 : state == "n" ? "REPLICA IDENTITY NOTHING"
+                                : "the index of its replica identity is gone or not usable";
+    if (rows.text(i, 4) != one.name.table) one.reason += " (partition " + rows.str(i, 4) + ")";
+    lost.push_back(std::move(one));
+  }
+  return lost;
+}
+
+}  // namespace sluice::postgres

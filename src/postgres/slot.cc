@@ -1,0 +1,217 @@
+#include "postgres/slot.h"
+
+#include <thread>
+
+#include "postgres/publication.h"
+#include "postgres/quote.h"
+
+namespace sluice::postgres {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kReportEvery = 1s;
+constexpr Duration kDropRetry = 200ms;
+
+// What a server version lacks is filled with its default.
+std::string SlotColumnsSql(int version) {
+  std::string sql =
+      "SELECT s.slot_name, coalesce(s.plugin, ''), coalesce(s.database, ''), "
+      "s.slot_type = 'logical', s.temporary, s.active, coalesce(s.active_pid, 0), s.restart_lsn, "
+      "s.confirmed_flush_lsn, coalesce(s.wal_status, ''), s.safe_wal_size, s.two_phase, ";
+  sql += version >= 170000   ? "coalesce(s.invalidation_reason, ''), s.failover, "
+         : version >= 160000 ? "CASE WHEN s.conflicting THEN 'conflict' ELSE '' END, false, "
+                             : "'', false, ";
+  sql +=
+      "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END "
+      "- s.restart_lsn, coalesce(a.application_name, ''), coalesce(a.client_addr::text, '') "
+      "FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid ";
+  return sql;
+}
+
+SlotRow ReadRow(const QueryResult& rows, std::size_t i) {
+  SlotRow row;
+  row.name = rows.str(i, 0);
+  row.plugin = rows.str(i, 1);
+  row.database = rows.str(i, 2);
+  row.is_logical = rows.is_true(i, 3);
+  row.is_temporary = rows.is_true(i, 4);
+  row.is_active = rows.is_true(i, 5);
+  row.active_pid = static_cast<int>(rows.integer_or(i, 6, 0));
+  row.restart_lsn = ParseLsn(rows.text(i, 7)).value_or(Lsn{});
+  row.confirmed_flush_lsn = ParseLsn(rows.text(i, 8)).value_or(Lsn{});
+  row.wal_status = rows.str(i, 9);
+  if (!rows.is_null(i, 10)) row.safe_wal_size = rows.integer_or(i, 10, 0);
+  row.is_two_phase = rows.is_true(i, 11);
+  row.invalidation_reason = rows.str(i, 12);
+  row.is_failover = rows.is_true(i, 13);
+  row.retained_bytes = rows.integer_or(i, 14, 0);
+  row.active_application = rows.str(i, 15);
+  row.active_client = rows.str(i, 16);
+  return row;
+}
+
+Error WaitedTooLong(const std::optional<OpenTransaction>& oldest) {
+  std::string message =
+      "the slot was not made in time: the server waits for every transaction open in the cluster";
+  if (oldest) message += ", the oldest is " + Describe(*oldest);
+  std::string advice = "end that transaction, then start again";
+  if (!oldest) {
+    advice = "look at pg_stat_activity (backend_xid) and pg_prepared_xacts as a role that sees all";
+  } else if (oldest->pid == 0) {
+    advice = "COMMIT PREPARED or ROLLBACK PREPARED " + QuoteLiteral(oldest->prepared_gid) +
+             ", then start again";
+  } else {
+    advice = "SELECT pg_terminate_backend(" + std::to_string(oldest->pid) + "), then start again";
+  }
+  return Error{.kind = ErrorKind::kTimeout,
+               .message = std::move(message),
+               .code = "SLU-2104",
+               .advice = std::move(advice)};
+}
+
+Error RefineCreateError(Error error, std::string_view name) {
+  if (error.sqlstate == "42710") {
+    error.code = "SLU-2101";
+    error.message = "a slot of that name exists: " + std::string(name);
+    error.advice = "choose another with --slot, or remove it with `sluice drop`";
+  } else if (error.sqlstate == "53400") {
+    error.message = "every replication slot is taken";
+  }
+  return error;
+}
+
+// Waits for CREATE_REPLICATION_SLOT, telling what it waits for.
+Result<QueryResult> AwaitCreation(Connection& stream, Connection& control,
+                                  const CreateSlotOptions& options, const std::stop_token& stop) {
+  const Clock::time_point deadline = Clock::now() + options.deadline;
+  while (true) {
+    const Clock::time_point now = Clock::now();
+    SLUICE_ASSIGN_OR_RETURN(auto created,
+                            stream.Poll(std::min(deadline, now + kReportEvery), stop));
+    if (created) return *std::move(created);
+    if (stop.stop_requested()) {
+      SLUICE_RETURN_IF_ERROR(stream.Cancel());
+      return Error{.kind = ErrorKind::kCancelled, .message = "stopped while making the slot"};
+    }
+    SLUICE_ASSIGN_OR_RETURN(const auto oldest, ReadOldestTransaction(control));
+    if (Clock::now() >= deadline) {
+      SLUICE_RETURN_IF_ERROR(stream.Cancel());
+      return WaitedTooLong(oldest);
+    }
+    if (options.on_waiting) options.on_waiting(oldest);
+  }
+}
+
+}  // namespace
+
+bool IsSlotName(std::string_view name) {
+  return !name.empty() && name.size() <= 63 &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
+}
+
+std::string CreateSlotSql(std::string_view name, int server_version, bool failover) {
+  std::string sql = "CREATE_REPLICATION_SLOT " + QuoteIdentifier(name) + " LOGICAL pgoutput ";
+  if (server_version < 150000) return sql + "USE_SNAPSHOT";
+  sql += "(SNAPSHOT 'use'";
+  if (failover && server_version >= 170000) sql += ", FAILOVER true";
+  return sql + ")";
+}
+
+Result<std::optional<SlotRow>> ReadSlot(Connection& connection, std::string_view name) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult rows,
+      connection.Exec("read the slot",
+                      SlotColumnsSql(connection.server_version()) + "WHERE s.slot_name = $1",
+                      {std::string(name)}));
+  if (rows.row_count() == 0) return std::optional<SlotRow>();
+  return std::optional(ReadRow(rows, 0));
+}
+
+Result<std::vector<SluiceSlot>> ListSluiceSlots(Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult slots,
+      connection.Exec("list the slots", SlotColumnsSql(connection.server_version()) +
+                                            "WHERE s.slot_name LIKE 'sluice\\_%' ORDER BY 1"));
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult publications,
+      connection.Exec("list the publications",
+                      "SELECT pubname, coalesce(obj_description(oid, 'pg_publication'), '') "
+                      "FROM pg_publication WHERE pubname LIKE 'sluice\\_%' ORDER BY 1"));
+  std::vector<SluiceSlot> out;
+  for (std::size_t i = 0; i < slots.row_count(); ++i) {
+    SluiceSlot entry;
+    entry.slot = ReadRow(slots, i);
+    out.push_back(std::move(entry));
+  }
+  const std::string& database = connection.url().database();
+  for (std::size_t i = 0; i < publications.row_count(); ++i) {
+    SluiceSlot* match = nullptr;
+    for (SluiceSlot& entry : out) {
+      if (entry.slot && entry.slot->name == publications.text(i, 0) &&
+          entry.slot->database == database) {
+        match = &entry;
+      }
+    }
+    if (match == nullptr) match = &out.emplace_back();
+    match->publication = publications.str(i, 0);
+    match->generation = GenerationOf(publications.text(i, 1));
+  }
+  return out;
+}
+
+Result<CreatedSlot> CreateSlot(Connection& stream, Connection& control,
+                               const CreateSlotOptions& options, std::stop_token stop) {
+  if (!IsSlotName(options.name)) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "not a slot name: " + options.name,
+                 .code = "SLU-2112",
+                 .advice = "use a to z, 0 to 9 and _, at most 63 characters"};
+  }
+  // The slot's snapshot becomes this transaction's: its text is what the slot starts after.
+  SLUICE_ASSIGN_OR_RETURN(Transaction transaction,
+                          Transaction::Begin(stream, "ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+  SLUICE_RETURN_IF_ERROR(
+      stream.Start("create slot " + options.name,
+                   CreateSlotSql(options.name, stream.server_version(), options.failover)));
+  auto created = AwaitCreation(stream, control, options, stop);
+  if (!created) return RefineCreateError(std::move(created).error(), options.name);
+  CreatedSlot slot;
+  SLUICE_ASSIGN_OR_RETURN(slot.consistent_point, created->LsnAt(0, 1));
+  SLUICE_ASSIGN_OR_RETURN(slot.slot_snapshot, ReadSnapshotText(stream));
+  SLUICE_ASSIGN_OR_RETURN(slot.first_snapshot, ReadSnapshotText(control));
+  SLUICE_RETURN_IF_ERROR(transaction.Commit());
+  return slot;
+}
+
+Status DropSlot(Connection& connection, std::string_view name, Duration wait,
+                std::stop_token stop) {
+  const Clock::time_point deadline = Clock::now() + wait;
+  while (true) {
+    auto dropped = connection.Exec(
+        "drop slot " + std::string(name),
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1",
+        {std::string(name)});
+    if (dropped || dropped.error().sqlstate == "42704") return {};
+    if (dropped.error().sqlstate != "55006") return std::move(dropped).error();
+    if (stop.stop_requested()) {
+      return Error{.kind = ErrorKind::kCancelled, .message = "stopped while dropping the slot"};
+    }
+    if (Clock::now() >= deadline) {
+      Error error = std::move(dropped).error();
+      error.kind = ErrorKind::kConfig;
+      error.code = "SLU-2105";
+      error.message = "the slot is in use: " + std::string(name);
+      SLUICE_ASSIGN_OR_RETURN(const auto row, ReadSlot(connection, name));
+      if (row && row->active_pid != 0) {
+        error.message +=
+            ", by pid " + std::to_string(row->active_pid) + " (" + row->active_application + ")";
+      }
+      error.advice = "stop the pipeline that uses it";
+      return error;
+    }
+    std::this_thread::sleep_for(kDropRetry);
+  }
+}
+
+}  // namespace sluice::postgres
