@@ -49,7 +49,7 @@ void PassedTransactions::RewindTo(Lsn durable) {
 }
 
 PassedList PassedTransactions::At(Lsn position) const {
-  PassedList list{.is_unknown = is_unknown_, .floor = floor_};
+  PassedList list{.is_unknown = is_unknown_, .floor = floor_, .xids = {}};
   list.xids.reserve(entries_.size());
   for (const Entry& entry : entries_) {
     if (entry.end_lsn <= position) list.xids.push_back(entry.xid);
@@ -58,7 +58,7 @@ PassedList PassedTransactions::At(Lsn position) const {
 }
 
 Suspects PassedTransactions::TakeSuspects() const {
-  PassedList list{.is_unknown = is_unknown_, .floor = floor_};
+  PassedList list{.is_unknown = is_unknown_, .floor = floor_, .xids = {}};
   list.xids.reserve(entries_.size());
   for (const Entry& entry : entries_) list.xids.push_back(entry.xid);
   return Suspects(std::move(list));

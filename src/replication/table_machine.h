@@ -212,7 +212,7 @@ class TableMachine {
     std::vector<Unit> units;
     std::optional<TableRecord> durable_record;  ///< as it was before changes not durable yet
     bool is_changed = false;
-    Lsn changed_at;                      ///< processed_ when the record was last handed out
+    std::uint64_t commit = 0;            ///< that has the record and is not durable yet; 0: none
     std::uint64_t membership_floor = 0;  ///< 0: not read yet
     std::uint64_t dropped_count = 0;
   };
