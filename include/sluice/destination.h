@@ -43,7 +43,7 @@ struct Capabilities {
 };
 
 struct OpenRequest {
-  std::string pipeline;
+  std::string pipeline = {};
   std::uint64_t system_identifier =
       0;                   ///< of the source; 0: opened without one (status, tables, sql)
   bool read_only = false;  ///< no epoch is taken, nothing is written
@@ -91,11 +91,11 @@ struct StageOutcome {
 /// What one destination transaction ends with. Fields that did not change are empty.
 struct CommitRecord {
   std::uint64_t sequence = 0;
-  std::optional<Position> position;  ///< refused where it is below the stored one (I5)
-  std::optional<PassedList> passed;  ///< always given together with `position`
-  std::vector<TableRecord> tables;   ///< changed ones, whole records
+  std::optional<Position> position = {};  ///< refused where it is below the stored one (I5)
+  std::optional<PassedList> passed = {};  ///< always given together with `position`
+  std::vector<TableRecord> tables = {};   ///< changed ones, whole records
   /// Newest commit time in it; for the position table.
-  UnixMicros committed_at;
+  UnixMicros committed_at = {};
 };
 
 enum class CommitOutcome : std::uint8_t {
@@ -187,7 +187,8 @@ class Destination {
   /// Drops what was staged since the last commit.
   virtual void Abandon() = 0;
 
-  /// Makes a Stage() or Commit() that is under way end soon with kCancelled; for a stop that cannot wait. Any thread.
+  /// Makes a Stage() or Commit() that is under way end soon with kCancelled; for a stop that cannot
+  /// wait. Any thread.
   virtual void Interrupt() {}
 
   /// Called by the destination whenever a watermark moved; may be called from inside Commit() or
