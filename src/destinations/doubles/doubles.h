@@ -113,7 +113,7 @@ struct Failure {
   std::uint64_t call = 1;
   /// How many calls in a row fail.
   std::uint64_t times = 1;
-  Error error;
+  Error error = {};
   /// For kStage: fail this table only (StageOutcome::table_failed).
   bool table_only = false;
   /// For kCommit: CommitOutcome::kUnknown instead of `error`; `applied` says which of the two it

@@ -61,8 +61,8 @@ class MemoryDestination final : public Destination {
   /// The change of a table that exists, or is landed in this transaction.
   Result<Change*> ChangeOf(const TableSchema& schema);
   Result<Change*> ChangeOf(RelationId relation);
-  Status CheckFence(const CommitRecord& record) const;
-  void Apply(Change& change);
+  Status CheckFence(const CommitRecord& record) const SLUICE_REQUIRES(storage_->mutex_);
+  void Apply(Change& change) SLUICE_REQUIRES(storage_->mutex_);
 
   std::shared_ptr<MemoryStorage> storage_;
   const MemoryOptions options_;

@@ -1,0 +1,334 @@
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "destinations/memory/change_internal.h"
+
+namespace sluice::memory {
+namespace {
+
+Error Conflict(const TableName& table, std::string_view what) {
+  return Error{.kind = ErrorKind::kSchemaConflict,
+               .message = fmt::format("table {}: {}", ToString(table), what),
+               .code = "SLU-5112",
+               .advice = "copy the table again: sluice resync " + ToString(table)};
+}
+
+TextRow Pick(const TextRow& row, const std::vector<std::int32_t>& columns) {
+  TextRow out;
+  out.reserve(columns.size());
+  for (const std::int32_t column : columns) out.push_back(row[static_cast<std::size_t>(column)]);
+  return out;
+}
+
+}  // namespace
+
+std::string KeyOf(const TableSchema& schema, const TextRow& row) {
+  return schema.is_keyless() ? EncodeCells(row) : EncodeCells(Pick(row, schema.key));
+}
+
+Result<std::vector<TextRow>> RowsOf(const TableSchema& schema,
+                                    const std::vector<std::int32_t>& columns, const RowsPtr& rows) {
+  if (rows == nullptr) return std::vector<TextRow>{};
+  const std::size_t width = columns.empty() ? schema.columns.size() : columns.size();
+  if (static_cast<std::size_t>(rows->num_columns()) != width) {
+    return Error{.kind = ErrorKind::kInternal,
+                 .message = fmt::format("rows of {} have {} columns, not {}", ToString(schema.name),
+                                        rows->num_columns(), width),
+                 .code = "SLU-9001"};
+  }
+  std::vector<TextRow> out(static_cast<std::size_t>(rows->num_rows()), TextRow(width));
+  for (std::size_t i = 0; i < width; ++i) {
+    const std::size_t index = columns.empty() ? i : static_cast<std::size_t>(columns[i]);
+    const ColumnType& type = schema.columns.at(index).type;
+    const auto& array = *rows->column(static_cast<int>(i));
+    if (!array.type()->Equals(*ArrowTypeOf(type))) {
+      return Error{.kind = ErrorKind::kInternal,
+                   .message = fmt::format("column {} of {} is {}, not {}",
+                                          schema.columns[index].name, ToString(schema.name),
+                                          array.type()->ToString(), ArrowTypeOf(type)->ToString()),
+                   .code = "SLU-9001"};
+    }
+    for (std::size_t row = 0; row < out.size(); ++row) {
+      SLUICE_ASSIGN_OR_RETURN(out[row][i], CellText(array, static_cast<std::int64_t>(row), type));
+    }
+  }
+  return out;
+}
+
+namespace {
+
+/// Changes of one item, taken back as a whole where one of them fails.
+template <class Change>
+class Edit {
+ public:
+  Edit(Change& change, bool strict) : change_(change), strict_(strict) {}
+  ~Edit() {
+    if (is_kept_) return;
+    if (hid_base_) {
+      change_.overlay = std::move(before_);
+      change_.hides_base = hid_before_;
+      return;
+    }
+    for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) {
+      if (undo->second) {
+        change_.overlay[undo->first] = *std::move(undo->second);
+      } else {
+        change_.overlay.erase(undo->first);
+      }
+    }
+  }
+  Edit(const Edit&) = delete;
+  Edit& operator=(const Edit&) = delete;
+
+  void Keep() { is_kept_ = true; }
+
+  /// Only as the first edit.
+  void Truncate() {
+    SLUICE_CHECK(undo_.empty());
+    hid_base_ = true;
+    hid_before_ = change_.hides_base;
+    before_ = std::move(change_.overlay);
+    change_.HideBase();
+  }
+  /// Takes out one row; the row, or null where strictness is off and it is not there.
+  Result<RowPtr> Remove(const std::string& key) {
+    const Entry entry = change_.Find(key);
+    if (entry.count <= 0) {
+      if (strict_) return Conflict(change_.name, "a changed or deleted row is not there");
+      return RowPtr();
+    }
+    Set(key, {entry.row, entry.count - 1});
+    return entry.row;
+  }
+  Status Insert(TextRow row) {
+    const std::string key = KeyOf(*change_.schema, row);
+    const Entry entry = change_.Find(key);
+    const bool is_keyless = change_.schema->is_keyless();
+    if (entry.count > 0 && !is_keyless && strict_) {
+      return Conflict(change_.name, "an inserted row is there already");
+    }
+    Set(key, {std::make_shared<const TextRow>(std::move(row)), is_keyless ? entry.count + 1 : 1});
+    return {};
+  }
+
+ private:
+  void Set(const std::string& key, Entry entry) {
+    if (!hid_base_) {
+      const auto found = change_.overlay.find(key);
+      undo_.emplace_back(
+          key, found == change_.overlay.end() ? std::nullopt : std::optional<Entry>(found->second));
+    }
+    change_.overlay[key] = std::move(entry);
+  }
+
+  Change& change_;
+  const bool strict_;
+  bool is_kept_ = false;
+  bool hid_base_ = false;
+  bool hid_before_ = false;
+  std::map<std::string, Entry> before_;
+  std::vector<std::pair<std::string, std::optional<Entry>>> undo_;
+};
+
+template <class Change>
+Status Update(Edit<Change>& edit, const NetChange& net) {
+  const TableSchema& schema = *net.schema;
+  SLUICE_ASSIGN_OR_RETURN(const auto origins, RowsOf(schema, schema.key, net.update_origin_keys));
+  SLUICE_ASSIGN_OR_RETURN(auto values, RowsOf(schema, {}, net.update_values));
+  if (origins.size() != values.size() || (!origins.empty() && schema.is_keyless())) {
+    return Error{.kind = ErrorKind::kInternal,
+                 .message = "updates without one key each",
+                 .code = "SLU-9001"};
+  }
+  // All origins go before the first new row comes: keys may swap.
+  for (std::size_t row = 0; row < origins.size(); ++row) {
+    SLUICE_ASSIGN_OR_RETURN(const RowPtr old, edit.Remove(EncodeCells(origins[row])));
+    for (std::size_t column = 0; column < net.update_unchanged.size(); ++column) {
+      if (!net.update_unchanged[column][row]) continue;
+      values[row][column] = old == nullptr ? Cell() : (*old)[column];
+    }
+  }
+  for (TextRow& row : values) SLUICE_RETURN_IF_ERROR(edit.Insert(std::move(row)));
+  return {};
+}
+
+LogRow::Op OpOf(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::kInsert:
+      return LogRow::Op::kInsert;
+    case ChangeKind::kUpdate:
+      return LogRow::Op::kUpdate;
+    case ChangeKind::kDelete:
+      return LogRow::Op::kDelete;
+  }
+  return LogRow::Op::kInsert;
+}
+
+/// What older rows read as in a column added to them. The server's text; only types whose canonical
+/// text is the same are taken.
+Result<Cell> MissingValue(const TableName& table, const Column& column) {
+  if (!column.missing_value) return Cell();
+  const auto array = ArrayFromText(column.type, {column.missing_value});
+  if (!array) {
+    return Error{
+        .kind = ErrorKind::kUnsupported,
+        .message = fmt::format("table {}: the default of added column {} is not understood",
+                               ToString(table), column.name),
+        .code = "SLU-5113",
+        .advice = "copy the table again: sluice resync " + ToString(table)};
+  }
+  return CellText(**array, 0, column.type);
+}
+
+}  // namespace
+
+Result<MemoryDestination::Change*> MemoryDestination::ChangeOf(RelationId relation) {
+  if (const auto found = changes_.find(relation); found != changes_.end()) {
+    return found->second.get();
+  }
+  const base::MutexLock lock(storage_->mutex_);
+  auto change = std::make_unique<Change>();
+  change->relation = relation;
+  if (const auto named = storage_->names_.find(relation); named != storage_->names_.end()) {
+    change->name = named->second;
+  } else {
+    for (const TableRecord& record : storage_->state_.tables) {
+      if (record.relation == relation) change->name = record.destination;
+    }
+  }
+  const auto table = storage_->tables_.find(change->name);
+  if (table == storage_->tables_.end()) {
+    return Error{.kind = ErrorKind::kSchemaConflict,
+                 .message = fmt::format("no table for relation {}", relation.value),
+                 .code = "SLU-5110"};
+  }
+  change->base = table->second;
+  change->schema = table->second->schema;
+  return changes_.emplace(relation, std::move(change)).first->second.get();
+}
+
+Result<MemoryDestination::Change*> MemoryDestination::ChangeOf(const TableSchema& schema) {
+  SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(schema.relation));
+  if (!SameShape(*change->schema, schema)) {
+    return Conflict(change->name, "rows have another shape than the table");
+  }
+  return change;
+}
+
+Status MemoryDestination::StageItem(const NetRows& item) {
+  const NetChange& net = *item.change;
+  SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(*net.schema));
+  Edit<Change> edit(*change, options_.strict);
+  if (net.truncate) edit.Truncate();
+  SLUICE_ASSIGN_OR_RETURN(const auto row_deletes, RowsOf(*net.schema, {}, net.row_deletes));
+  for (const TextRow& row : row_deletes) {
+    SLUICE_RETURN_IF_ERROR(edit.Remove(EncodeCells(row)));
+  }
+  SLUICE_ASSIGN_OR_RETURN(const auto deletes, RowsOf(*net.schema, net.schema->key, net.deletes));
+  for (const TextRow& key : deletes) SLUICE_RETURN_IF_ERROR(edit.Remove(EncodeCells(key)));
+  SLUICE_RETURN_IF_ERROR(Update(edit, net));
+  SLUICE_ASSIGN_OR_RETURN(auto inserts, RowsOf(*net.schema, {}, net.inserts));
+  for (TextRow& row : inserts) SLUICE_RETURN_IF_ERROR(edit.Insert(std::move(row)));
+  edit.Keep();
+  return {};
+}
+
+Status MemoryDestination::StageItem(const LogRows& item) {
+  const ChangeBatch& batch = *item.batch;
+  SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(*batch.schema));
+  SLUICE_ASSIGN_OR_RETURN(auto values, RowsOf(*batch.schema, {}, batch.values));
+  SLUICE_ASSIGN_OR_RETURN(auto old,
+                          RowsOf(*batch.schema, batch.schema->identity_columns, batch.old));
+  std::size_t run = 0;
+  for (std::size_t row = 0; row < batch.row_count(); ++row) {
+    while (run + 1 < batch.runs.size() && batch.runs[run + 1].first_row <= row) ++run;
+    const TransactionMark& mark = item.transactions->at(batch.runs.at(run).transaction);
+    LogRow log;
+    log.op = OpOf(batch.kind(row));
+    log.commit_lsn = mark.commit_lsn;
+    log.xid = mark.xid;
+    log.ordinal = batch.ordinals[row];
+    if (log.op != LogRow::Op::kDelete) log.values = std::move(values.at(row));
+    if (batch.old != nullptr && batch.has_old[row]) log.old = std::move(old.at(row));
+    for (std::size_t column = 0; column < batch.unchanged.size(); ++column) {
+      if (batch.unchanged[column][row]) log.unchanged.push_back(static_cast<std::int32_t>(column));
+    }
+    change->log.push_back(std::move(log));
+  }
+  return {};
+}
+
+Status MemoryDestination::StageItem(const TruncateTable& item) {
+  SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(item.relation));
+  if (options_.wants == Capabilities::Rows::kNet) {
+    change->HideBase();
+    return {};
+  }
+  LogRow log;
+  log.op = LogRow::Op::kTruncate;
+  log.commit_lsn = item.transaction.commit_lsn;
+  log.xid = item.transaction.xid;
+  log.ordinal = item.ordinal;
+  change->log.push_back(std::move(log));
+  return {};
+}
+
+Status MemoryDestination::StageItem(const AlterTable& item) {
+  SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(item.to->relation));
+  if (SameShape(*change->schema, *item.to)) return {};
+  if (!SameShape(*change->schema, *item.from)) {
+    return Conflict(change->name, "the table has another shape than the change begins with");
+  }
+  TextRow added;
+  for (std::size_t i = item.from->columns.size(); i < item.to->columns.size(); ++i) {
+    SLUICE_ASSIGN_OR_RETURN(added.emplace_back(), MissingValue(change->name, item.to->columns[i]));
+  }
+  std::map<std::string, Entry> entries;
+  if (change->base != nullptr && !change->hides_base) entries = change->base->rows;
+  for (const auto& [key, entry] : change->overlay) entries[key] = entry;
+  change->HideBase();
+  change->schema = item.to;
+  for (const auto& [key, entry] : entries) {
+    if (entry.count == 0) continue;
+    TextRow row = *entry.row;
+    row.insert(row.end(), added.begin(), added.end());
+    Entry& to = change->overlay[KeyOf(*item.to, row)];
+    to.row = std::make_shared<const TextRow>(std::move(row));
+    to.count += entry.count;
+  }
+  return {};
+}
+
+Status MemoryDestination::StageItem(const LandUnit& item) {
+  const base::MutexLock lock(storage_->mutex_);
+  const auto shadow = storage_->shadows_.find(item.unit);
+  if (shadow == storage_->shadows_.end() || !SameShape(*shadow->second.schema, *item.schema)) {
+    return Error{.kind = ErrorKind::kSchemaConflict,
+                 .message = "nothing was copied for table " + ToString(item.destination),
+                 .code = "SLU-5114"};
+  }
+  auto change = std::make_unique<Change>();
+  change->relation = item.unit.relation;
+  change->name = item.destination;
+  change->schema = item.schema;
+  change->hides_base = true;
+  change->landed = item.unit;
+  change->overlay = shadow->second.rows;
+  if (options_.wants == Capabilities::Rows::kLog) {
+    for (const auto& [key, entry] : shadow->second.rows) {
+      LogRow log;
+      log.op = LogRow::Op::kCopy;
+      log.commit_lsn = item.lsn;
+      log.values = *entry.row;
+      change->log.insert(change->log.end(), static_cast<std::size_t>(entry.count), log);
+    }
+  }
+  changes_[item.unit.relation] = std::move(change);
+  return {};
+}
+
+}  // namespace sluice::memory
