@@ -27,6 +27,10 @@ bool IsInside(const PGresult* result, std::size_t row, std::size_t column) {
 
 }  // namespace
 
+ExecStatusType QueryResult::status() const {
+  return result_ == nullptr ? PGRES_EMPTY_QUERY : PQresultStatus(result_.get());
+}
+
 std::size_t QueryResult::row_count() const {
   return result_ == nullptr ? 0 : static_cast<std::size_t>(PQntuples(result_.get()));
 }

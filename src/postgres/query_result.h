@@ -23,6 +23,8 @@ class QueryResult {
  public:
   explicit QueryResult(ResultHandle result) : result_(std::move(result)) {}
 
+  /// For the files of this folder: PGRES_COPY_BOTH and the like.
+  ExecStatusType status() const;
   std::size_t row_count() const;
   std::size_t column_count() const;
   bool is_null(std::size_t row, std::size_t column) const;

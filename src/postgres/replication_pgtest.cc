@@ -1,0 +1,174 @@
+#include <chrono>
+#include <string>
+
+#include "base/byte_reader.h"
+#include "postgres/publication.h"
+#include "postgres/replication_stream.h"
+#include "postgres/server_fixture.h"
+#include "postgres/slot.h"
+
+namespace sluice::postgres {
+namespace {
+
+using namespace std::chrono_literals;
+using sluice::testing::CodeIs;
+using sluice::testing::IsError;
+using sluice::testing::IsOk;
+
+class ReplicationTest : public ServerTest {
+ protected:
+  CreatedSlot MakeSlot(const std::string& name) {
+    Connection stream = Open(true);
+    auto slot = CreateSlot(stream, *sql_, {.name = name, .on_waiting = {}});
+    EXPECT_THAT(slot, IsOk());
+    return slot ? *std::move(slot) : CreatedSlot{};
+  }
+  Result<ReplicationStream> Stream(const std::string& slot, Lsn start) {
+    return ReplicationStream::Start(
+        Open(true), {.slot = slot, .publications = {"My \"Pub\", x"}, .start_lsn = start});
+  }
+  // Types of pgoutput's messages up to the first commit.
+  static std::string ReadToCommit(ReplicationStream& stream) {
+    std::string types;
+    const auto deadline = Clock::now() + 10s;
+    while (Clock::now() < deadline) {
+      auto message = stream.Read(deadline);
+      EXPECT_THAT(message, IsOk());
+      if (!message || !*message) break;
+      const auto text = base::AsText(**message);
+      if (text[0] != 'w') continue;
+      types += text[25];
+      if (types.back() == 'C') break;
+    }
+    return types;
+  }
+};
+
+TEST_F(ReplicationTest, CreatesASlotWithTheSnapshotsTheCopyNeeds) {
+  const CreatedSlot slot = MakeSlot("sluice_pg_test");
+  EXPECT_TRUE(slot.consistent_point.is_valid());
+  EXPECT_NE(slot.slot_snapshot.find(':'), std::string::npos);
+  EXPECT_NE(slot.first_snapshot.find(':'), std::string::npos);
+  const auto row = ReadSlot(*sql_, "sluice_pg_test");
+  ASSERT_THAT(row, IsOk());
+  ASSERT_TRUE(row->has_value());
+  EXPECT_EQ((*row)->plugin, "pgoutput");
+  EXPECT_EQ((*row)->database, database_);
+  EXPECT_EQ((*row)->confirmed_flush_lsn, slot.consistent_point);
+  EXPECT_FALSE((*row)->is_two_phase);
+  Connection stream = Open(true);
+  EXPECT_THAT(CreateSlot(stream, *sql_, {.name = "sluice_pg_test", .on_waiting = {}}),
+              CodeIs("SLU-2101"));
+  ASSERT_THAT(CreatePublication(*sql_, "sluice_pg_test", "gen", {}), IsOk());
+  const auto listed = ListSluiceSlots(*sql_);
+  ASSERT_THAT(listed, IsOk());
+  bool is_listed = false;
+  for (const SluiceSlot& one : *listed) is_listed |= one.generation == "gen" && one.slot;
+  EXPECT_TRUE(is_listed);
+  EXPECT_THAT(DropSlot(*sql_, "sluice_pg_test", 1s), IsOk());
+  EXPECT_THAT(DropSlot(*sql_, "sluice_pg_test", 1s), IsOk());
+}
+
+TEST_F(ReplicationTest, NamesTheTransactionASlotWaitsFor) {
+  Connection open = Open();
+  Sql(open, "BEGIN; SELECT pg_current_xact_id()");
+  Connection stream = Open(true);
+  int reports = 0;
+  const auto slot = CreateSlot(
+      stream, *sql_,
+      {.name = "sluice_pg_waits", .deadline = 2500ms, .on_waiting = [&](const auto& oldest) {
+         reports += oldest.has_value();
+       }});
+  ASSERT_THAT(slot, CodeIs("SLU-2104"));
+  EXPECT_NE(slot.error().message.find("pid "), std::string::npos);
+  EXPECT_GE(reports, 1);
+  EXPECT_FALSE(ReadSlot(*sql_, "sluice_pg_waits")->has_value());
+}
+
+TEST_F(ReplicationTest, StreamsChangesAndSendsFeedback) {
+  Sql("CREATE TABLE public.t (id int PRIMARY KEY); CREATE PUBLICATION \"My \"\"Pub\"\", x\" FOR "
+      "TABLE public.t");
+  const CreatedSlot slot = MakeSlot("sluice_pg_stream");
+  auto stream = Stream("sluice_pg_stream", slot.consistent_point);
+  ASSERT_THAT(stream, IsOk());
+  Sql("INSERT INTO public.t VALUES (1), (2)");
+  EXPECT_EQ(ReadToCommit(*stream), "BRIIC");
+  const auto now = sql_->Exec("read", "SELECT pg_current_wal_flush_lsn()");
+  ASSERT_THAT(now, IsOk());
+  const std::uint64_t lsn = now->LsnAt(0, 0)->value;
+  std::string update = "r";
+  for (int part = 0; part < 4; ++part) {
+    for (int shift = 56; shift >= 0; shift -= 8) {
+      update += static_cast<char>(part < 3 ? lsn >> shift & 0xFF : 0);
+    }
+  }
+  update += '\0';
+  ASSERT_THAT(stream->Send(base::AsBytes(update)), IsOk());
+  ASSERT_THAT(stream->FlushUntil(Clock::now() + 5s), IsOk());
+  const auto deadline = Clock::now() + 5s;
+  Lsn confirmed;
+  while (Clock::now() < deadline && confirmed.value != lsn) {
+    confirmed = (*ReadSlot(*sql_, "sluice_pg_stream"))->confirmed_flush_lsn;
+  }
+  EXPECT_EQ(confirmed.value, lsn);
+  EXPECT_THAT(Stream("sluice_pg_stream", slot.consistent_point), CodeIs("SLU-2105"));
+  stream->Close(5s);
+}
+
+TEST_F(ReplicationTest, ReturnsNothingAtTheDeadlineAndStopsOnRequest) {
+  Sql("CREATE PUBLICATION \"My \"\"Pub\"\", x\"");
+  const CreatedSlot slot = MakeSlot("sluice_pg_idle");
+  auto stream = Stream("sluice_pg_idle", slot.consistent_point);
+  ASSERT_THAT(stream, IsOk());
+  // A keepalive may come first.
+  auto message = stream->Read(Clock::now() + 100ms);
+  while (message && *message) message = stream->Read(Clock::now() + 100ms);
+  ASSERT_THAT(message, IsOk());
+  std::stop_source source;
+  source.request_stop();
+  EXPECT_THAT(stream->Read(Clock::now() + 10s, source.get_token()), IsError(ErrorKind::kCancelled));
+}
+
+TEST_F(ReplicationTest, StopsWhenThePublicationIsMissing) {
+  Sql("CREATE TABLE public.t (id int PRIMARY KEY)");
+  const CreatedSlot slot = MakeSlot("sluice_pg_nopub");
+  auto stream = Stream("sluice_pg_nopub", slot.consistent_point);
+  ASSERT_THAT(stream, IsOk());
+  Sql("INSERT INTO public.t VALUES (1)");
+  const auto deadline = Clock::now() + 10s;
+  auto message = stream->Read(deadline);
+  while (message && *message) message = stream->Read(deadline);
+  EXPECT_THAT(message, CodeIs(sql_->server_version() >= 180000 ? "SLU-2110" : "SLU-2037"));
+}
+
+TEST_F(ReplicationTest, TellsAMissingSlot) {
+  EXPECT_THAT(Stream("sluice_pg_none", Lsn{1}), CodeIs("SLU-2102"));
+}
+
+TEST_F(ReplicationTest, ReadsALargeTransactionInPieces) {
+  Sql("CREATE TABLE public.t (id int PRIMARY KEY, x text); CREATE PUBLICATION \"My \"\"Pub\"\", "
+      "x\" "
+      "FOR TABLE public.t");
+  const CreatedSlot slot = MakeSlot("sluice_pg_large");
+  auto stream = Stream("sluice_pg_large", slot.consistent_point);
+  ASSERT_THAT(stream, IsOk());
+  Sql("INSERT INTO public.t SELECT g, repeat('x', 50) FROM generate_series(1, 300000) g");
+  std::size_t inserts = 0;
+  bool is_committed = false;
+  const auto deadline = Clock::now() + 60s;
+  while (!is_committed) {
+    const auto message = stream->Read(deadline);
+    ASSERT_THAT(message, IsOk());
+    ASSERT_TRUE(message->has_value());
+    const auto text = base::AsText(**message);
+    if (text[0] != 'w') continue;
+    inserts += text[25] == 'I';
+    is_committed = text[25] == 'C' || text[25] == 'c';
+  }
+  EXPECT_EQ(inserts, 300000U);
+  // One wake-up a message would be 300,000.
+  EXPECT_LT(stream->wake_ups(), 100000U);
+}
+
+}  // namespace
+}  // namespace sluice::postgres
