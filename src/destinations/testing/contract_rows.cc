@@ -79,6 +79,8 @@ TEST_P(DestinationContract, AnUnlandedCopyDoesNotShowAndGoesWithACrash) {
   EXPECT_EQ(ReadRows(orders), (Rows{{"1", "a", kNull}}));
   CrashAndReopen();
   EXPECT_EQ(ReadRows(orders), (Rows{{"1", "a", kNull}}));
+  // Such a destination finds out after the commit.
+  if (destination_->capabilities().commits_in_flight_max > 1) return;
   const auto staged =
       destination_->Stage(LandUnit{{orders->relation, 0}, orders, orders->name, Lsn{lsn_}});
   const bool is_refused = !staged || staged->table_failed || !destination_->Commit(NextRecord());
