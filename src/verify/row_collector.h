@@ -18,13 +18,14 @@ namespace sluice::verify {
 /// Longest key, or row of a keyless table, that is kept for the sample; what follows is cut off.
 inline constexpr std::size_t kSampleBytesMax = 1024;
 /// What one collected row takes beside its key.
-inline constexpr std::size_t kCollectedRowBytes = 48;
+inline constexpr std::size_t kCollectedRowBytes = 56;
 
 class RowCollector {
  public:
   struct Row {
     types::Hash128 key;
     types::Hash128 row;
+    std::uint64_t count = 1;       ///< equal rows of one key are one entry after Sort()
     std::uint64_t text_begin = 0;  ///< in the collector's cells
     std::uint32_t text_length = 0;
   };
@@ -34,17 +35,19 @@ class RowCollector {
   /// `cells`: canonical cells of the key, or of the row for keyless tables.
   void Add(const types::Hash128& key, const types::Hash128& row, std::string_view cells);
   void Merge(RowCollector&& other);
-  /// By key, then by row hash.
+  /// By key, then by row hash; equal ones become one entry.
   void Sort();
 
   const std::vector<Row>& rows() const { return rows_; }
   std::string_view cells(const Row& row) const {
     return std::string_view(cells_).substr(row.text_begin, row.text_length);
   }
-  /// Rows were dropped, as they did not fit.
+  /// Rows were dropped, as they did not fit: a comparison would say nothing true.
   bool has_overflowed() const { return has_overflowed_; }
 
  private:
+  std::size_t bytes() const { return rows_.size() * kCollectedRowBytes + cells_.size(); }
+
   std::size_t bytes_max_;
   std::vector<Row> rows_;
   std::string cells_;

@@ -10,7 +10,7 @@
 ///     SLUICE_RETURN_IF_ERROR(comparison.Absorb(std::move(scan)));
 ///     ... the same for Side::kDestination with AppendRows() ...
 ///   } while (comparison.FinishPass());
-///   TableResult result = comparison.Result();
+///   TableResult result = comparison.Finish();
 ///
 /// Every pass must read the same rows: the source under one snapshot, the destination in one read
 /// transaction. Pure. Memory: 3 MiB, 1.5 MiB a scan in pass 1, ComparisonOptions::memory_bytes_max
@@ -93,9 +93,9 @@ class TableComparison {
   TableScan NewScan(Side side) const;
   /// A scan that has read all of its share. Errors: kProtocol (SLU-4501): the COPY was cut short.
   Status Absorb(TableScan scan);
-  /// True: both sides must be read (once more). False: Result() is complete.
+  /// True: both sides must be read (once more). False: Finish() has the result.
   bool FinishPass();
-  TableResult Result() const;
+  TableResult Finish() const;
 
  private:
   void ChooseBuckets();
