@@ -79,8 +79,9 @@ class TextOutputOracle : public ::testing::Test {
     const std::string sql = "COPY (SELECT v, format('%s', v) FROM (" + source +
                             ") AS s(v) WHERE v IS DISTINCT FROM NULL) TO STDOUT (FORMAT binary)";
     PGresult* result = PQexec(connection_.get(), sql.c_str());
-    ASSERT_EQ(PQresultStatus(result), PGRES_COPY_OUT) << PQresultErrorMessage(result);
+    const ExecStatusType status = PQresultStatus(result);
     PQclear(result);
+    ASSERT_EQ(status, PGRES_COPY_OUT) << PQerrorMessage(connection_.get());
     int rows = 0;
     char* buffer = nullptr;
     bool is_first = true;
@@ -238,6 +239,7 @@ TEST_F(TextOutputOracle, PrintsNumericsOfAnySize) {
   Check(Scalar("numeric"),
         "SELECT round((random() * 2 - 1)::numeric * 10::numeric ^ (x % 60 - 30), x % 40) "
         "FROM generate_series(1, 3000) AS t(x)");
+  if (version() < 15) return;
   Check(Scalar("numeric"),
         "SELECT x::numeric(10,-2) FROM generate_series(-999999, 999999, 33333) x");
 }
@@ -293,11 +295,13 @@ TEST_F(TextOutputOracle, PrintsDatesAndTimes) {
                                         "1 mon",
                                         "1 day",
                                         "-1 mon -1 day -01:00",
-                                        "2562047788:00:54.775807",
-                                        "-2562047788:00:54.775807",
+
+                                        "2147483647:00:00",
+                                        "-2147483647:59:59.999999",
                                         "100:00:00",
                                         "-13 mons",
                                         "1 year -1 mon"};
+  if (version() >= 15) intervals.push_back("-2562047788:00:54.775807");
   if (version() >= 17) intervals.insert(intervals.end(), {"infinity", "-infinity"});
   Check(Scalar("interval"), Values("interval", intervals));
   Check(
