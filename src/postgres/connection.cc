@@ -364,21 +364,21 @@ Status Connection::Cancel() {
   const Clock::time_point deadline = Clock::now() + kCancelWait;
   while (true) {
     char* row = nullptr;
-    while (PQgetCopyData(native(), &row, 1) > 0) PQfreemem(row);
-    if (PQisBusy(native()) == 0) {
+    int size = 0;
+    while ((size = PQgetCopyData(native(), &row, 1)) > 0) PQfreemem(row);
+    // 0: inside a COPY, and nothing of it is here yet.
+    if (size != 0 && PQisBusy(native()) == 0) {
       const ResultHandle result(PQgetResult(native()));
       if (result == nullptr) return {};
-      const ExecStatusType status = PQresultStatus(result.get());
-      // In a COPY the same result comes again and again until its data is drained.
-      if (status != PGRES_COPY_OUT && status != PGRES_COPY_BOTH) continue;
+      if (PQresultStatus(result.get()) != PGRES_COPY_IN) continue;
+    } else if (WaitSocket(PQsocket(native()), {}, deadline, {}) == Readiness::kReady &&
+               PQconsumeInput(native()) != 0) {
+      continue;
     }
-    if (WaitSocket(PQsocket(native()), {}, deadline, {}) != Readiness::kReady ||
-        PQconsumeInput(native()) == 0) {
-      state_->connection.reset();
-      return Error{.kind = ErrorKind::kConnection,
-                   .message = "the server did not end a cancelled statement in time",
-                   .code = "SLU-2007"};
-    }
+    Break();
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "the server did not end a cancelled statement in time",
+                 .code = "SLU-2007"};
   }
 }
 
