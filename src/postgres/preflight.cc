@@ -1,0 +1,339 @@
+#include "postgres/preflight.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "postgres/quote.h"
+
+namespace sluice::postgres {
+namespace {
+
+using Findings = std::vector<Finding>;
+
+void Add(Findings& findings, Severity severity, std::string_view code, std::string message,
+         std::string advice, std::string sql = "") {
+  findings.push_back({.severity = severity,
+                      .code = std::string(code),
+                      .message = std::move(message),
+                      .advice = std::move(advice),
+                      .sql = std::move(sql),
+                      .table = {}});
+}
+
+void CheckServer(const PreflightRequest& request, const PreflightInput& in, Findings& out) {
+  const ServerFacts& facts = in.facts;
+  if (facts.encoding == "SQL_ASCII") {
+    Add(out, Severity::kProblem, "SLU-2012", "the database's encoding is SQL_ASCII",
+        "dump it and restore it into a database with ENCODING 'UTF8'");
+  }
+  if (facts.is_in_recovery) {
+    Add(out, Severity::kProblem, "SLU-2047", "the source is a standby",
+        "use the primary as source");
+  }
+  if (request.is_copy_only) return;
+  if (const auto defect = KnownDefect(facts.version_num)) {
+    Add(out, Severity::kWarning, "SLU-2042", "PostgreSQL " + facts.version + ": " + *defect,
+        "install the newest minor release");
+  }
+  if (facts.wal_level != "logical") {
+    Add(out, Severity::kProblem, "SLU-2030", "wal_level is " + facts.wal_level,
+        "set it to logical and restart the server", "ALTER SYSTEM SET wal_level = logical;");
+  }
+  if (!in.slot && facts.used_replication_slots >= facts.max_replication_slots) {
+    Add(out, Severity::kProblem, "SLU-2031",
+        "all " + std::to_string(facts.max_replication_slots) + " replication slots are taken",
+        "drop one that nobody uses, or raise max_replication_slots and restart the server",
+        "ALTER SYSTEM SET max_replication_slots = " +
+            std::to_string(facts.max_replication_slots + 4) + ";");
+  }
+  if (facts.used_wal_senders >= facts.max_wal_senders) {
+    Add(out, Severity::kProblem, "SLU-2032",
+        "all " + std::to_string(facts.max_wal_senders) + " walsenders are in use",
+        "raise max_wal_senders and restart the server",
+        "ALTER SYSTEM SET max_wal_senders = " + std::to_string(facts.max_wal_senders + 4) + ";");
+  }
+  const bool lists_plugins = !facts.output_plugin_libraries.empty();
+  if (lists_plugins && facts.output_plugin_libraries.find("pgoutput") == std::string::npos) {
+    Add(out, Severity::kProblem, "SLU-2030", "output_plugin_libraries does not allow pgoutput",
+        "add pgoutput to it");
+  }
+  if (!facts.may_replicate) {
+    Add(out, Severity::kProblem, "SLU-2033", "role " + facts.role + " may not replicate",
+        "give it the REPLICATION attribute (RDS: GRANT rds_replication)",
+        "ALTER ROLE " + QuoteIdentifier(facts.role) + " REPLICATION;");
+  }
+}
+
+void CheckSlot(const PreflightInput& in, Findings& out) {
+  if (!in.slot) return;
+  const SlotRow& slot = *in.slot;
+  if (slot.is_two_phase) {
+    Add(out, Severity::kProblem, "SLU-2043",
+        "slot " + slot.name + " was made with two-phase decoding", "choose another with --slot");
+  }
+  if (!slot.is_logical || slot.plugin != "pgoutput" || slot.database != in.facts.database) {
+    Add(out, Severity::kProblem, "SLU-2108",
+        "slot " + slot.name + " is not a pgoutput slot of this database",
+        "choose another with --slot");
+  }
+  if (slot.wal_status == "lost" || !slot.invalidation_reason.empty()) {
+    Add(out, Severity::kProblem, "SLU-2108",
+        "slot " + slot.name + " is lost" +
+            (slot.invalidation_reason.empty() ? "" : ": " + slot.invalidation_reason),
+        "drop it; the pipeline must copy again",
+        "SELECT pg_drop_replication_slot(" + QuoteLiteral(slot.name) + ");");
+  }
+  if (slot.is_active) {
+    Add(out, Severity::kWarning, "SLU-2105",
+        "slot " + slot.name + " is in use by pid " + std::to_string(slot.active_pid) + " (" +
+            slot.active_application + ")",
+        "stop the one that uses it, unless it is this pipeline");
+  }
+}
+
+void CheckPublication(const PreflightRequest& request, const PreflightInput& in, Findings& out) {
+  if (request.is_copy_only) return;
+  if (!in.publication) {
+    if (!request.is_publication_ours) {
+      Add(out, Severity::kProblem, "SLU-2037",
+          "publication " + request.publication + " does not exist", "create it first");
+    } else if (!in.facts.may_create_in_database) {
+      Add(out, Severity::kProblem, "SLU-2035",
+          "role " + in.facts.role + " may not create a publication",
+          "let an owner run what `sluice check --sql` prints",
+          "GRANT CREATE ON DATABASE " + QuoteIdentifier(in.facts.database) + " TO " +
+              QuoteIdentifier(in.facts.role) + ";");
+    }
+    return;
+  }
+  if (!in.publication->publishes_everything()) {
+    Add(out, Severity::kProblem, "SLU-2038",
+        "publication " + in.publication->name +
+            " does not publish all of insert, update, delete and truncate",
+        "let it publish them all",
+        "ALTER PUBLICATION " + QuoteIdentifier(in.publication->name) +
+            " SET (publish = 'insert, update, delete, truncate');");
+  }
+  if (request.is_publication_ours && !in.publication->is_ours_to_alter) {
+    Add(out, Severity::kProblem, "SLU-2036",
+        "publication " + in.publication->name + " belongs to " + in.publication->owner,
+        "use it as it is with --publication, or connect as its owner");
+  }
+}
+
+std::string_view KindWord(const SourceTable& table) {
+  if (table.persistence == 'u') return "unlogged table";
+  if (table.persistence == 't') return "temporary table";
+  switch (table.kind) {
+    case TableKind::kView:
+      return "view";
+    case TableKind::kMaterializedView:
+      return "materialized view";
+    case TableKind::kForeign:
+      return "foreign table";
+    case TableKind::kPartition:
+      return "partition";
+    case TableKind::kOrdinary:
+    case TableKind::kPartitionedRoot:
+      break;
+  }
+  return "";
+}
+
+std::string_view IdentityWord(IdentityState state) {
+  switch (state) {
+    case IdentityState::kMissing:
+      return "no primary key";
+    case IdentityState::kNothing:
+      return "REPLICA IDENTITY NOTHING";
+    case IdentityState::kBroken:
+      return "its identity's index is gone, deferrable, partial or not valid";
+    case IdentityState::kUsable:
+      break;
+  }
+  return "";
+}
+
+bool HasReservedColumn(const SourceTable& table) {
+  return std::any_of(table.column_names.begin(), table.column_names.end(),
+                     [](const std::string& name) { return name.starts_with("_sluice_"); });
+}
+
+// Why one selected table cannot be replicated; nullopt: it can.
+std::optional<Finding> JudgeTable(const PreflightRequest& request, const PreflightInput& in,
+                                  const SourceTable& table, bool is_published) {
+  const std::string name = ToString(table.name);
+  const std::string quoted = QuoteTable(table.name);
+  const std::string role = QuoteIdentifier(in.facts.role);
+  const auto finding = [&](std::string_view code, std::string message, std::string advice,
+                           std::string sql = "") {
+    return Finding{.severity = Severity::kSkippedTable,
+                   .code = std::string(code),
+                   .message = std::move(message),
+                   .advice = std::move(advice),
+                   .sql = std::move(sql),
+                   .table = table.name};
+  };
+  const bool is_partition = table.kind == TableKind::kPartition;
+  if (const std::string_view kind = KindWord(table); !kind.empty() && !is_partition) {
+    const bool is_unlogged = table.persistence == 'u';
+    return finding("SLU-2041", name + " is a " + std::string(kind),
+                   is_unlogged ? "ALTER TABLE " + quoted + " SET LOGGED" : "it is left out");
+  }
+  if (table.column_names.empty()) return finding("SLU-2045", name + " has no columns", "");
+  if (HasReservedColumn(table)) {
+    return finding("SLU-2044", name + " has a column whose name begins with _sluice_",
+                   "rename the column");
+  }
+  if (!table.may_select) {
+    return finding("SLU-2034", "role " + in.facts.role + " may not read " + name,
+                   "GRANT SELECT ON " + quoted + " TO " + role,
+                   "GRANT USAGE ON SCHEMA " + QuoteIdentifier(table.name.schema) + " TO " + role +
+                       "; GRANT SELECT ON " + quoted + " TO " + role + ";");
+  }
+  if (table.has_row_security) {
+    return finding("SLU-2040", "row security of " + name + " hides rows from role " + in.facts.role,
+                   "ALTER ROLE " + role + " BYPASSRLS", "ALTER ROLE " + role + " BYPASSRLS;");
+  }
+  if (request.is_copy_only) return std::nullopt;
+  if (table.identity_state != IdentityState::kUsable) {
+    return finding(
+        "SLU-2039",
+        name + " has no usable identity: " + std::string(IdentityWord(table.identity_state)),
+        "ALTER TABLE " + quoted + " ADD PRIMARY KEY (...), or ALTER TABLE " + quoted +
+            " REPLICA IDENTITY FULL",
+        "ALTER TABLE " + quoted + " REPLICA IDENTITY FULL;");
+  }
+  if (request.is_publication_ours && !is_published && !table.is_ours_to_alter) {
+    return finding("SLU-2036", "role " + in.facts.role + " does not own " + name,
+                   "let its owner create the publication, and use --publication");
+  }
+  return std::nullopt;
+}
+
+// A named table is a problem where a table found by a wildcard is only left out.
+bool IsNamed(const TableSelection& selection, const TableName& name) {
+  return std::any_of(
+      selection.tables.begin(), selection.tables.end(),
+      [&](const NamePattern& pattern) { return pattern.is_exact() && pattern.Matches(name); });
+}
+
+bool IsCandidate(const PreflightRequest& request, const SourceTable& table, bool is_published) {
+  if (table.name.schema == "sluice") return false;
+  if (!request.selection.Selects(table.name)) return false;
+  if (!request.is_publication_ours) return is_published;
+  if (table.kind == TableKind::kPartition) return false;
+  // Extensions' own tables only when they are named.
+  return !table.is_in_extension || IsNamed(request.selection, table.name);
+}
+
+void CheckNamed(const PreflightRequest& request, const PreflightInput& in, Findings& out) {
+  for (const NamePattern& pattern : request.selection.tables) {
+    const bool is_there =
+        !pattern.is_exact() || std::any_of(in.tables.begin(), in.tables.end(),
+                                           [&](const auto& t) { return pattern.Matches(t.name); });
+    if (is_there) continue;
+    Add(out, Severity::kProblem, "SLU-2049", "there is no table " + pattern.text(),
+        "check schema and name; without quotes, names fold to lower case");
+  }
+}
+
+struct Defect {
+  int major;
+  int first_bad;  // minor
+  int first_good;
+  std::string_view title;
+};
+
+constexpr std::string_view kMissingDefaults =
+    "values of columns added with a default may be sent as NULL; fixed in ";
+constexpr std::string_view kMidTransaction = "a slot may start inside a transaction; fixed in ";
+constexpr std::string_view kRestartBack = "WAL that a slot needs may be removed; fixed in ";
+constexpr std::string_view kDdlLoss =
+    "changes may be lost when a publication or type is altered beside open transactions; fixed in ";
+constexpr std::string_view kInvalidations =
+    "decoding may need very much memory after DDL; fixed in ";
+constexpr std::string_view kNewSlot =
+    "a new slot may be invalidated by a checkpoint at that moment; fixed in ";
+
+// Worst first within one major version.
+constexpr Defect kDefects[] = {
+    {14, 0, 11, kMissingDefaults}, {15, 0, 6, kMissingDefaults}, {16, 0, 2, kMissingDefaults},
+    {14, 0, 13, kMidTransaction},  {15, 0, 8, kMidTransaction},  {16, 0, 4, kMidTransaction},
+    {14, 0, 15, kRestartBack},     {15, 0, 10, kRestartBack},    {16, 0, 6, kRestartBack},
+    {17, 0, 2, kRestartBack},      {14, 0, 18, kDdlLoss},        {15, 0, 13, kDdlLoss},
+    {16, 0, 9, kDdlLoss},          {17, 0, 5, kDdlLoss},         {14, 18, 19, kInvalidations},
+    {15, 13, 14, kInvalidations},  {16, 9, 10, kInvalidations},  {17, 5, 6, kInvalidations},
+    {15, 14, 16, kNewSlot},        {17, 6, 8, kNewSlot},         {18, 0, 2, kNewSlot},
+};
+
+}  // namespace
+
+bool Preflight::has_problem() const {
+  return std::any_of(findings.begin(), findings.end(),
+                     [](const Finding& f) { return f.severity == Severity::kProblem; });
+}
+
+std::optional<std::string> KnownDefect(int server_version) {
+  const int major = server_version / 10000;
+  const int minor = server_version % 10000;
+  for (const Defect& defect : kDefects) {
+    if (defect.major == major && minor >= defect.first_bad && minor < defect.first_good) {
+      return std::string(defect.title) + std::to_string(major) + "." +
+             std::to_string(defect.first_good);
+    }
+  }
+  return std::nullopt;
+}
+
+Result<PreflightInput> ReadPreflightInput(Connection& connection, const PreflightRequest& request) {
+  PreflightInput in;
+  SLUICE_ASSIGN_OR_RETURN(in.facts, ReadServerFacts(connection));
+  SLUICE_ASSIGN_OR_RETURN(in.tables, ListTables(connection));
+  if (!request.publication.empty()) {
+    SLUICE_ASSIGN_OR_RETURN(in.publication, ReadPublication(connection, request.publication));
+    SLUICE_ASSIGN_OR_RETURN(in.published, ReadPublishedTables(connection, request.publication));
+  }
+  if (!request.slot.empty()) {
+    SLUICE_ASSIGN_OR_RETURN(in.slot, ReadSlot(connection, request.slot));
+  }
+  return in;
+}
+
+Preflight FindProblems(const PreflightRequest& request, const PreflightInput& input) {
+  Preflight out;
+  CheckServer(request, input, out.findings);
+  if (!request.is_copy_only) CheckSlot(input, out.findings);
+  CheckPublication(request, input, out.findings);
+  CheckNamed(request, input, out.findings);
+  std::set<RelationId> published;
+  for (const PublishedTable& table : input.published) published.insert(table.relation);
+  bool has_any = false;
+  for (const SourceTable& table : input.tables) {
+    const bool is_published = published.contains(table.relation);
+    if (!IsCandidate(request, table, is_published)) continue;
+    auto finding = JudgeTable(request, input, table, is_published);
+    PlannedTable planned{.table = table, .is_skipped = false, .reason = {}, .advice = {}};
+    if (finding) {
+      if (IsNamed(request.selection, table.name)) finding->severity = Severity::kProblem;
+      planned.is_skipped = true;
+      planned.reason = finding->message;
+      planned.advice = finding->advice;
+      // Views are not worth a line each where nobody named them.
+      const bool is_view =
+          table.kind == TableKind::kView || table.kind == TableKind::kMaterializedView;
+      if (is_view && finding->severity != Severity::kProblem) continue;
+      out.findings.push_back(*std::move(finding));
+    }
+    has_any |= !planned.is_skipped;
+    out.tables.push_back(std::move(planned));
+  }
+  if (!has_any) {
+    Add(out.findings, Severity::kWarning, "SLU-2048", "no table is selected that can be replicated",
+        "check the patterns, and the tables that are left out");
+  }
+  return out;
+}
+
+}  // namespace sluice::postgres
