@@ -28,7 +28,7 @@ struct ServerIdentity {
   Lsn flush_lsn;
   std::string database;
   /// Where `timeline` left the stored one (TIMELINE_HISTORY); none: unknown, or the same timeline.
-  std::optional<Lsn> switched_at;
+  std::optional<Lsn> switched_at{};
 };
 
 /// A row of pg_replication_slots; empty where the version has no such column.

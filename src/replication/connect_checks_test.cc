@@ -1,1 +1,145 @@
+#include "replication/connect_checks.h"
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "base/error_codes.h"
+#include "base/testing/result_matchers.h"
+
+namespace sluice::replication {
+namespace {
+
+using ::sluice::testing::CodeIs;
+using ::sluice::testing::IsOk;
+using ::testing::HasSubstr;
+
+const Birth kBirth{.pipeline = "shop",
+                   .slot = "sluice_shop",
+                   .publication = "sluice_shop",
+                   .owns_publication = true,
+                   .generation = "g1",
+                   .system_identifier = 7,
+                   .timeline = 2};
+const Position kPosition{.lsn = {1000}, .last_transaction = Witness{{900}, {77}, UnixMicros{5}}};
+
+SourceFacts Healthy() {
+  SourceFacts facts;
+  facts.server = {.system_identifier = 7, .timeline = 2, .flush_lsn = {2000}, .database = "app"};
+  SlotRow slot;
+  slot.name = "sluice_shop";
+  slot.plugin = "pgoutput";
+  slot.slot_type = "logical";
+  slot.database = "app";
+  slot.confirmed_flush = Lsn{1000};
+  slot.restart_lsn = Lsn{800};
+  slot.wal_status = "reserved";
+  facts.slot = slot;
+  facts.generation = "g1";
+  return facts;
+}
+
+TEST(CheckConnect, StartsAtTheDurableEndWhereTheSlotHasConfirmedIt) {
+  const auto start = CheckConnect(kBirth, kPosition, Healthy());
+  ASSERT_THAT(start, IsOk());
+  EXPECT_EQ(start->start_lsn, Lsn{1000});
+  EXPECT_FALSE(start->witness.has_value());
+}
+
+TEST(CheckConnect, AsksForTheWitnessWhereTheSlotStillHasIt) {
+  SourceFacts facts = Healthy();
+  facts.slot->confirmed_flush = Lsn{900};
+  const auto start = CheckConnect(kBirth, kPosition, facts);
+  ASSERT_THAT(start, IsOk());
+  EXPECT_EQ(start->start_lsn, Lsn{900});
+  ASSERT_TRUE(start->witness.has_value());
+  EXPECT_EQ(start->witness->xid, TransactionId{77});
+  facts.slot->confirmed_flush = Lsn{901};
+  EXPECT_EQ(CheckConnect(kBirth, kPosition, facts)->start_lsn, Lsn{1000});
+}
+
+struct Case {
+  std::string code;
+  std::function<void(SourceFacts&)> spoil;
+};
+
+class CheckConnectRefuses : public ::testing::TestWithParam<Case> {};
+
+TEST_P(CheckConnectRefuses, WithItsCodeAndAnAdvice) {
+  SourceFacts facts = Healthy();
+  GetParam().spoil(facts);
+  const auto start = CheckConnect(kBirth, kPosition, facts);
+  ASSERT_THAT(start, CodeIs(GetParam().code));
+  EXPECT_EQ(start.error().kind, ErrorKind::kConfig);
+  EXPECT_FALSE(start.error().advice.empty());
+  EXPECT_NE(base::FindErrorCode(GetParam().code), nullptr);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Facts, CheckConnectRefuses,
+    ::testing::Values(
+        Case{"SLU-3001", [](SourceFacts& f) { f.server.system_identifier = 8; }},
+        Case{"SLU-3002", [](SourceFacts& f) { f.server.timeline = 1; }},
+        Case{"SLU-3003", [](SourceFacts& f) { f.server.timeline = 3; }},
+        Case{"SLU-3003",
+             [](SourceFacts& f) {
+               f.server.timeline = 3;
+               f.server.switched_at = Lsn{999};
+             }},
+        Case{"SLU-3004", [](SourceFacts& f) { f.generation = "g2"; }},
+        Case{"SLU-3004", [](SourceFacts& f) { f.generation.reset(); }},
+        Case{"SLU-3005", [](SourceFacts& f) { f.slot->plugin = "wal2json"; }},
+        Case{"SLU-3005", [](SourceFacts& f) { f.slot->slot_type = "physical"; }},
+        Case{"SLU-3006", [](SourceFacts& f) { f.server.flush_lsn = {999}; }},
+        Case{"SLU-3007", [](SourceFacts& f) { f.slot->database = "other"; }},
+        Case{"SLU-3008", [](SourceFacts& f) { f.slot->is_temporary = true; }},
+        Case{"SLU-3009", [](SourceFacts& f) { f.slot->is_two_phase = true; }},
+        Case{"SLU-3010", [](SourceFacts& f) { f.slot.reset(); }},
+        Case{"SLU-3011", [](SourceFacts& f) { f.slot->wal_status = "lost"; }},
+        Case{"SLU-3011", [](SourceFacts& f) { f.slot->invalidation_reason = "rows_removed"; }},
+        Case{"SLU-3012", [](SourceFacts& f) { f.slot->is_active = true; }},
+        Case{"SLU-3013", [](SourceFacts& f) { f.publication_exists = false; }},
+        Case{"SLU-3014", [](SourceFacts& f) { f.slot->confirmed_flush.reset(); }},
+        Case{"SLU-3015", [](SourceFacts& f) { f.slot->confirmed_flush = Lsn{1001}; }}));
+
+TEST(CheckConnect, FollowsAPromotionBehindThePosition) {
+  SourceFacts facts = Healthy();
+  facts.server.timeline = 3;
+  facts.server.switched_at = Lsn{1000};
+  EXPECT_THAT(CheckConnect(kBirth, kPosition, facts), IsOk());
+}
+
+TEST(CheckConnect, NamesTheProcessThatHoldsTheSlot) {
+  SourceFacts facts = Healthy();
+  facts.slot->is_active = true;
+  facts.slot->active_pid = 4711;
+  EXPECT_THAT(CheckConnect(kBirth, kPosition, facts).error().message, HasSubstr("4711"));
+}
+
+TEST(CheckConnect, WantsNoGenerationOnAPublicationOfTheUser) {
+  Birth birth = kBirth;
+  birth.owns_publication = false;
+  SourceFacts facts = Healthy();
+  facts.generation.reset();
+  EXPECT_THAT(CheckConnect(birth, kPosition, facts), IsOk());
+}
+
+TEST(CheckUnbornSlot, TakesOnlyASlotOfTheSameGeneration) {
+  SourceFacts facts = Healthy();
+  EXPECT_THAT(CheckUnbornSlot(kBirth, facts), IsOk());
+  facts.generation = "g2";
+  EXPECT_THAT(CheckUnbornSlot(kBirth, facts), CodeIs("SLU-3004"));
+  facts.slot.reset();
+  EXPECT_THAT(CheckUnbornSlot(kBirth, facts), IsOk());
+}
+
+TEST(CheckUnbornSlot, LeavesASlotWithoutAMarkAlone) {
+  Birth birth = kBirth;
+  birth.owns_publication = false;
+  EXPECT_THAT(CheckUnbornSlot(birth, Healthy()), CodeIs("SLU-3016"));
+}
+
+}  // namespace
+}  // namespace sluice::replication

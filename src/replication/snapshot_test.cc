@@ -1,6 +1,9 @@
 #include "replication/snapshot.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <vector>
 
 #include "base/testing/result_matchers.h"
 
@@ -89,8 +92,9 @@ TEST(InsertLsnFloor, GoesBeforeAPageHeaderThatNoRecordFollows) {
 }
 
 TEST(InsertLsnFloor, KeepsOtherPositions) {
-  for (const std::uint64_t lsn : {5 * 8192ULL + 40, kSegment * 3 + 24, 5 * 8192ULL + 25,
-                                  kSegment * 3 + 8192 + 40, 5 * 8192ULL}) {
+  const std::vector<std::uint64_t> others = {5 * 8192 + 40, kSegment * 3 + 24, 5 * 8192 + 25,
+                                             kSegment * 3 + 8192 + 40, 5 * 8192};
+  for (const std::uint64_t lsn : others) {
     EXPECT_EQ(InsertLsnFloor({lsn}, kSegment), Lsn{lsn});
   }
   EXPECT_EQ(InsertLsnFloor({kSegment * 3 + 8192 + 24}, kSegment), Lsn{kSegment * 3 + 8192});
