@@ -102,10 +102,14 @@ Status Lift::CheckColumns() {
     origins_.emplace_back(static_cast<std::size_t>(found - from_.columns.begin()));
   }
   if (found_count != from_.columns.size()) return CannotLift(to_, "a column is gone");
-  for (const std::int32_t key : to_.key) {
-    if (!origins_[static_cast<std::size_t>(key)]) return CannotLift(to_, "the key is another one");
+  std::vector<std::int32_t> key;
+  for (const std::int32_t column : to_.key) {
+    const auto& origin = origins_[static_cast<std::size_t>(column)];
+    key.push_back(origin ? static_cast<std::int32_t>(*origin) : -1);
   }
-  if (to_.key.size() != from_.key.size()) return CannotLift(to_, "the key is another one");
+  if (!std::is_permutation(key.begin(), key.end(), from_.key.begin(), from_.key.end())) {
+    return CannotLift(to_, "the key is another one");
+  }
   return {};
 }
 
