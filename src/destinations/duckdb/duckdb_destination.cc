@@ -1,0 +1,433 @@
+#include "destinations/duckdb/duckdb_destination.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/mutex.h"
+#include "destinations/duckdb/bookkeeping.h"
+#include "destinations/duckdb/copy_writer.h"
+#include "destinations/duckdb/database.h"
+#include "destinations/duckdb/names.h"
+#include "destinations/duckdb/reader.h"
+#include "destinations/duckdb/row_applier.h"
+#include "destinations/duckdb/sql_session_internal.h"
+#include "destinations/duckdb/transaction_writer.h"
+
+namespace sluice::duckdb {
+namespace {
+
+/// A checkpoint that others hold back is asked for again after this long.
+constexpr auto kCheckpointPause = std::chrono::milliseconds(500);
+/// A log smaller than this is not worth a checkpoint when idle.
+constexpr std::uint64_t kIdleWalBytes = 256U << 10;
+
+/// Where a unit is copied to, and whether all of it is there.
+struct Shadow {
+  TableName name;
+  SchemaPtr schema;
+  bool is_finished = false;
+};
+
+/// Shared with copy writers, which may outlive a Close().
+struct Shadows {
+  base::Mutex mutex;
+  std::map<UnitId, Shadow> units SLUICE_GUARDED_BY(mutex);
+};
+
+Error NotOpen() {
+  return {.kind = ErrorKind::kInternal,
+          .message = "the destination is not open for writing",
+          .code = "SLU-9001"};
+}
+
+Status CheckOwner(const StoredState& state, const OpenRequest& request) {
+  const bool is_other_pipeline =
+      !request.pipeline.empty() && !state.pipeline.empty() && state.pipeline != request.pipeline;
+  if (is_other_pipeline) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "the file belongs to pipeline " + state.pipeline,
+                 .code = "SLU-5007",
+                 .advice = "use --pipeline " + state.pipeline + ", or another file"};
+  }
+  if (request.system_identifier != 0 && state.system_identifier != 0 &&
+      state.system_identifier != request.system_identifier) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "the file holds a copy of another source, system identifier " +
+                            std::to_string(state.system_identifier),
+                 .code = "SLU-5008",
+                 .advice = "use that source, or another file"};
+  }
+  return {};
+}
+
+/// Runs `body` as one transaction.
+template <class Body>
+Status Transaction(Connection& connection, Body body) {
+  SLUICE_RETURN_IF_ERROR(connection.Run("BEGIN", "begin"));
+  Status status = body();
+  if (status) status = connection.Run("COMMIT", "commit");
+  if (!status) (void)connection.Run("ROLLBACK", "roll back");
+  return status;
+}
+
+class DuckDb final : public DuckDbDestination {
+ public:
+  explicit DuckDb(DuckDbOptions options) : options_(std::move(options)) {
+    capabilities_.wants = Capabilities::Rows::kNet;
+    capabilities_.fencing = Capabilities::Fencing::kCompareAndSet;
+  }
+  ~DuckDb() override {
+    // Without Close() it ends like a kill: what was committed is in the log.
+    if (database_ != nullptr) database_->SkipCheckpointAtEnd();
+  }
+
+  const Capabilities& capabilities() const override { return capabilities_; }
+
+  Result<DeliveryState> Open(const OpenRequest& request) override {
+    if (writer_ != nullptr || database() != nullptr) return NotOpen();
+    SLUICE_ASSIGN_OR_RETURN(const std::shared_ptr<Database> opened,
+                            Database::Open(options_, request.read_only));
+    auto state = request.read_only ? ReadOnly(*opened, request) : TakeOver(opened, request);
+    if (!state) {
+      writer_.reset();
+      opened->RemoveFileAtEnd();
+      opened->SkipCheckpointAtEnd();
+      return std::move(state).error();
+    }
+    const base::MutexLock lock(mutex_);
+    database_ = opened;
+    return state;
+  }
+
+  Status StoreBirth(const Birth& birth) override {
+    if (writer_ == nullptr) return NotOpen();
+    writer_->Abandon();
+    std::map<UnitId, Shadow> dropped;
+    {
+      const base::MutexLock lock(shadows_->mutex);
+      dropped.swap(shadows_->units);
+    }
+    Connection& connection = writer_->connection();
+    Status status = Transaction(connection, [&]() -> Status {
+      for (const auto& [unit, shadow] : dropped) {
+        SLUICE_RETURN_IF_ERROR(
+            connection.Run("DROP TABLE IF EXISTS " + QualifiedName(shadow.name), "drop a copy"));
+        SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit));
+      }
+      return WriteBirth(connection, birth, epoch_);
+    });
+    if (!status) return status;
+    writer_->Clear();
+    return {};
+  }
+
+  Result<std::optional<Error>> CheckTable(const TableSchema& schema, const TableName& destination,
+                                          bool adopt) override;
+
+  Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& target) override {
+    const auto db = database();
+    if (db == nullptr || db->read_only()) return NotOpen();
+    SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Database::Lease> lease, db->NewLease());
+    ShadowTarget shadow{.target = target,
+                        .shadow = {target.destination.schema, ShadowName(target.unit)},
+                        .transaction_rows = options_.copy_transaction_rows};
+    SLUICE_RETURN_IF_ERROR(MakeShadow(lease->connection(), shadow));
+    {
+      const base::MutexLock lock(shadows_->mutex);
+      shadows_->units[target.unit] = {.name = shadow.shadow, .schema = target.schema};
+    }
+    auto on_finish = [shadows = shadows_, unit = target.unit] {
+      const base::MutexLock lock(shadows->mutex);
+      if (const auto it = shadows->units.find(unit); it != shadows->units.end())
+        it->second.is_finished = true;
+    };
+    return NewCopyWriter(std::move(lease), std::move(shadow), std::move(on_finish));
+  }
+
+  Status DiscardCopy(UnitId unit) override {
+    const auto db = database();
+    if (db == nullptr || db->read_only()) return NotOpen();
+    std::optional<Shadow> shadow;
+    {
+      const base::MutexLock lock(shadows_->mutex);
+      if (const auto it = shadows_->units.find(unit); it != shadows_->units.end()) {
+        shadow = it->second;
+        shadows_->units.erase(it);
+      }
+    }
+    if (!shadow) return {};
+    SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Database::Lease> lease, db->NewLease());
+    return DropShadow(lease->connection(), unit, shadow->name);
+  }
+
+  Result<StageOutcome> Stage(const SequenceItem& item) override {
+    if (writer_ == nullptr) return NotOpen();
+    if (const auto* rows = std::get_if<NetRows>(&item)) return writer_->Apply(*rows);
+    if (const auto* alter = std::get_if<AlterTable>(&item)) return writer_->Alter(*alter);
+    if (const auto* land = std::get_if<LandUnit>(&item)) return Land(*land);
+    return Error{
+        .kind = ErrorKind::kInternal, .message = "DuckDB was given log rows", .code = "SLU-9001"};
+  }
+
+  Result<CommitOutcome> Commit(const CommitRecord& record) override {
+    if (writer_ == nullptr) return NotOpen();
+    SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, writer_->Commit(record));
+    if (outcome == CommitOutcome::kUnknown) return outcome;
+    if (!landed_.empty()) {
+      const base::MutexLock lock(shadows_->mutex);
+      for (const UnitId unit : std::exchange(landed_, {})) shadows_->units.erase(unit);
+    }
+    if (options_.after_commit) SLUICE_RETURN_IF_ERROR(options_.after_commit());
+    if (listener_)
+      listener_({.durable_sequence = record.sequence, .visible_sequence = record.sequence});
+    if (writer_->had_ddl()) wants_checkpoint_ = true;
+    if (wants_checkpoint_ || database_->wal_bytes() > WalBound()) TryCheckpoint();
+    return outcome;
+  }
+
+  void Abandon() override {
+    landed_.clear();
+    if (writer_ != nullptr) writer_->Abandon();
+  }
+
+  void Interrupt() override {
+    const base::MutexLock lock(mutex_);
+    if (interruptible_ != nullptr) duckdb_interrupt(interruptible_);
+  }
+
+  void OnWatermark(std::function<void(const Watermarks&)> listener) override {
+    listener_ = std::move(listener);
+  }
+
+  Status Maintain(Clock::time_point deadline) override {
+    if (writer_ == nullptr) return NotOpen();
+    const bool is_worth_it = wants_checkpoint_ || database_->wal_bytes() >= kIdleWalBytes;
+    if (is_worth_it && Clock::now() < deadline) TryCheckpoint();
+    return {};
+  }
+
+  Result<std::unique_ptr<DestinationReader>> OpenReader() override {
+    const auto db = database();
+    if (db == nullptr) return NotOpen();
+    SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Database::Lease> lease, db->NewLease());
+    return NewReader(std::move(lease));
+  }
+
+  Result<std::unique_ptr<SqlSession>> Sql(const SqlLimits& limits) override {
+    const auto db = database();
+    if (db == nullptr) return NotOpen();
+    SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Database::Lease> lease, db->NewLease());
+    return NewSqlSession(std::move(lease), limits);
+  }
+
+  Status Forget() override {
+    if (writer_ == nullptr) return NotOpen();
+    writer_->Abandon();
+    Connection& connection = writer_->connection();
+    Status status = Transaction(connection, [&]() -> Status {
+      SLUICE_RETURN_IF_ERROR(DropShadows(connection));
+      return DropState(connection);
+    });
+    if (!status) return status;
+    writer_->Clear();
+    return database_->Checkpoint(connection);
+  }
+
+  Status Close(Clock::time_point deadline) override;
+
+ private:
+  std::shared_ptr<Database> database() {
+    const base::MutexLock lock(mutex_);
+    return database_;
+  }
+
+  static Result<DeliveryState> ReadOnly(Database& opened, const OpenRequest& request) {
+    SLUICE_ASSIGN_OR_RETURN(Connection connection, opened.Connect());
+    SLUICE_ASSIGN_OR_RETURN(StoredState state, ReadState(connection));
+    SLUICE_RETURN_IF_ERROR(CheckOwner(state, request));
+    return std::move(state.delivery);
+  }
+
+  Result<DeliveryState> TakeOver(const std::shared_ptr<Database>& opened,
+                                 const OpenRequest& request);
+  static Status DropShadows(Connection& connection);
+  Result<StageOutcome> Land(const LandUnit& item);
+  std::optional<Error> CheckOtherTables(const TableSchema& schema, const TableName& destination);
+
+  std::uint64_t WalBound() const {
+    return std::clamp<std::uint64_t>(database_->file_bytes() / 8, options_.wal_bytes_min,
+                                     std::max(options_.wal_bytes_min, options_.wal_bytes_limit));
+  }
+
+  /// A log that stays is asked for again later: readers and copies hold it back.
+  void TryCheckpoint() {
+    if (Clock::now() < next_checkpoint_) return;
+    const Status status = database_->Checkpoint(writer_->connection());
+    const bool is_done = status && database_->wal_bytes() == 0;
+    wants_checkpoint_ = !is_done && wants_checkpoint_;
+    next_checkpoint_ = is_done ? Clock::time_point() : Clock::now() + kCheckpointPause;
+  }
+
+  const DuckDbOptions options_;
+  Capabilities capabilities_;
+  std::function<void(const Watermarks&)> listener_;
+  std::uint64_t epoch_ = 0;
+  std::unique_ptr<TransactionWriter> writer_;
+  std::vector<UnitId> landed_;  ///< in the open transaction
+  bool wants_checkpoint_ = false;
+  Clock::time_point next_checkpoint_;
+  const std::shared_ptr<Shadows> shadows_ = std::make_shared<Shadows>();
+  /// Folded names this process said yes to, and for which source table.
+  std::map<std::string, TableName> promised_;
+
+  base::Mutex mutex_;
+  std::shared_ptr<Database> database_;  ///< written under mutex_ and by the writer's thread only
+  duckdb_connection interruptible_ SLUICE_GUARDED_BY(mutex_) = nullptr;
+};
+
+Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
+                                       const OpenRequest& request) {
+  SLUICE_ASSIGN_OR_RETURN(Connection connection, opened->Connect());
+  SLUICE_ASSIGN_OR_RETURN(StoredState state, ReadState(connection));
+  SLUICE_RETURN_IF_ERROR(CheckOwner(state, request));
+  Status status = Transaction(connection, [&]() -> Status {
+    // A copy lives no longer than the process that made it.
+    SLUICE_RETURN_IF_ERROR(DropShadows(connection));
+    for (const StoredUnit& unit : state.units)
+      SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
+    if (!state.exists) SLUICE_RETURN_IF_ERROR(CreateState(connection, request));
+    SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
+    return {};
+  });
+  if (!status) return std::move(status).error();
+  epoch_ = state.delivery.epoch;
+  promised_.clear();
+  // The first commit after this checkpoints: this one had DDL.
+  wants_checkpoint_ = true;
+  writer_ = std::make_unique<TransactionWriter>(std::move(connection), state.delivery);
+  const base::MutexLock lock(mutex_);
+  interruptible_ = writer_->connection().get();
+  return std::move(state.delivery);
+}
+
+Status DuckDb::DropShadows(Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult left,
+      connection.Query(
+          "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
+              QuoteLiteral(kCatalog) + " AND starts_with(table_name, '_sluice_copy_')",
+          "look for copies left behind"));
+  for (std::size_t row = 0; row < left.row_count(); ++row) {
+    SLUICE_RETURN_IF_ERROR(connection.Run(
+        "DROP TABLE " + QualifiedName({left.text(row, 0), left.text(row, 1)}), "drop a copy"));
+  }
+  return {};
+}
+
+Result<StageOutcome> DuckDb::Land(const LandUnit& item) {
+  std::optional<Shadow> shadow;
+  {
+    const base::MutexLock lock(shadows_->mutex);
+    if (const auto it = shadows_->units.find(item.unit); it != shadows_->units.end())
+      shadow = it->second;
+  }
+  const bool is_there = shadow && shadow->is_finished &&
+                        FoldName(shadow->name.schema) == FoldName(item.destination.schema) &&
+                        SameShape(*shadow->schema, *item.schema);
+  if (!is_there) {
+    return StageOutcome{
+        TableFailed{item.unit.relation,
+                    {.kind = ErrorKind::kSchemaConflict,
+                     .message = "no finished copy of " + ToString(item.destination) + " to land",
+                     .code = "SLU-5114",
+                     .advice = "sluice resync " + ToString(item.destination)}}};
+  }
+  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, writer_->Land(item, shadow->name));
+  if (!outcome.table_failed) landed_.push_back(item.unit);
+  return outcome;
+}
+
+std::optional<Error> DuckDb::CheckOtherTables(const TableSchema& schema,
+                                              const TableName& destination) {
+  const std::string key = FoldKey(destination);
+  const TableName* other = nullptr;
+  for (const auto& [relation, record] : writer_->records()) {
+    if (FoldKey(record.destination) == key && record.source != schema.name) other = &record.source;
+  }
+  if (const auto it = promised_.find(key); it != promised_.end() && it->second != schema.name)
+    other = &it->second;
+  if (other == nullptr) return std::nullopt;
+  return Error{.kind = ErrorKind::kUnsupported,
+               .message = "source tables " + ToString(*other) + " and " + ToString(schema.name) +
+                          " have one name at the destination",
+               .code = "SLU-5115",
+               .advice = "leave one of them out with -T"};
+}
+
+Result<std::optional<Error>> DuckDb::CheckTable(const TableSchema& schema,
+                                                const TableName& destination, bool adopt) {
+  if (writer_ == nullptr) return NotOpen();
+  if (auto error = CheckNames(schema, destination)) return error;
+  if (auto error = CheckOtherTables(schema, destination)) return error;
+  SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Database::Lease> lease, database_->NewLease());
+  const std::string where = " WHERE database_name = " + QuoteLiteral(kCatalog) +
+                            " AND lower(schema_name) = lower(" + QuoteLiteral(destination.schema) +
+                            ")";
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult found,
+      lease->connection().Query(
+          "SELECT schema_name, table_name, false FROM duckdb_tables()" + where +
+              " UNION ALL SELECT schema_name, view_name, true FROM duckdb_views()" + where,
+          "look for a table"));
+  const auto record = writer_->records().find(schema.relation);
+  const bool is_ours = record != writer_->records().end() && record->second.schema != nullptr &&
+                       FoldKey(record->second.destination) == FoldKey(destination);
+  for (std::size_t row = 0; row < found.row_count(); ++row) {
+    if (FoldKey({found.text(row, 0), found.text(row, 1)}) != FoldKey(destination)) continue;
+    const bool is_view = found.boolean(row, 2);
+    if (!is_view && (adopt || is_ours)) continue;
+    return std::optional(
+        Error{.kind = ErrorKind::kSchemaConflict,
+              .message = std::string(is_view ? "a view" : "a table that Sluice did not make") +
+                         " is there already: " + ToString(destination),
+              .code = "SLU-5116",
+              .advice = is_view ? "rename the view" : "--existing replace, or --existing adopt"});
+  }
+  promised_[FoldKey(destination)] = schema.name;
+  return std::optional<Error>();
+}
+
+Status DuckDb::Close(Clock::time_point deadline) {
+  const std::shared_ptr<Database> db = database();
+  if (db == nullptr) return {};
+  Abandon();
+  Status status;
+  const bool is_alone = db->WaitForLeases(deadline);
+  if (writer_ != nullptr && Clock::now() < deadline) {
+    status = db->Checkpoint(writer_->connection());
+  } else {
+    db->SkipCheckpointAtEnd();
+  }
+  {
+    const base::MutexLock lock(mutex_);
+    interruptible_ = nullptr;
+    database_.reset();
+  }
+  writer_.reset();
+  if (!is_alone && status) {
+    return Error{.kind = ErrorKind::kTimeout,
+                 .message = "a reader or a copy is still at the file",
+                 .code = "SLU-5029"};
+  }
+  return status;
+}
+
+}  // namespace
+
+std::unique_ptr<DuckDbDestination> MakeDuckDbDestination(DuckDbOptions options) {
+  return std::make_unique<DuckDb>(std::move(options));
+}
+
+}  // namespace sluice::duckdb

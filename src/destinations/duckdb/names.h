@@ -1,0 +1,38 @@
+/// \file
+/// Identifiers and literals in DuckDB's SQL, and which names a mirrored table may not have.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sluice/ids.h"
+#include "sluice/result.h"
+#include "sluice/schema.h"
+
+namespace sluice::duckdb {
+
+/// The name the file is attached under.
+inline constexpr std::string_view kCatalog = "_sluice_file";
+
+/// `"a""b"`: always quoted.
+std::string QuoteIdentifier(std::string_view name);
+/// `'it''s'`
+std::string QuoteLiteral(std::string_view text);
+/// `"_sluice_file"."schema"."table"`
+std::string QualifiedName(const TableName& name);
+/// `"_sluice_file"."schema"`
+std::string QualifiedSchema(std::string_view schema);
+
+/// What DuckDB compares names by: ASCII letters in lower case, other bytes as they are.
+std::string FoldName(std::string_view name);
+/// Two names that are one table for DuckDB have the same key.
+std::string FoldKey(const TableName& name);
+
+/// The shadow a unit is copied into: `_sluice_copy_<oid>`, with `_<index>` for ranges.
+std::string ShadowName(UnitId unit);
+
+/// Why a table of this shape cannot have this name here, whatever the file holds; nullopt: it can.
+std::optional<Error> CheckNames(const TableSchema& schema, const TableName& destination);
+
+}  // namespace sluice::duckdb

@@ -1,0 +1,338 @@
+#include "destinations/duckdb/row_applier.h"
+
+#include <arrow/array/array_base.h>
+#include <arrow/array/data.h>
+#include <arrow/compare.h>
+#include <arrow/record_batch.h>
+
+#include <vector>
+
+#include "destinations/duckdb/chunk_writer.h"
+#include "destinations/duckdb/names.h"
+#include "destinations/duckdb/type_map.h"
+#include "destinations/duckdb/value_check.h"
+
+namespace sluice::duckdb {
+namespace {
+
+constexpr std::string_view kStage = "_sluice_stage";
+
+using Types = std::vector<const ColumnType*>;
+
+std::size_t RowCount(const RowsPtr& rows) {
+  return rows == nullptr ? 0 : static_cast<std::size_t>(rows->num_rows());
+}
+
+std::vector<const Column*> KeyColumns(const TableSchema& schema) {
+  std::vector<const Column*> out;
+  for (const std::int32_t index : schema.key)
+    out.push_back(&schema.columns[static_cast<std::size_t>(index)]);
+  return out;
+}
+
+std::vector<const Column*> AllColumns(const TableSchema& schema) {
+  std::vector<const Column*> out;
+  for (const Column& column : schema.columns) out.push_back(&column);
+  return out;
+}
+
+Types TypesOf(const std::vector<const Column*>& columns) {
+  Types out;
+  for (const Column* column : columns) out.push_back(&column->type);
+  return out;
+}
+
+Status CheckRows(const RowsPtr& rows, const std::vector<const Column*>& columns) {
+  if (RowCount(rows) == 0) return {};
+  if (static_cast<std::size_t>(rows->num_columns()) != columns.size()) {
+    return Error{.kind = ErrorKind::kInternal,
+                 .message = "a batch has " + std::to_string(rows->num_columns()) +
+                            " columns, its schema " + std::to_string(columns.size()),
+                 .code = "SLU-9001"};
+  }
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    SLUICE_RETURN_IF_ERROR(CheckValues(*columns[i], *rows->column_data(static_cast<int>(i))));
+  return {};
+}
+
+/// A temporary table c0, c1, ... with the rows; at most one at a time.
+Status StageRows(Connection& connection, const std::vector<ColumnSource>& columns,
+                 std::size_t row_count) {
+  std::string sql = "CREATE OR REPLACE TEMP TABLE " + std::string(kStage) + "(";
+  Types types;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const ColumnType* type = columns[i].data == nullptr ? nullptr : columns[i].type;
+    if (i != 0) sql += ", ";
+    sql += "c" + std::to_string(i) + " " + (type == nullptr ? "BOOLEAN" : SqlType(*type));
+    types.push_back(type);
+  }
+  SLUICE_RETURN_IF_ERROR(connection.Run(sql + ")", "make a temporary table"));
+  SLUICE_ASSIGN_OR_RETURN(ChunkWriter writer, ChunkWriter::Open(connection, "temp", "main",
+                                                                std::string(kStage), types));
+  SLUICE_RETURN_IF_ERROR(writer.Append(columns, row_count));
+  return writer.Close();
+}
+
+Status DropStage(Connection& connection) {
+  return connection.Run("DROP TABLE temp.main." + std::string(kStage), "drop a temporary table");
+}
+
+std::string KeyCondition(const std::vector<const Column*>& key) {
+  std::string out;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    if (i != 0) out += " AND ";
+    out += "t." + QuoteIdentifier(key[i]->name) + " = s.c" + std::to_string(i);
+  }
+  return out;
+}
+
+std::optional<Error> CheckCount(const TableName& table, std::string_view what,
+                                std::uint64_t changed, std::size_t expected) {
+  if (changed == expected) return std::nullopt;
+  return Error{.kind = ErrorKind::kSchemaConflict,
+               .message = "table " + ToString(table) + ": " + std::string(what) + " of " +
+                          std::to_string(expected) + " rows met " + std::to_string(changed) +
+                          " at the destination",
+               .code = "SLU-5112",
+               .advice = "sluice resync " + ToString(table)};
+}
+
+Result<std::optional<Error>> ApplyDeletes(Connection& connection, const TableName& table,
+                                          const NetChange& change) {
+  const auto key = KeyColumns(*change.schema);
+  const std::size_t count = RowCount(change.deletes);
+  SLUICE_RETURN_IF_ERROR(StageRows(connection, SourcesOf(*change.deletes, TypesOf(key)), count));
+  SLUICE_ASSIGN_OR_RETURN(
+      const std::uint64_t changed,
+      connection.RunCounted("DELETE FROM " + QualifiedName(table) + " AS t USING temp.main." +
+                                std::string(kStage) + " AS s WHERE " + KeyCondition(key),
+                            "delete rows"));
+  SLUICE_RETURN_IF_ERROR(DropStage(connection));
+  return CheckCount(table, "a delete", changed, count);
+}
+
+enum class Sent { kAll, kSome, kNone };
+
+/// Which rows of an update bring a value for this column.
+Sent SentValues(const NetChange& change, std::size_t column, std::size_t row_count) {
+  if (change.update_unchanged.empty() || !change.update_unchanged[column].any()) return Sent::kAll;
+  const RowBits& unchanged = change.update_unchanged[column];
+  for (std::size_t row = 0; row < row_count; ++row) {
+    if (!unchanged[row]) return Sent::kSome;
+  }
+  return Sent::kNone;
+}
+
+/// A key column that no row of the update moves need not be written.
+bool IsSameKey(const NetChange& change, std::size_t column) {
+  for (std::size_t i = 0; i < change.schema->key.size(); ++i) {
+    if (static_cast<std::size_t>(change.schema->key[i]) != column) continue;
+    const auto origin = change.update_origin_keys->column(static_cast<int>(i));
+    const auto value = change.update_values->column(static_cast<int>(column));
+    return origin->Equals(*value, arrow::EqualOptions::Defaults().signed_zeros_equal(false));
+  }
+  return false;
+}
+
+/// Staged: origin keys, then each written column's values, followed by its flags where it has any.
+struct UpdatePlan {
+  std::vector<ColumnSource> sources;
+  std::string assignments;
+};
+
+UpdatePlan PlanUpdate(const NetChange& change) {
+  UpdatePlan plan;
+  const TableSchema& schema = *change.schema;
+  plan.sources = SourcesOf(*change.update_origin_keys, TypesOf(KeyColumns(schema)));
+  for (std::size_t i = 0; i < schema.columns.size(); ++i) {
+    const Sent sent = SentValues(change, i, RowCount(change.update_values));
+    if (sent == Sent::kNone || (sent == Sent::kAll && IsSameKey(change, i))) continue;
+    const std::string name = QuoteIdentifier(schema.columns[i].name);
+    std::string value = "s.c" + std::to_string(plan.sources.size());
+    plan.sources.push_back({.type = &schema.columns[i].type,
+                            .data = change.update_values->column_data(static_cast<int>(i)).get()});
+    if (sent == Sent::kSome) {
+      value = "CASE WHEN s.c" + std::to_string(plan.sources.size()) + " THEN t." + name + " ELSE " +
+              value + " END";
+      plan.sources.push_back({.bits = &change.update_unchanged[i]});
+    }
+    plan.assignments += (plan.assignments.empty() ? "" : ", ") + name + " = " + value;
+  }
+  return plan;
+}
+
+Result<std::optional<Error>> ApplyUpdates(Connection& connection, const TableName& table,
+                                          const NetChange& change) {
+  const UpdatePlan plan = PlanUpdate(change);
+  if (plan.assignments.empty()) return std::optional<Error>();
+  const std::size_t count = RowCount(change.update_values);
+  SLUICE_RETURN_IF_ERROR(StageRows(connection, plan.sources, count));
+  SLUICE_ASSIGN_OR_RETURN(
+      const std::uint64_t changed,
+      connection.RunCounted("UPDATE " + QualifiedName(table) + " AS t SET " + plan.assignments +
+                                " FROM temp.main." + std::string(kStage) + " AS s WHERE " +
+                                KeyCondition(KeyColumns(*change.schema)),
+                            "update rows"));
+  SLUICE_RETURN_IF_ERROR(DropStage(connection));
+  return CheckCount(table, "an update", changed, count);
+}
+
+bool ComparesLoosely(const ColumnType& type) {
+  if (type.carrier == Carrier::kFloat32 || type.carrier == Carrier::kFloat64 ||
+      type.carrier == Carrier::kInterval)
+    return true;
+  for (const ColumnType& child : type.children) {
+    if (ComparesLoosely(child)) return true;
+  }
+  return false;
+}
+
+/// What `=` does not see of a value: the sign of a zero, the fields of an interval. Empty: nothing.
+std::string BeyondEquality(const ColumnType& type, const std::string& value) {
+  if (!ComparesLoosely(type)) return {};
+  if (type.carrier == Carrier::kFloat32 || type.carrier == Carrier::kFloat64)
+    return "(" + value + " = 0 AND signbit(" + value + "))";
+  return "CAST(" + value + " AS VARCHAR)";
+}
+
+/// Of rows with the same bytes as many go as were staged, whichever they are.
+std::string RowDeleteSql(const TableName& table, const TableSchema& schema) {
+  std::string select;
+  std::string join;
+  for (std::size_t i = 0; i < schema.columns.size(); ++i) {
+    const std::string c = "c" + std::to_string(i);
+    const std::string mine = "t." + QuoteIdentifier(schema.columns[i].name);
+    if (i != 0) join += " AND ";
+    select += c + ", ";
+    join += mine + " IS NOT DISTINCT FROM w." + c;
+    const std::string beyond = BeyondEquality(schema.columns[i].type, c);
+    if (beyond.empty()) continue;
+    select += beyond + " AS e" + std::to_string(i) + ", ";
+    join += " AND " + BeyondEquality(schema.columns[i].type, mine) + " IS NOT DISTINCT FROM w.e" +
+            std::to_string(i);
+  }
+  return "WITH wanted AS (SELECT " + select + "count(*) AS wanted_rows FROM temp.main." +
+         std::string(kStage) +
+         " GROUP BY ALL), numbered AS (SELECT *, row_number() OVER () AS wanted_id FROM wanted),"
+         " found AS (SELECT t.rowid AS found_row, w.wanted_rows, row_number() OVER"
+         " (PARTITION BY w.wanted_id ORDER BY t.rowid) AS found_index FROM " +
+         QualifiedName(table) + " AS t JOIN numbered AS w ON " + join + ") DELETE FROM " +
+         QualifiedName(table) +
+         " WHERE rowid IN (SELECT found_row FROM found WHERE found_index <= wanted_rows)";
+}
+
+Result<std::optional<Error>> ApplyRowDeletes(Connection& connection, const TableName& table,
+                                             const NetChange& change) {
+  const std::size_t count = RowCount(change.row_deletes);
+  SLUICE_RETURN_IF_ERROR(StageRows(
+      connection, SourcesOf(*change.row_deletes, TypesOf(AllColumns(*change.schema))), count));
+  SLUICE_ASSIGN_OR_RETURN(
+      const std::uint64_t changed,
+      connection.RunCounted(RowDeleteSql(table, *change.schema), "delete whole rows"));
+  SLUICE_RETURN_IF_ERROR(DropStage(connection));
+  return CheckCount(table, "a delete", changed, count);
+}
+
+Status ApplyInserts(Connection& connection, const TableName& table, const NetChange& change) {
+  const Types types = TypesOf(AllColumns(*change.schema));
+  SLUICE_ASSIGN_OR_RETURN(ChunkWriter writer, ChunkWriter::Open(connection, std::string(kCatalog),
+                                                                table.schema, table.table, types));
+  SLUICE_RETURN_IF_ERROR(
+      writer.Append(SourcesOf(*change.inserts, types), RowCount(change.inserts)));
+  return writer.Close();
+}
+
+Error Altered(const TableName& table, const std::string& how) {
+  return {.kind = ErrorKind::kSchemaConflict,
+          .message = "table " + ToString(table) + " at the destination " + how,
+          .code = "SLU-5025",
+          .advice = "sluice resync " + ToString(table)};
+}
+
+}  // namespace
+
+std::optional<Error> CheckChange(const NetChange& change) {
+  const auto all = AllColumns(*change.schema);
+  const auto key = KeyColumns(*change.schema);
+  for (const auto& [rows, columns] :
+       {std::pair(&change.deletes, &key), std::pair(&change.update_origin_keys, &key),
+        std::pair(&change.update_values, &all), std::pair(&change.inserts, &all),
+        std::pair(&change.row_deletes, &all)}) {
+    if (auto status = CheckRows(*rows, *columns); !status) return std::move(status).error();
+  }
+  const bool has_keyed = RowCount(change.deletes) + RowCount(change.update_values) != 0;
+  const bool fits =
+      RowCount(change.update_origin_keys) == RowCount(change.update_values) &&
+      (change.update_unchanged.empty() || change.update_unchanged.size() == all.size());
+  if ((has_keyed && key.empty()) || !fits) {
+    return Error{.kind = ErrorKind::kInternal,
+                 .message = "updates and deletes do not fit their schema",
+                 .code = "SLU-9001"};
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<Error>> ApplyChange(Connection& connection, const TableName& table,
+                                         const NetChange& change) {
+  if (change.truncate) {
+    SLUICE_RETURN_IF_ERROR(connection.Run("DELETE FROM " + QualifiedName(table), "truncate"));
+  }
+  using Step = Result<std::optional<Error>> (*)(Connection&, const TableName&, const NetChange&);
+  const std::pair<const RowsPtr*, Step> steps[] = {{&change.row_deletes, ApplyRowDeletes},
+                                                   {&change.deletes, ApplyDeletes},
+                                                   {&change.update_values, ApplyUpdates}};
+  for (const auto& [rows, step] : steps) {
+    if (RowCount(*rows) == 0) continue;
+    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> failed, step(connection, table, change));
+    if (failed) return failed;
+  }
+  if (RowCount(change.inserts) != 0)
+    SLUICE_RETURN_IF_ERROR(ApplyInserts(connection, table, change));
+  return std::optional<Error>();
+}
+
+Status FillColumns(Connection& connection, const TableName& table,
+                   const std::vector<const Column*>& columns, const RowsPtr& row) {
+  SLUICE_RETURN_IF_ERROR(CheckRows(row, columns));
+  SLUICE_RETURN_IF_ERROR(StageRows(connection, SourcesOf(*row, TypesOf(columns)), 1));
+  std::string sets;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    sets += (sets.empty() ? "" : ", ") + QuoteIdentifier(columns[i]->name) + " = s.c" +
+            std::to_string(i);
+  }
+  SLUICE_RETURN_IF_ERROR(connection.Run("UPDATE " + QualifiedName(table) + " SET " + sets +
+                                            " FROM temp.main." + std::string(kStage) + " AS s",
+                                        "fill added columns"));
+  return DropStage(connection);
+}
+
+Result<std::optional<Error>> CompareShape(Connection& connection, const TableName& table,
+                                          const TableSchema& schema) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult found,
+      connection.Query("SELECT count(*)::BIGINT FROM duckdb_tables() WHERE database_name = " +
+                           QuoteLiteral(kCatalog) +
+                           " AND schema_name = " + QuoteLiteral(table.schema) +
+                           " AND table_name = " + QuoteLiteral(table.table),
+                       "look for a table"));
+  if (found.i64(0, 0) != 1) return std::optional(Altered(table, "is gone"));
+  PreparedHandle prepared;
+  const std::string sql = "SELECT * FROM " + QualifiedName(table);
+  if (duckdb_prepare(connection.get(), sql.c_str(), prepared.out()) == DuckDBError)
+    return MakeError("look at a table", duckdb_prepare_error(prepared.get()));
+  const idx_t count = duckdb_prepared_statement_column_count(prepared.get());
+  if (count != schema.columns.size())
+    return std::optional(Altered(table, "has another number of columns than it was given"));
+  for (idx_t i = 0; i < count; ++i) {
+    const char* name = duckdb_prepared_statement_column_name(prepared.get(), i);
+    const LogicalTypeHandle type(duckdb_prepared_statement_column_logical_type(prepared.get(), i));
+    const bool is_same_name = FoldName(name) == FoldName(schema.columns[i].name);
+    duckdb_free(const_cast<char*>(name));
+    if (!is_same_name || !IsSameType(schema.columns[i].type, type.get()))
+      return std::optional(
+          Altered(table, "has another column in place of " + schema.columns[i].name));
+  }
+  return std::optional<Error>();
+}
+
+}  // namespace sluice::duckdb

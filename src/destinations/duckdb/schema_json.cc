@@ -1,0 +1,127 @@
+#include "destinations/duckdb/schema_json.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace sluice::duckdb {
+namespace {
+
+using nlohmann::json;
+
+// Names, not numbers: a file must read the same when the enumeration grows in the middle.
+constexpr auto kCarrierNames = std::to_array<std::string_view>(
+    {"bool",     "int16", "int32", "int64", "uint32",    "float32",     "float64",
+     "decimal",  "text",  "bytes", "date",  "timestamp", "timestamptz", "time",
+     "interval", "uuid",  "json",  "list",  "struct",    "map"});
+static_assert(kCarrierNames.size() == static_cast<std::size_t>(Carrier::kMap) + 1);
+
+json TypeToJson(const ColumnType& type) {
+  json out = {{"oid", type.oid.value},
+              {"typmod", type.typmod},
+              {"name", type.name},
+              {"carrier", kCarrierNames.at(static_cast<std::size_t>(type.carrier))},
+              {"codec", type.codec}};
+  if (type.carrier == Carrier::kDecimal) {
+    out["precision"] = type.precision;
+    out["scale"] = type.scale;
+  }
+  for (const ColumnType& child : type.children) out["children"].push_back(TypeToJson(child));
+  for (const std::string& name : type.child_names) out["child_names"].push_back(name);
+  return out;
+}
+
+// What throws inside is caught in SchemaFromJson(): nlohmann's type errors, and these.
+ColumnType TypeFromJson(const json& in) {
+  ColumnType type;
+  type.oid.value = in.at("oid").get<std::uint32_t>();
+  type.typmod = in.at("typmod").get<std::int32_t>();
+  type.name = in.at("name").get<std::string>();
+  const auto carrier = in.at("carrier").get<std::string>();
+  const auto* found = std::find(kCarrierNames.begin(), kCarrierNames.end(), carrier);
+  if (found == kCarrierNames.end()) throw std::invalid_argument("unknown carrier " + carrier);
+  type.carrier = static_cast<Carrier>(found - kCarrierNames.begin());
+  type.codec = in.value("codec", std::string());
+  type.precision = in.value("precision", std::uint8_t{0});
+  type.scale = in.value("scale", std::int8_t{0});
+  for (const json& child : in.value("children", json::array()))
+    type.children.push_back(TypeFromJson(child));
+  type.child_names = in.value("child_names", std::vector<std::string>());
+  if (type.carrier == Carrier::kList && type.children.size() != 1)
+    throw std::invalid_argument("a list has one element type");
+  if (type.carrier == Carrier::kStruct && type.children.size() != type.child_names.size())
+    throw std::invalid_argument("a struct names its fields");
+  return type;
+}
+
+json ColumnToJson(const Column& column) {
+  json out = {{"name", column.name},
+              {"type", TypeToJson(column.type)},
+              {"attnum", column.attnum},
+              {"identity", column.is_identity},
+              {"nullable", column.is_nullable}};
+  if (column.missing_value) out["missing_value"] = *column.missing_value;
+  return out;
+}
+
+Column ColumnFromJson(const json& in) {
+  Column column;
+  column.name = in.at("name").get<std::string>();
+  column.type = TypeFromJson(in.at("type"));
+  column.attnum = in.value("attnum", std::int16_t{0});
+  column.is_identity = in.value("identity", false);
+  column.is_nullable = in.value("nullable", true);
+  if (in.contains("missing_value")) column.missing_value = in["missing_value"].get<std::string>();
+  return column;
+}
+
+std::vector<std::int32_t> Indexes(const json& in, std::size_t column_count) {
+  auto out = in.get<std::vector<std::int32_t>>();
+  for (const std::int32_t index : out) {
+    if (index < 0 || static_cast<std::size_t>(index) >= column_count)
+      throw std::invalid_argument("column index out of range");
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string SchemaToJson(const TableSchema& schema) {
+  json out = {{"relation", schema.relation.value},
+              {"schema", schema.name.schema},
+              {"table", schema.name.table},
+              {"replica_identity", std::string(1, static_cast<char>(schema.identity))},
+              {"columns", json::array()},
+              {"key", schema.key},
+              {"identity_columns", schema.identity_columns},
+              {"since", schema.since.value}};
+  for (const Column& column : schema.columns) out["columns"].push_back(ColumnToJson(column));
+  // Bytes that are not UTF-8 (a database in SQL_ASCII) must not throw; CheckTable() refuses such
+  // names before they get here.
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<SchemaPtr> SchemaFromJson(const std::string& text) {
+  try {
+    const json in = json::parse(text);
+    auto schema = std::make_shared<TableSchema>();
+    schema->relation.value = in.at("relation").get<std::uint32_t>();
+    schema->name = {in.at("schema").get<std::string>(), in.at("table").get<std::string>()};
+    schema->identity =
+        static_cast<ReplicaIdentity>(in.at("replica_identity").get<std::string>().at(0));
+    for (const json& column : in.at("columns")) schema->columns.push_back(ColumnFromJson(column));
+    schema->key = Indexes(in.at("key"), schema->columns.size());
+    schema->identity_columns = Indexes(in.at("identity_columns"), schema->columns.size());
+    schema->since.value = in.at("since").get<std::uint64_t>();
+    return SchemaPtr(std::move(schema));
+  } catch (const std::exception& e) {
+    return Error{.kind = ErrorKind::kStateStore,
+                 .message = "a table's shape in sluice._schemas cannot be read",
+                 .server_message = e.what(),
+                 .code = "SLU-5016"};
+  }
+}
+
+}  // namespace sluice::duckdb

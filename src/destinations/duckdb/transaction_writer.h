@@ -1,0 +1,88 @@
+/// \file
+/// The writer's side of the file: what one destination transaction takes in, table by table, and
+/// its end.
+///
+/// Order, enforced: of one table first LandUnit and AlterTable, then rows. A file whose log holds
+/// UPDATE or DELETE before a rename of that table loses them in a replay; so defaults of added
+/// columns, too, are filled in only when the first row of the table comes, or at the end.
+///
+/// Thread safety: the writer's. After an error outside StageOutcome only Abandon() may follow.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sluice/delivery_state.h"
+#include "sluice/destination.h"
+#include "sluice/result.h"
+
+#include "destinations/duckdb/connection.h"
+
+namespace sluice::duckdb {
+
+class TransactionWriter {
+ public:
+  TransactionWriter(Connection connection, const DeliveryState& state);
+
+  /// The unit's shadow becomes the table. Any table in its place is dropped.
+  Result<StageOutcome> Land(const LandUnit& item, const TableName& shadow);
+  Result<StageOutcome> Alter(const AlterTable& item);
+  Result<StageOutcome> Apply(const NetRows& item);
+
+  /// Errors: SLU-5004, SLU-5105, and whatever DuckDB says; the transaction is rolled back then.
+  /// kUnknown: COMMIT itself failed.
+  Result<CommitOutcome> Commit(const CommitRecord& record);
+  void Abandon();
+
+  /// The last commit changed a table's shape.
+  bool had_ddl() const { return had_ddl_; }
+  /// Why the last commit was kUnknown.
+  const std::optional<Error>& commit_error() const { return commit_error_; }
+  const std::map<RelationId, TableRecord>& records() const { return records_; }
+  Connection& connection() { return connection_; }
+  /// After Birth: nothing is known any more.
+  void Clear();
+
+ private:
+  struct Table {
+    TableName name;
+    SchemaPtr shape;
+    bool is_verified = false;  ///< is as it was given, looked at since this was opened
+  };
+  /// What this transaction did to a table.
+  struct Staged {
+    Table table;
+    bool has_rows = false;
+    /// Added columns and what older rows read as there: batches of one row.
+    std::vector<std::pair<Column, RowsPtr>> to_fill;
+  };
+
+  Status Begin();
+  /// The table as this transaction has it; null: never seen.
+  Staged* Find(RelationId relation);
+  Staged& StageTable(const TableSchema& schema);
+  Result<std::optional<Error>> MakeRoom(const TableName& name);
+  Status AddColumns(Staged& staged, const TableSchema& to);
+  Status Fill(Staged& staged);
+  Result<std::optional<Error>> Prepare(Staged& staged, const TableSchema& schema);
+  Status WriteRecords(const CommitRecord& record);
+  Status FillRest();
+
+  Connection connection_;
+  const std::uint64_t epoch_;
+  Lsn position_;
+  std::map<RelationId, Table> tables_;
+  std::map<RelationId, TableRecord> records_;  ///< as stored
+  std::map<RelationId, Staged> staged_;
+  bool is_open_ = false;
+  bool has_ddl_ = false;
+  bool had_ddl_ = false;
+  std::optional<Error> commit_error_;
+};
+
+}  // namespace sluice::duckdb
