@@ -23,6 +23,9 @@ using types::ValueFault;
 
 // Ordinal and kind of every row.
 constexpr std::size_t kBookkeepingRowBytes = sizeof(std::uint32_t) + sizeof(ChangeKind);
+// What a sealed column takes besides its values: array, buffers and their rounding. Counts where
+// batches are tiny and many.
+constexpr std::size_t kSealedColumnBytes = 512;
 
 ValueFault AppendCell(ColumnBuilder& column, const TupleCell& cell) {
   switch (cell.kind) {
@@ -238,7 +241,7 @@ ChangeBatch TableBuilder::Finish() {
   const std::size_t row_count = state.ordinals.size();
   ChangeBatch batch;
   batch.schema = state.schema;
-  batch.bytes = bytes();
+  batch.bytes = bytes() + state.schema->columns.size() * kSealedColumnBytes;
   batch.values = state.values.Finish(row_count);
   if (state.has_old.any()) {
     state.old->PadTo(row_count);
