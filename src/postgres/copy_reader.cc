@@ -77,8 +77,8 @@ Status CopyReader::LibpqSource::Begin(std::string_view sql) {
 
 // Takes what libpq has buffered; true: the COPY has ended.
 Result<bool> CopyReader::LibpqSource::Drain() {
-  std::size_t bytes = 0;
-  while (bytes < options_.batch_bytes_max && messages_.size() < kRowsMax) {
+  const std::size_t before = received_bytes;
+  while (received_bytes - before < options_.batch_bytes_max && messages_.size() < kRowsMax) {
     char* row = nullptr;
     const int size = PQgetCopyData(connection_.native(), &row, 1);
     if (size == -2) return connection_.LastError(kDoing);
@@ -88,9 +88,8 @@ Result<bool> CopyReader::LibpqSource::Drain() {
     const auto length = static_cast<std::size_t>(size);
     messages_.emplace_back(reinterpret_cast<const std::byte*>(row),  // NOLINT: bytes are chars
                            length);
-    bytes += length;
+    received_bytes += length;
   }
-  received_bytes += bytes;
   return false;
 }
 
@@ -130,7 +129,7 @@ Result<std::span<const CopyReader::Message>> CopyReader::LibpqSource::Next(std::
   messages_.clear();
   rows_.clear();
   if (!is_running_) return std::span<const Message>();
-  if (received_bytes == 0 && PQtransactionStatus(connection_.native()) == PQTRANS_ACTIVE) {
+  if (!has_started_) {
     // Up to the server's CopyOutResponse, or its error.
     auto started = connection_.Poll(Clock::time_point::max(), stop);
     if (!started || (*started && (*started)->status() != PGRES_COPY_OUT)) {
@@ -140,6 +139,7 @@ Result<std::span<const CopyReader::Message>> CopyReader::LibpqSource::Next(std::
                    .message = "the server did not answer COPY with rows",
                    .code = "SLU-2019"};
     }
+    has_started_ = started->has_value();
   }
   while (!stop.stop_requested()) {
     SLUICE_ASSIGN_OR_RETURN(const bool has_ended, Drain());

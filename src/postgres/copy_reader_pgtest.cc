@@ -26,7 +26,10 @@ class CopyReaderTest : public ServerTest, public ::testing::WithParamInterface<b
     Read out;
     while (true) {
       SLUICE_ASSIGN_OR_RETURN(const auto rows, reader.NextRows(stop));
-      if (rows.empty()) return out;
+      if (rows.empty()) {
+        EXPECT_GE(reader.received_bytes(), out.all.size());
+        return out;
+      }
       for (const auto row : rows) {
         ++out.messages;
         out.all += base::AsText(row);

@@ -50,6 +50,7 @@ class CopyReader::LibpqSource : public Source {
   std::vector<MemoryHandle> rows_;
   std::vector<Message> messages_;
   bool is_running_ = false;
+  bool has_started_ = false;  // the server has answered the statement
 };
 
 class CopyReader::RawSource : public Source {

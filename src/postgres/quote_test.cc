@@ -5,7 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "postgres/copy_reader.h"
 #include "postgres/query_result.h"
+#include "postgres/replication_stream.h"
+#include "postgres/slot.h"
 
 namespace sluice::postgres {
 namespace {
@@ -53,6 +56,45 @@ TEST(ParseArrayText, RejectsWhatIsNoArray) {
   for (const char* text : {"", "{", "}", "{\"}", "{a,}", "{,a}", "{{1},{2}}", "{\"a\"b}", "x"}) {
     EXPECT_FALSE(ParseArrayText(text).has_value()) << text;
   }
+}
+
+TEST(CopySql, JoinsFilterAndRange) {
+  EXPECT_EQ(CopySql({.table = {"public", "t"},
+                     .is_only = true,
+                     .columns = {"id", "a\"b"},
+                     .row_filter = "(id > 10) OR x",
+                     .range = "ctid < '(5,0)'"}),
+            "COPY (SELECT \"id\", \"a\"\"b\" FROM ONLY \"public\".\"t\" WHERE ((id > 10) OR x) "
+            "AND (ctid < '(5,0)')) TO STDOUT (FORMAT binary)");
+  EXPECT_EQ(CopySql({.table = {"s", "r"},
+                     .is_only = false,
+                     .columns = {"id"},
+                     .row_filter = {},
+                     .range = {},
+                     .is_binary = false}),
+            "COPY (SELECT \"id\" FROM \"s\".\"r\") TO STDOUT (FORMAT text)");
+}
+
+TEST(StartReplicationSql, AsksForBinaryAndStreaming) {
+  EXPECT_EQ(StartReplicationSql({.slot = "s", .publications = {"p"}, .start_lsn = Lsn{0x16B3748}}),
+            "START_REPLICATION SLOT \"s\" LOGICAL 0/16B3748 (proto_version '2', "
+            "publication_names '\"p\"', binary 'true', streaming 'on')");
+}
+
+TEST(CreateSlotSql, FollowsTheServersGrammar) {
+  EXPECT_EQ(CreateSlotSql("s", 140000, true),
+            "CREATE_REPLICATION_SLOT \"s\" LOGICAL pgoutput USE_SNAPSHOT");
+  EXPECT_EQ(CreateSlotSql("s", 150000, true),
+            "CREATE_REPLICATION_SLOT \"s\" LOGICAL pgoutput (SNAPSHOT 'use')");
+  EXPECT_EQ(CreateSlotSql("s", 170000, true),
+            "CREATE_REPLICATION_SLOT \"s\" LOGICAL pgoutput (SNAPSHOT 'use', FAILOVER true)");
+}
+
+TEST(IsSlotName, TakesWhatTheServerTakes) {
+  EXPECT_TRUE(IsSlotName("sluice_shop_1"));
+  EXPECT_FALSE(IsSlotName(""));
+  EXPECT_FALSE(IsSlotName("Shop"));
+  EXPECT_FALSE(IsSlotName(std::string(64, 'a')));
 }
 
 }  // namespace

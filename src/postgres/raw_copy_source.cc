@@ -220,8 +220,9 @@ Status CopyReader::RawSource::TakeOther(char type, Message body) {
 // Whole messages of the buffer become `messages_`; need_ is what the one cut off will measure.
 Status CopyReader::RawSource::Frame() {
   need_ = 0;
-  std::size_t bytes = 0;
-  while (is_running_ && end_ - begin_ >= kHead && bytes < options_.batch_bytes_max) {
+  const std::size_t before = received_bytes;
+  while (is_running_ && end_ - begin_ >= kHead &&
+         received_bytes - before < options_.batch_bytes_max) {
     const std::byte* at = buffer_.get() + begin_;
     const char type = static_cast<char>(at[0]);
     std::uint32_t length = 0;
@@ -240,12 +241,11 @@ Status CopyReader::RawSource::Frame() {
     begin_ += size;
     if (type == 'd') [[likely]] {
       messages_.push_back(body);
-      bytes += size;
+      received_bytes += size;
     } else {
       SLUICE_RETURN_IF_ERROR(TakeOther(type, body));
     }
   }
-  received_bytes += bytes;
   return {};
 }
 

@@ -196,7 +196,7 @@ Result<bool> ReplicationStream::State::Wait(Clock::time_point deadline,
 }
 
 Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(
-    Clock::time_point deadline, std::stop_token stop) {
+    Clock::time_point deadline, const std::stop_token& stop) {
   State& s = *state_;
   s.message.reset();
   bool has_waited = false;

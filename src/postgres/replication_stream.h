@@ -54,7 +54,7 @@ class ReplicationStream {
   /// Errors: kCancelled (stop), kConnection SLU-2109 (the server shut down or ended the stream) and
   /// SLU-2007, kProtocol SLU-2110 (the server left out a publication that was dropped: changes are
   /// lost from here on), kConfig SLU-2111 (the server's own decoding failed: again at every try).
-  Result<std::optional<Message>> Read(Clock::time_point deadline, std::stop_token stop = {});
+  Result<std::optional<Message>> Read(Clock::time_point deadline, const std::stop_token& stop = {});
 
   /// Queues a status update and sends as much as goes without waiting; the rest goes with the next
   /// Read() or Flush(). Works while nobody reads.
