@@ -259,6 +259,35 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3021", "commits came out of order",
      "The stream gave a transaction that ends at or before the position already reached.",
      "Nothing of it was applied. Start again; report it if it comes back."},
+    {"SLU-3101", "a replication message is malformed",
+     "The server, or something between, sent a message that is cut off, too long, or has a field "
+     "out of its range.",
+     "Start again: the stream resumes at the last durable position. If it comes again, report it "
+     "with the server's version."},
+    {"SLU-3102", "a replication message that was not asked for",
+     "The server sent a kind of message that belongs to an option Sluice does not use, such as "
+     "two-phase commit, or to a newer protocol.",
+     "Make the slot again without two_phase; else report it with the server's version."},
+    {"SLU-3103", "a replication message in the wrong place",
+     "The order of the server's messages makes no sense: for instance a row outside of a "
+     "transaction, or the commit of a transaction that never began.",
+     "Start again: the stream resumes at the last durable position. If it comes again, report it."},
+    {"SLU-3104", "a change of a table that was not described",
+     "The server sends a table's shape before its first change; this one had none.",
+     "Start again: the stream resumes at the last durable position. If it comes again, report it."},
+    {"SLU-3105", "the source is not the one that was copied",
+     "The last transaction that the mirror has was asked for once more, and the source has another "
+     "one in its place: it was restored from a backup, or is another server.",
+     "Check the source's address. If it is right, copy again: `sluice drop`, then `sluice run` with "
+     "--existing replace."},
+    {"SLU-3107", "a transaction has too many changes",
+     "Changes within a transaction are numbered with 32 bits; this one has more than four billion.",
+     "Copy the tables again once it is over: `sluice drop`, then `sluice run` with --existing "
+     "replace."},
+    {"SLU-3108", "logical messages of open transactions exceed their limit",
+     "Transactions that are still open at the source have emitted more bytes of logical messages "
+     "for Sluice than it keeps in memory.",
+     "Find who emits them; a transaction of many schema changes can be split."},
     // 4nnn tables and values
     {"SLU-4101", "bytes are not a value of the column's type",
      "The server sent a value whose bytes cannot be read as the type the catalog gives the column. "
@@ -370,7 +399,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-5018", "DuckDB's share of memory is used up",
      "A statement needs more memory than DuckDB was given, and cannot use the disk instead.",
      "Raise --memory."},
-    {"SLU-5019", "the destination file is damaged", "DuckDB finds bytes in it that it did not write.",
+    {"SLU-5019", "the destination file is damaged",
+     "DuckDB finds bytes in it that it did not write.",
      "Restore it, or remove it and copy again."},
     {"SLU-5021", "a name is reserved at the destination",
      "Schemas sluice, main, temp, information_schema, pg_catalog and system, and tables whose name "
@@ -448,6 +478,23 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "A table of this name exists already, and would be overwritten.",
      "--existing replace drops it, --existing adopt goes on with it."},
     // 6nnn this machine
+    {"SLU-6101", "the spill file cannot be made",
+     "Large transactions and held changes go to a file in the state directory; it does not exist, "
+     "may not be written, or the limit of open files is reached.",
+     "Correct the directory's rights, or choose another one with --state DIR."},
+    {"SLU-6102", "the disk is full",
+     "The disk of the state directory has no room for the changes that do not fit in memory.",
+     "Free space there, or choose another disk with --state DIR; then start again. Nothing is "
+     "lost: the source keeps what is not durable."},
+    {"SLU-6103", "the spill file cannot be written",
+     "The operating system refused to write; the message has its reason.",
+     "Look at the system's log for disk errors; then start again. Nothing is lost: the source "
+     "keeps what is not durable."},
+    {"SLU-6104", "the spill file cannot be read back",
+     "What was written there came back differently, or not at all: the disk or the memory of this "
+     "machine is at fault.",
+     "Look at the system's log for disk errors; then start again. Nothing is lost: the source "
+     "keeps what is not durable."},
     // 9nnn bugs
     {"SLU-9001", "an internal check failed", "This is a bug in Sluice.",
      "Report it with the message and the log around it. Nothing was acknowledged that is not "

@@ -42,7 +42,7 @@
 /// messages count, as the server will not repeat them.
 ///
 /// Errors: kProtocol SLU-3101, SLU-3102 (decoder), SLU-3103 (a message in the wrong place),
-/// SLU-3104 (a change of a relation that was not described), SLU-3106 (commits out of order);
+/// SLU-3104 (a change of a relation that was not described), SLU-3021 (commits out of order);
 /// kConfig SLU-3105 (the witness differs: another source); kUnsupported SLU-3107 (over 4 billion
 /// changes in a transaction), SLU-3108 (logical messages beyond their limit). After an error the
 /// object is spent. Thread safety: one object, one thread.
