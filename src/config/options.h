@@ -34,16 +34,17 @@ enum class OptionKind : std::uint8_t {
 
 /// One option under its three names. `key` is its place in the file, "source.url".
 struct OptionSpec {
-  std::string_view name;  ///< long flag without dashes; empty: no flag
+  std::string_view name = {};  ///< long flag without dashes; empty: no flag
   char short_name = '\0';
-  std::string_view key;  ///< empty: not in the file
-  std::string_view env;  ///< empty: no variable
+  std::string_view key = {};  ///< empty: not in the file
+  std::string_view env = {};  ///< empty: no variable
   OptionKind kind = OptionKind::kText;
-  std::string_view default_text;  ///< for people
-  std::string_view range;         ///< for people; for kChoice also what is checked
-  std::string_view help;
-  bool is_secret = false;   ///< never printed
-  bool is_planned = false;  ///< known, refused with SLU-1006 unless it has its default
+  std::string_view default_text = {};  ///< for people
+  std::string_view range = {};         ///< for people; for kChoice also what is checked
+  std::string_view help = {};
+  bool is_argument = false;  ///< given by place, not as --name
+  bool is_secret = false;    ///< never printed
+  bool is_planned = false;   ///< known, refused with SLU-1006 unless it has its default
 };
 
 std::span<const OptionSpec> OptionTable();

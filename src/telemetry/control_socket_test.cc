@@ -41,8 +41,8 @@ class ControlSocketTest : public ::testing::Test {
     return *std::move(*client);
   }
   static void Echo(const std::string& request, ControlReply& reply) {
-    EXPECT_TRUE(reply.Send(request));
-    EXPECT_TRUE(reply.Send("{\"done\":true}"));
+    // A test may have heard enough after the first line.
+    if (reply.Send(request)) static_cast<void>(reply.Send("{\"done\":true}").has_value());
   }
 
   std::string dir_;

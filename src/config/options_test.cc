@@ -1,0 +1,259 @@
+#include "config/options.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "config/option_values.h"
+
+namespace sluice::config {
+namespace {
+
+using std::string;
+
+class LoadOptionsTest : public ::testing::Test {
+ protected:
+  LoadOptionsTest() {
+    request_.flags = {{"source", {"postgres://app@db/shop"}}, {"destination", {"shop.duckdb"}}};
+    request_.environment = [this](const string& name) -> std::optional<string> {
+      const auto found = variables_.find(name);
+      if (found == variables_.end()) return std::nullopt;
+      return found->second;
+    };
+    request_.read_file = [this](const string& path) -> Result<string> {
+      const auto found = files_.find(path);
+      if (found == files_.end()) return Error{.kind = ErrorKind::kConfig, .message = "no " + path};
+      return found->second;
+    };
+    request_.machine_memory_bytes = std::size_t{4} << 30;
+    request_.working_directory = "/home/me";
+    variables_["HOME"] = "/home/me";
+  }
+  RunOptions Load() {
+    auto options = LoadOptions(request_);
+    if (!options) {
+      ADD_FAILURE() << options.error().message;
+      return {};
+    }
+    return *std::move(options);
+  }
+  Error Failure() {
+    const auto options = LoadOptions(request_);
+    if (options) {
+      ADD_FAILURE() << "taken";
+      return {};
+    }
+    return options.error();
+  }
+  void UseFile(const string& text) {
+    request_.flags["config"] = {"shop.yaml"};
+    files_["/home/me/shop.yaml"] = text;
+  }
+
+  LoadRequest request_;
+  std::map<string, string> variables_;
+  std::map<string, string> files_;
+};
+
+TEST_F(LoadOptionsTest, HasTheDefaultsOfTheManual) {
+  const RunOptions options = Load();
+  EXPECT_EQ(options.pipeline.source, "postgres://app@db/shop");
+  EXPECT_EQ(options.pipeline.destination, "duckdb:/home/me/shop.duckdb");
+  EXPECT_EQ(options.pipeline.pipeline, "shop");
+  EXPECT_FALSE(options.is_pipeline_named);
+  EXPECT_EQ(options.pipeline.memory_bytes, std::size_t{1} << 30);
+  EXPECT_EQ(options.pipeline.state_dir, "/home/me/.local/state/sluice");
+  EXPECT_EQ(options.http.host, "127.0.0.1");
+  EXPECT_EQ(options.http.port, 9464);
+  EXPECT_FALSE(options.http.is_named_by_user);
+  EXPECT_TRUE(options.pipeline.copy_existing);
+  EXPECT_TRUE(std::holds_alternative<engine::UntilNever>(options.pipeline.until));
+  EXPECT_FALSE(options.pipeline.retry_for);
+}
+
+TEST_F(LoadOptionsTest, DefaultsDependOnTheMachineAndTheUser) {
+  request_.machine_memory_bytes = std::size_t{64} << 30;
+  request_.is_root = true;
+  EXPECT_EQ(Load().pipeline.memory_bytes, std::size_t{2} << 30);
+  EXPECT_EQ(Load().pipeline.state_dir, "/var/lib/sluice");
+  request_.is_root = false;
+  variables_["XDG_STATE_HOME"] = "/xdg";
+  EXPECT_EQ(Load().pipeline.state_dir, "/xdg/sluice");
+  variables_["XDG_STATE_HOME"] = "relative";
+  EXPECT_EQ(Load().pipeline.state_dir, "/home/me/.local/state/sluice");
+}
+
+TEST_F(LoadOptionsTest, FlagsWinOverVariablesOverTheFileOverDefaults) {
+  UseFile("batch_rows: 3\n");
+  EXPECT_EQ(Load().pipeline.batch_rows, 3U);
+  variables_["SLUICE_BATCH_ROWS"] = "2";
+  EXPECT_EQ(Load().pipeline.batch_rows, 2U);
+  request_.flags["batch-rows"] = {"1"};
+  EXPECT_EQ(Load().pipeline.batch_rows, 1U);
+}
+
+TEST_F(LoadOptionsTest, ReadsTheExampleOfTheManual) {
+  request_.flags.clear();
+  UseFile(
+      "pipeline: shop\n"
+      "source:\n"
+      "  url: postgres://app@db/shop\n"
+      "  password_file: pw\n"
+      "  tables: [public.*, \"!public.audit_*\"]\n"
+      "destination: {url: /var/lib/shop.duckdb}\n"
+      "memory: 2GiB\n"
+      "http: 127.0.0.1:9464\n");
+  files_["/home/me/pw"] = "p w'\n";
+  const RunOptions options = Load();
+  EXPECT_EQ(options.pipeline.source, "postgres://app@db/shop?password=%70%20%77%27");
+  EXPECT_EQ(options.pipeline.destination, "duckdb:/var/lib/shop.duckdb");
+  EXPECT_EQ(options.pipeline.selection.tables, std::vector<string>{"public.*"});
+  EXPECT_EQ(options.pipeline.selection.excluded_tables, std::vector<string>{"public.audit_*"});
+  EXPECT_TRUE(options.http.is_named_by_user);
+  EXPECT_TRUE(options.is_pipeline_named);
+}
+
+TEST_F(LoadOptionsTest, ListsComeFromFlagsVariablesAndFiles) {
+  variables_["SLUICE_TABLE"] = "a, \"b,c\".d , !e";
+  EXPECT_EQ(Load().pipeline.selection.tables, (std::vector<string>{"a", "\"b,c\".d"}));
+  EXPECT_EQ(Load().pipeline.selection.excluded_tables, std::vector<string>{"e"});
+  request_.flags["table"] = {"x", "y"};
+  request_.flags["exclude-table"] = {"z"};
+  EXPECT_EQ(Load().pipeline.selection.tables, (std::vector<string>{"x", "y"}));
+  EXPECT_EQ(Load().pipeline.selection.excluded_tables, std::vector<string>{"z"});
+}
+
+TEST_F(LoadOptionsTest, TakesEveryUntil) {
+  request_.flags["until"] = {"copied"};
+  EXPECT_TRUE(std::holds_alternative<engine::UntilCopied>(Load().pipeline.until));
+  request_.flags["until"] = {"caught-up"};
+  EXPECT_TRUE(std::holds_alternative<engine::UntilCaughtUp>(Load().pipeline.until));
+  request_.flags["until"] = {"0/16B3748"};
+  EXPECT_EQ(std::get<Lsn>(Load().pipeline.until), Lsn{0x16B3748});
+}
+
+TEST_F(LoadOptionsTest, WrongValuesNameTheirOriginAndWhatIsAllowed) {
+  const std::pair<const char*, const char*> wrong[] = {
+      {"copy-workers", "17"}, {"copy-workers", "0"},  {"copy-workers", "2x"}, {"memory", "1MiB"},
+      {"memory", "lots"},     {"batch-age", "10"},    {"batch-age", "2h"},    {"batch-bytes", "1B"},
+      {"until", "soon"},      {"until", "0/0"},       {"http", "9464"},       {"http", "::1:80"},
+      {"http", "h:99999"},    {"http", "h:0"},        {"copy", "some"},       {"existing", "keep"},
+      {"log-level", "loud"},  {"progress", "bar"},    {"slot", "Has-Caps"},   {"pipeline", "Shop"},
+      {"pipeline", ""},       {"retry-for", "never"}, {"quiet", "yes"},       {"batch-rows", "-1"},
+  };
+  for (const auto& [name, value] : wrong) {
+    const FlagValues before = request_.flags;
+    request_.flags[name] = {value};
+    const Error error = Failure();
+    EXPECT_EQ(error.code, "SLU-1001") << name;
+    EXPECT_EQ(error.kind, ErrorKind::kConfig);
+    EXPECT_TRUE(error.message.starts_with(string("--") + name)) << error.message;
+    request_.flags = before;
+  }
+  variables_["SLUICE_COPY_WORKERS"] = "x";
+  EXPECT_EQ(Failure().message, "SLUICE_COPY_WORKERS: x is not allowed; allowed: 1 to 16");
+  variables_.erase("SLUICE_COPY_WORKERS");
+  UseFile("pipeline: a\ncopy_workers: x\n");
+  EXPECT_EQ(Failure().message, "shop.yaml:2: copy_workers: x is not allowed; allowed: 1 to 16");
+}
+
+TEST_F(LoadOptionsTest, HttpCanBeOffOrNamed) {
+  request_.flags["http"] = {"off"};
+  EXPECT_FALSE(Load().http.is_enabled);
+  request_.flags["http"] = {"[::1]:80"};
+  EXPECT_EQ(Load().http.host, "[::1]");
+  EXPECT_EQ(Load().http.port, 80);
+}
+
+TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
+  const std::pair<const char*, const char*> planned[] = {{"mode", "history"},
+                                                         {"mode", "both"},
+                                                         {"on-lost-slot", "resync"},
+                                                         {"max-retained-wal", "1GiB"},
+                                                         {"on-retained-wal", "drop-slot"}};
+  for (const auto& [name, value] : planned) {
+    const FlagValues before = request_.flags;
+    request_.flags[name] = {value};
+    EXPECT_EQ(Failure().code, "SLU-1006") << name;
+    request_.flags = before;
+  }
+  request_.flags["mode"] = {"mirror"};
+  request_.flags["on-lost-slot"] = {"stop"};
+  Load();
+  for (const char* text : {"tables:\n  public.orders: {mode: history}\n", "types: {arrays: list}\n",
+                           "names: {schemas: {public: main}}\n"}) {
+    UseFile(text);
+    EXPECT_EQ(Failure().code, "SLU-1006") << text;
+  }
+}
+
+TEST_F(LoadOptionsTest, MissingEndsAreNamedOnlyWhereNeeded) {
+  request_.flags.erase("source");
+  EXPECT_EQ(Failure().message, "the source is missing");
+  request_.needs_source = false;
+  Load();
+  request_.flags.erase("destination");
+  EXPECT_EQ(Failure().code, "SLU-1005");
+  request_.needs_destination = false;
+  EXPECT_EQ(Load().pipeline.pipeline, "");
+}
+
+TEST_F(LoadOptionsTest, AMissingFileIsAnError) {
+  request_.flags["config"] = {"nope.yaml"};
+  EXPECT_FALSE(LoadOptions(request_));
+  request_.flags.erase("config");
+  UseFile("source: {password_file: nope}\n");
+  EXPECT_EQ(Failure().code, "SLU-1007");
+}
+
+TEST(WithPassword, FitsBothFormsOfASource) {
+  EXPECT_EQ(WithPassword("host=db user=app", "it's\\"), "host=db user=app password='it\\'s\\\\'");
+  EXPECT_EQ(WithPassword("postgresql://db/x?a=b", "@"), "postgresql://db/x?a=b&password=%40");
+}
+
+TEST(PipelineNameFor, FoldsCutsAndHashes) {
+  const auto name = [](const string& path) {
+    return PipelineNameFor({DestinationUrl::Kind::kDuckDb, path});
+  };
+  EXPECT_EQ(name("/var/lib/shop.duckdb"), "shop");
+  EXPECT_EQ(name("/var/My Shop-2.db"), "my_shop_2");
+  EXPECT_EQ(name("/var/caf\u00e9.db"), "caf_");
+  EXPECT_EQ(PipelineNameFor({DestinationUrl::Kind::kNull, ""}), "null");
+  EXPECT_EQ(PipelineNameFor({DestinationUrl::Kind::kMemory, "Test"}), "test");
+  const string longest = name("/x/" + string(56, 'a') + ".db");
+  EXPECT_EQ(longest, string(56, 'a'));
+  const string cut = name("/x/" + string(57, 'a') + ".db");
+  EXPECT_EQ(cut.size(), 56U);
+  EXPECT_TRUE(cut.starts_with(string(47, 'a') + "_"));
+  EXPECT_NE(cut, name("/x/" + string(58, 'a') + ".db"));
+  EXPECT_FALSE(WhyNotAPipelineName(cut));
+}
+
+TEST(OptionTable, HasNoNameTwice) {
+  std::set<string> names;
+  for (const OptionSpec& option : OptionTable()) {
+    for (const std::string_view text : {option.name, option.env}) {
+      if (!text.empty()) {
+        EXPECT_TRUE(names.insert(string(text)).second) << text;
+      }
+    }
+    if (!option.key.empty()) {
+      EXPECT_TRUE(names.insert("key " + string(option.key)).second);
+    }
+    EXPECT_FALSE(option.help.empty());
+  }
+}
+
+TEST(OptionTable, IsWhatTheManualShows) {
+  std::ifstream in(SLUICE_OPTIONS_MD);
+  ASSERT_TRUE(in) << SLUICE_OPTIONS_MD << " is missing; the table is:\n" << OptionsMarkdown();
+  std::stringstream text;
+  text << in.rdbuf();
+  EXPECT_NE(text.str().find(OptionsMarkdown()), string::npos) << "docs/options.md must contain:\n"
+                                                              << OptionsMarkdown();
+}
+
+}  // namespace
+}  // namespace sluice::config

@@ -1,0 +1,174 @@
+#include "config/yaml_file.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::config {
+namespace {
+
+Error At(const std::string& file, int line, const char* code, std::string message) {
+  return Error{.kind = ErrorKind::kConfig,
+               .message = fmt::format("{}:{}: {}", file, line, message),
+               .code = code};
+}
+
+int LineOf(const YAML::Node& node) {
+  return node.Mark().line + 1;
+}
+
+/// Keys allowed below `prefix` ("" or "source."), for the error.
+std::string AllowedBelow(const std::string& prefix) {
+  std::vector<std::string> names;
+  for (const OptionSpec& option : OptionTable()) {
+    if (option.key.empty() || option.is_planned || !option.key.starts_with(prefix)) continue;
+    const std::string_view rest = option.key.substr(prefix.size());
+    std::string name(rest.substr(0, rest.find('.')));
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      names.push_back(std::move(name));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+const OptionSpec* ByKey(std::string_view key) {
+  for (const OptionSpec& option : OptionTable()) {
+    if (!option.key.empty() && option.key == key) return &option;
+  }
+  return nullptr;
+}
+
+bool IsGroup(const std::string& key) {
+  const auto options = OptionTable();
+  return std::any_of(options.begin(), options.end(),
+                     [&](const OptionSpec& o) { return o.key.starts_with(key + "."); });
+}
+
+class Walker {
+ public:
+  Walker(const std::string& file, const Environment& environment)
+      : file_(file), environment_(environment) {}
+
+  Status Walk(const YAML::Node& map, const std::string& prefix) {
+    if (!map.IsMap()) {
+      return At(file_, LineOf(map), "SLU-1001",
+                fmt::format("{} must hold keys: {}",
+                            prefix.empty() ? "the file" : prefix.substr(0, prefix.size() - 1),
+                            AllowedBelow(prefix)));
+    }
+    for (const auto& entry : map) {
+      if (!entry.first.IsScalar()) {
+        return At(file_, LineOf(entry.first), "SLU-1003", "a key must be a word");
+      }
+      SLUICE_RETURN_IF_ERROR(Take(prefix, entry.first, entry.second));
+    }
+    return {};
+  }
+
+  std::vector<Setting> settings;
+
+ private:
+  Status Take(const std::string& prefix, const YAML::Node& name, const YAML::Node& value) {
+    const std::string key = prefix + name.Scalar();
+    const int line = LineOf(name);
+    if (std::find(seen_.begin(), seen_.end(), key) != seen_.end()) {
+      return At(file_, line, "SLU-1003", fmt::format("key {} is there twice", key));
+    }
+    seen_.push_back(key);
+    const OptionSpec* option = ByKey(key);
+    if (option == nullptr) {
+      if (IsGroup(key)) return Walk(value, key + ".");
+      return At(file_, line, "SLU-1003",
+                fmt::format("unknown key {}; allowed here: {}", key, AllowedBelow(prefix)));
+    }
+    Setting setting{option, {}, line};
+    if (option->is_planned && option->name.empty()) {
+      settings.push_back(std::move(setting));
+      return {};
+    }
+    if (value.IsSequence() && option->kind == OptionKind::kList) {
+      for (const auto& item : value) {
+        SLUICE_RETURN_IF_ERROR(AddScalar(setting, item, key));
+      }
+    } else {
+      SLUICE_RETURN_IF_ERROR(AddScalar(setting, value, key));
+    }
+    settings.push_back(std::move(setting));
+    return {};
+  }
+
+  Status AddScalar(Setting& setting, const YAML::Node& value, const std::string& key) {
+    if (!value.IsScalar()) {
+      const char* wanted =
+          setting.option->kind == OptionKind::kList ? "a list of words" : "one value";
+      return At(file_, setting.line, "SLU-1001",
+                fmt::format("key {} takes {}: {}", key, wanted, setting.option->range));
+    }
+    auto expanded = ExpandVariables(value.Scalar(), environment_);
+    if (!expanded) {
+      return At(file_, LineOf(value), "SLU-1007",
+                fmt::format("key {}: {}", key, expanded.error().message));
+    }
+    setting.values.push_back(*std::move(expanded));
+    return {};
+  }
+
+  const std::string& file_;
+  const Environment& environment_;
+  std::vector<std::string> seen_;
+};
+
+}  // namespace
+
+Result<std::string> ExpandVariables(std::string_view text, const Environment& environment) {
+  std::string out;
+  while (!text.empty()) {
+    if (text.starts_with("$${")) {
+      out += "${";
+      text.remove_prefix(3);
+      continue;
+    }
+    if (!text.starts_with("${")) {
+      out += text.front();
+      text.remove_prefix(1);
+      continue;
+    }
+    const std::size_t end = text.find('}');
+    if (end == std::string_view::npos) {
+      return Error{.kind = ErrorKind::kConfig, .message = "${ without }", .code = "SLU-1007"};
+    }
+    const std::string name(text.substr(2, end - 2));
+    const auto value = environment(name);
+    if (!value) {
+      return Error{.kind = ErrorKind::kConfig,
+                   .message = fmt::format("the variable {} is not set", name),
+                   .code = "SLU-1007"};
+    }
+    out += *value;
+    text.remove_prefix(end + 1);
+  }
+  return out;
+}
+
+Result<std::vector<Setting>> ParseConfig(const std::string& file, const std::string& text,
+                                         const Environment& environment) {
+  if (text.size() > kConfigBytesMax) {
+    return At(file, 1, "SLU-1002", "the file is larger than 1 MiB");
+  }
+  Walker walker(file, environment);
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) {
+      return At(file, LineOf(documents[1]), "SLU-1002", "there must be one document in the file");
+    }
+    // An empty file says nothing, which is fine.
+    if (documents.empty() || documents[0].IsNull()) return std::vector<Setting>{};
+    SLUICE_RETURN_IF_ERROR(walker.Walk(documents[0], ""));
+  } catch (const YAML::Exception& error) {
+    return At(file, error.mark.line + 1, "SLU-1002", "not YAML: " + error.msg);
+  }
+  return std::move(walker.settings);
+}
+
+}  // namespace sluice::config
