@@ -27,15 +27,15 @@ class Gathered {
   static Result<Gathered> From(const LoadRequest& request) {
     Gathered out;
     for (const OptionSpec& option : OptionTable()) out.TakeFlagOrVariable(request, option);
-    if (const Given* file = out.Find("config")) {
-      out.file_ = Absolute(request, file->value());
+    if (const Given* config = out.Find("config")) {
+      const std::string name = config->value();  // given_ grows below
+      out.file_ = Absolute(request, name);
       SLUICE_ASSIGN_OR_RETURN(const std::string text, request.read_file(out.file_));
-      SLUICE_ASSIGN_OR_RETURN(auto settings, ParseConfig(file->value(), text, request.environment));
+      SLUICE_ASSIGN_OR_RETURN(auto settings, ParseConfig(name, text, request.environment));
       for (Setting& setting : settings) {
         if (out.FindKey(setting.option->key) != nullptr) continue;
-        out.given_.push_back(
-            {setting.option, std::move(setting.values),
-             fmt::format("{}:{}: {}", file->value(), setting.line, setting.option->key)});
+        out.given_.push_back({setting.option, std::move(setting.values),
+                              fmt::format("{}:{}: {}", name, setting.line, setting.option->key)});
       }
     }
     return out;
