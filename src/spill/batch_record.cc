@@ -171,8 +171,8 @@ Result<EncodedBatch> EncodeBatch(const ChangeBatch& batch) {
   for (const RowBits& bits : batch.unchanged) out.PutBits(bits, row_count);
   out.Put<std::uint64_t>(batch.bytes);
   out.Put<std::uint64_t>(static_cast<std::uint64_t>(encoded.values->size()));
-  out.Put<std::uint64_t>(
-      encoded.old == nullptr ? 0 : static_cast<std::uint64_t>(encoded.old->size()));
+  out.Put<std::uint64_t>(encoded.old == nullptr ? 0
+                                                : static_cast<std::uint64_t>(encoded.old->size()));
   encoded.header = out.Take();
   // Arrow wants its messages aligned to eight bytes, and finds them behind the header.
   encoded.header.resize((encoded.header.size() + 7) / 8 * 8);
