@@ -123,6 +123,60 @@ Result<std::vector<ScenarioStep>> ParseScenario(std::string_view text) {
   return steps;
 }
 
+namespace {
+
+// The end of what begins at `at`: a quoted string, a dollar quote, a comment, or one character.
+std::size_t SkipToken(std::string_view sql, std::size_t at) {
+  const char c = sql[at];
+  const auto after = [&](std::size_t end, std::size_t size) {
+    return end == std::string_view::npos ? sql.size() : end + size;
+  };
+  if (c == '-' && sql.substr(at).starts_with("--")) return after(sql.find('\n', at), 1);
+  if (c == '"') return after(sql.find('"', at + 1), 1);
+  if (c == '\'') {
+    const bool escapes = at > 0 && (sql[at - 1] == 'E' || sql[at - 1] == 'e');
+    for (std::size_t end = at + 1; end < sql.size(); ++end) {
+      if (escapes && sql[end] == '\\') {
+        ++end;
+      } else if (sql[end] == '\'') {
+        return end + 1;
+      }
+    }
+    return sql.size();
+  }
+  if (c == '$') {
+    const std::size_t tag_end = sql.find('$', at + 1);
+    if (tag_end == std::string_view::npos) return at + 1;
+    const std::string_view tag = sql.substr(at, tag_end + 1 - at);
+    if (tag.find_first_of(" \n;") != std::string_view::npos) return at + 1;
+    return after(sql.find(tag, tag_end + 1), tag.size());
+  }
+  return at + 1;
+}
+
+}  // namespace
+
+std::vector<std::string> SplitStatements(std::string_view sql) {
+  std::vector<std::string> statements;
+  std::size_t begin = 0;
+  const auto take = [&](std::size_t end) {
+    const std::string_view statement = sql.substr(begin, end - begin);
+    if (statement.find_first_not_of(" \n") != std::string_view::npos) {
+      statements.emplace_back(statement);
+    }
+    begin = end + 1;
+  };
+  for (std::size_t at = 0; at < sql.size();) {
+    if (sql[at] == ';') {
+      take(at++);
+    } else {
+      at = SkipToken(sql, at);
+    }
+  }
+  if (begin < sql.size()) take(sql.size());
+  return statements;
+}
+
 std::vector<std::string> RowsOfCsv(std::string_view csv) {
   std::vector<std::string> rows;
   std::string row;

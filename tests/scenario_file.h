@@ -52,6 +52,10 @@ struct ScenarioStep {
 /// Errors: kConfig with the line, for an unknown verb, a missing or unexpected body or argument.
 Result<std::vector<ScenarioStep>> ParseScenario(std::string_view text);
 
+/// Splits SQL at the semicolons that end statements, so that each is sent by itself and commits by
+/// itself, as psql does. Quotes, E'' strings, dollar quotes and -- comments are respected.
+std::vector<std::string> SplitStatements(std::string_view sql);
+
 /// Reads comma-separated values with quotes as in RFC 4180; each row as its cells joined with '|',
 /// line breaks within a cell as \n. The header line is left out.
 std::vector<std::string> RowsOfCsv(std::string_view csv);

@@ -41,6 +41,14 @@ TEST(ParseScenario, RejectsAnEmptyFile) {
   EXPECT_THAT(ParseScenario("# nothing\n"), MessageIs(HasSubstr("no steps")));
 }
 
+TEST(SplitStatements, CutsAtSemicolonsOutsideQuotes) {
+  EXPECT_THAT(SplitStatements("SELECT ';', \"a;b\"; -- not; here\nSELECT E'\\';';\n"),
+              ElementsAre("SELECT ';', \"a;b\"", " -- not; here\nSELECT E'\\';'"));
+  EXPECT_THAT(SplitStatements("DO $$ BEGIN a; b; END $$; SELECT $1, $x$;$x$"),
+              ElementsAre("DO $$ BEGIN a; b; END $$", " SELECT $1, $x$;$x$"));
+  EXPECT_THAT(SplitStatements(" ;\n; "), ElementsAre());
+}
+
 TEST(RowsOfCsv, LeavesOutTheHeaderAndUnquotes) {
   EXPECT_THAT(RowsOfCsv("a,b\n1,\"x,\"\"y\"\"\"\n2,\"two\nlines\"\n"),
               ElementsAre("1|x,\"y\"", "2|two\\nlines"));

@@ -1,5 +1,6 @@
 // Registers every file of tests/scenarios as a test AREA.CASE and runs them on one scratch server
-// of version SLUICE_SCENARIO_PG (17).
+// of version SLUICE_SCENARIO_PG (17). With SLUICE_SCENARIO_SOURCE_ONLY=1 only the steps at the
+// source run: a check of the scenarios themselves, without sluice.
 
 #include <gtest/gtest.h>
 
@@ -23,6 +24,13 @@ using sluice::testing::ScratchPostgres;
 std::string ServerVersion() {
   const char* version = std::getenv("SLUICE_SCENARIO_PG");  // NOLINT(concurrency-mt-unsafe)
   return version != nullptr && *version != '\0' ? version : "17";
+}
+
+bool Runs(const ScenarioStep& step) {
+  static const bool source_only =
+      std::getenv("SLUICE_SCENARIO_SOURCE_ONLY") != nullptr;  // NOLINT(concurrency-mt-unsafe)
+  return !source_only || step.verb.starts_with("source") || step.verb.starts_with("writer") ||
+         step.verb == "postgres";
 }
 
 // One server for all scenarios of this process, started when the first needs it. Every transaction
@@ -59,6 +67,7 @@ class ScenarioTest : public ::testing::Test {
     const auto runner = ScenarioRunner::Create(**server, name_);
     ASSERT_TRUE(runner.has_value()) << runner.error().message << runner.error().server_message;
     for (const ScenarioStep& step : *steps) {
+      if (!Runs(step)) continue;
       const Status done = (*runner)->RunStep(step);
       if (done) continue;
       ADD_FAILURE_AT(path_.c_str(), step.line)

@@ -176,7 +176,9 @@ Result<std::vector<std::string>> ScenarioRunner::QuerySource(const std::string& 
 Status ScenarioRunner::Source(const ScenarioStep& step) {
   SLUICE_ASSIGN_OR_RETURN(SqlSession * session,
                           Session(step.arguments.empty() ? "main" : step.arguments[0]));
-  SLUICE_RETURN_IF_ERROR(session->Exec(step.body));
+  for (const std::string& statement : SplitStatements(step.body)) {
+    SLUICE_RETURN_IF_ERROR(session->Exec(statement));
+  }
   SLUICE_ASSIGN_OR_RETURN(SqlSession * look, Session("look"));
   SLUICE_ASSIGN_OR_RETURN(target_lsn_, look->Value("SELECT pg_current_wal_insert_lsn() - '0/0'"));
   return {};

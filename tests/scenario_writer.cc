@@ -1,9 +1,20 @@
 #include "scenario_writer.h"
 
+#include "scenario_file.h"
 #include "testing/process.h"
 #include "testing/sql_session.h"
 
 namespace sluice::tests {
+namespace {
+
+Status RunRound(testing::SqlSession& session, const std::string& sql) {
+  for (const std::string& statement : SplitStatements(sql)) {
+    SLUICE_RETURN_IF_ERROR(session.Exec(statement));
+  }
+  return {};
+}
+
+}  // namespace
 
 std::string ReplaceAll(std::string text, std::string_view from, std::string_view to) {
   for (std::size_t at = text.find(from); at != std::string::npos;
@@ -36,7 +47,7 @@ void ScenarioWriter::Loop(const std::stop_token& stop) {
       }
       session.emplace(*std::move(opened));
     }
-    const Status done = session->Exec(ReplaceAll(sql_, "{i}", std::to_string(round)));
+    const Status done = RunRound(*session, ReplaceAll(sql_, "{i}", std::to_string(round)));
     ++round;
     if (done) continue;
     const Error& error = done.error();
