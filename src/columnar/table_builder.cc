@@ -71,7 +71,7 @@ struct TableBuilder::State {
 
   Status AppendValues(TupleView row, TupleView old_row);
   Status AppendOld(TupleView old_row);
-  Status CheckCells(TupleView row) const;
+  bool HasCells(TupleView row) const { return row.size() == values.columns.size(); }
   void MarkUnchanged(std::size_t column);
   void EndRow(ChangeKind kind, std::uint32_t ordinal);
   Status RollBack(Status status);
@@ -87,11 +87,6 @@ struct TableBuilder::State {
   std::vector<TransactionRun> runs;
   std::uint32_t transaction = 0;
 };
-
-Status TableBuilder::State::CheckCells(TupleView row) const {
-  if (row.size() != schema->columns.size()) return WrongCellCount(*schema, row.size());
-  return {};
-}
 
 void TableBuilder::State::MarkUnchanged(std::size_t column) {
   if (unchanged.empty()) unchanged.resize(schema->columns.size());
@@ -171,7 +166,7 @@ void TableBuilder::BeginTransaction(std::uint32_t transaction) {
 
 Status TableBuilder::AppendInsert(TupleView row, std::uint32_t ordinal) {
   State& state = *state_;
-  SLUICE_RETURN_IF_ERROR(state.CheckCells(row));
+  if (!state.HasCells(row)) return WrongCellCount(*state.schema, row.size());
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (row[i].kind == TupleCell::Kind::kUnchanged) [[unlikely]]
       return MissingCell(state.schema->columns[i]);
@@ -184,8 +179,8 @@ Status TableBuilder::AppendInsert(TupleView row, std::uint32_t ordinal) {
 
 Status TableBuilder::AppendUpdate(TupleView row, TupleView old, std::uint32_t ordinal) {
   State& state = *state_;
-  SLUICE_RETURN_IF_ERROR(state.CheckCells(row));
-  if (!old.empty()) SLUICE_RETURN_IF_ERROR(state.CheckCells(old));
+  if (!state.HasCells(row)) return WrongCellCount(*state.schema, row.size());
+  if (!old.empty() && !state.HasCells(old)) return WrongCellCount(*state.schema, old.size());
   Status status = state.AppendValues(row, old);
   if (status && !old.empty()) status = state.AppendOld(old);
   if (!status) [[unlikely]]
@@ -196,7 +191,7 @@ Status TableBuilder::AppendUpdate(TupleView row, TupleView old, std::uint32_t or
 
 Status TableBuilder::AppendDelete(TupleView old, std::uint32_t ordinal) {
   State& state = *state_;
-  SLUICE_RETURN_IF_ERROR(state.CheckCells(old));
+  if (!state.HasCells(old)) return WrongCellCount(*state.schema, old.size());
   if (Status status = state.AppendOld(old); !status) [[unlikely]]
     return state.RollBack(std::move(status));
   for (ColumnBuilder& column : state.values.columns) column.AppendNull();

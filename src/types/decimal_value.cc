@@ -31,8 +31,16 @@ UInt128 PowerOfTen(int exponent) {
   return kPowers[static_cast<std::size_t>(exponent)];
 }
 
+// Up to these a product cannot overflow, and needs no division to know it.
+constexpr std::uint64_t kProductSafe = UINT64_MAX;
+constexpr int kExponentSafe = 18;
+
 // value * 10^exponent + addend, false where that reaches `limit`.
 bool ShiftIn(UInt128& value, int exponent, std::uint32_t addend, UInt128 limit) {
+  if (value <= kProductSafe && exponent <= kExponentSafe) [[likely]] {
+    value = value * PowerOfTen(exponent) + addend;
+    return value < limit;
+  }
   if (value != 0) {
     if (exponent >= kPowersCount || value > (limit - 1) / PowerOfTen(exponent)) return false;
     value *= PowerOfTen(exponent);
