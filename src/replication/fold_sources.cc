@@ -98,6 +98,9 @@ Status FoldSources::Add(const FoldItem& given) {
     }
   }
   row_count_ += item.row_end - item.row_begin;
+  for (std::size_t row = item.row_begin; row < item.row_end; ++row) {
+    if (item.batch->kind(row) == ChangeKind::kUpdate && item.batch->has_old[row]) ++move_count_;
+  }
   items_.push_back(item);
   sources_.push_back(std::move(values));
   sources_.push_back(std::move(old));
@@ -211,7 +214,8 @@ Result<RowsPtr> FoldSources::GatherKeys(std::span<const CellRef> rows) const {
 }
 
 EntryTable::EntryTable(std::size_t insertions)
-    : slots_(std::bit_ceil(std::max<std::size_t>(16, insertions * 2))), mask_(slots_.size() - 1) {}
+    : slots_(std::bit_ceil(std::max<std::size_t>(16, insertions + insertions / 2))),
+      mask_(slots_.size() - 1) {}
 
 void EntryTable::Insert(std::uint64_t hash, std::uint32_t entry) {
   std::size_t at = hash & mask_;

@@ -40,6 +40,8 @@ class FoldSources {
   std::size_t item_count() const { return items_.size(); }
   const FoldItem& item(std::size_t index) const { return items_[index]; }
   std::size_t row_count() const { return row_count_; }
+  /// Updates that may change their row's key.
+  std::size_t move_count() const { return move_count_; }
 
   /// New values of a row. For a delete it only names the row.
   static CellRef NewRow(std::size_t item, std::size_t row) {
@@ -85,6 +87,7 @@ class FoldSources {
   std::vector<Source> sources_;                                ///< two per item
   std::vector<std::vector<std::uint32_t>> unchanged_columns_;  ///< per item: with any such cell
   std::size_t row_count_ = 0;
+  std::size_t move_count_ = 0;
 };
 
 /// Open addressing from hashes to indexes; several entries may have one hash. It never grows: made
@@ -95,6 +98,8 @@ class EntryTable {
 
   void Insert(std::uint64_t hash, std::uint32_t entry);
   void Erase(std::uint64_t hash, std::uint32_t entry);
+
+  void Prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
 
   /// Calls visit(entry) for everything with this hash until it returns true.
   template <class Visit>

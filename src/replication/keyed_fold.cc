@@ -4,6 +4,8 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -36,16 +38,27 @@ class KeyedFold {
       : sources_(sources),
         column_count_(sources.schema().columns.size()),
         has_full_rows_(sources.schema().identity == ReplicaIdentity::kFull),
-        table_(2 * sources.row_count()) {}
+        table_(sources.row_count() + sources.move_count()) {
+    entries_.reserve(sources.row_count());
+  }
 
-  void Apply(std::size_t item, std::size_t row);
+  void Apply(std::size_t item);
   Status Emit(const FoldOptions& options, NetChange* net);
 
  private:
-  void Insert(CellRef row);
-  void Update(CellRef row, std::optional<CellRef> old);
-  void Delete(CellRef row, CellRef old);
-  Entry& TouchByKey(CellRef key, bool has_full_row);
+  /// One change and the hash of the key it is found by.
+  struct Change {
+    ChangeKind kind = ChangeKind::kInsert;
+    CellRef row{};
+    CellRef by_key{};  ///< the row itself, or its old tuple
+    std::uint64_t hash = 0;
+  };
+
+  Change ChangeAt(std::size_t item, std::size_t row) const;
+  void Insert(const Change& change);
+  void Update(const Change& change);
+  void Delete(const Change& change);
+  Entry& Touch(const Change& change);
   std::optional<std::uint32_t> FindAlive(CellRef key, std::uint64_t hash, bool has_full_row) const;
   Entry& Add(Entry entry);
   void SetImage(Entry& entry, CellRef row);
@@ -61,6 +74,7 @@ class KeyedFold {
   std::vector<Entry> entries_;
   std::vector<CellRef> patches_;  ///< column_count_ each
   bool has_unchanged_ = false;
+  bool has_born_rows_ = false;
 };
 
 Entry& KeyedFold::Add(Entry entry) {
@@ -91,52 +105,78 @@ std::optional<std::uint32_t> KeyedFold::FindAlive(CellRef key, std::uint64_t has
   return is_certain ? first : same;
 }
 
-Entry& KeyedFold::TouchByKey(CellRef key, bool has_full_row) {
-  const std::uint64_t hash = sources_.HashKey(key);
-  if (const auto found = FindAlive(key, hash, has_full_row)) return entries_[*found];
-  return Add({.origin = key, .key = key, .hash = hash});
+KeyedFold::Change KeyedFold::ChangeAt(std::size_t item_index, std::size_t row) const {
+  const ChangeBatch& batch = *sources_.item(item_index).batch;
+  Change change{.kind = batch.kind(row), .row = FoldSources::NewRow(item_index, row)};
+  const bool has_old =
+      change.kind != ChangeKind::kInsert && batch.old != nullptr && batch.has_old[row];
+  change.by_key = has_old ? FoldSources::OldRow(item_index, row) : change.row;
+  change.hash = sources_.HashKey(change.by_key);
+  return change;
 }
 
-void KeyedFold::Apply(std::size_t item_index, std::size_t row) {
+// In blocks, so that the table's cache lines are on their way while others are worked on: keys
+// come in random order, and a miss costs more than all else here.
+void KeyedFold::Apply(std::size_t item_index) {
+  constexpr std::size_t kBlock = 32;
+  std::array<Change, kBlock> block;
   const FoldItem& item = sources_.item(item_index);
-  const CellRef now = FoldSources::NewRow(item_index, row);
-  const CellRef old = FoldSources::OldRow(item_index, row);
-  switch (item.batch->kind(row)) {
-    case ChangeKind::kInsert:
-      return Insert(now);
-    case ChangeKind::kUpdate: {
-      const bool has_old = item.batch->old != nullptr && item.batch->has_old[row];
-      return Update(now, has_old ? std::optional(old) : std::nullopt);
+  for (std::size_t begin = item.row_begin; begin < item.row_end; begin += kBlock) {
+    const std::size_t count = std::min(kBlock, item.row_end - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      block[i] = ChangeAt(item_index, begin + i);
+      table_.Prefetch(block[i].hash);
     }
-    case ChangeKind::kDelete:
-      return Delete(now, old);
+    for (std::size_t i = 0; i < count; ++i) {
+      switch (block[i].kind) {
+        case ChangeKind::kInsert:
+          Insert(block[i]);
+          break;
+        case ChangeKind::kUpdate:
+          Update(block[i]);
+          break;
+        case ChangeKind::kDelete:
+          Delete(block[i]);
+          break;
+      }
+    }
   }
 }
 
-void KeyedFold::Insert(CellRef row) {
-  Add({.key = row, .last = row, .hash = sources_.HashKey(row)});
+Entry& KeyedFold::Touch(const Change& change) {
+  const bool has_full_row = has_full_rows_ && change.by_key != change.row;
+  if (const auto found = FindAlive(change.by_key, change.hash, has_full_row)) {
+    return entries_[*found];
+  }
+  return Add({.origin = change.by_key, .key = change.by_key, .hash = change.hash});
 }
 
-void KeyedFold::Update(CellRef row, std::optional<CellRef> old) {
-  Entry& entry = TouchByKey(old.value_or(row), old && has_full_rows_);
-  SetImage(entry, row);
-  if (!old || sources_.SameKey(*old, row)) {
-    entry.key = row;
+void KeyedFold::Insert(const Change& change) {
+  Add({.key = change.row, .last = change.row, .hash = change.hash});
+  has_born_rows_ = true;
+}
+
+void KeyedFold::Update(const Change& change) {
+  Entry& entry = Touch(change);
+  SetImage(entry, change.row);
+  const bool moves = change.by_key != change.row && !sources_.SameKey(change.by_key, change.row);
+  if (!moves) {
+    entry.key = change.row;
     return;
   }
   const auto index = static_cast<std::uint32_t>(&entry - entries_.data());
   table_.Erase(entry.hash, index);
-  entry.key = row;
-  entry.hash = sources_.HashKey(row);
+  entry.key = change.row;
+  entry.hash = sources_.HashKey(change.row);
   entry.is_moved = true;
   table_.Insert(entry.hash, index);
 }
 
-void KeyedFold::Delete(CellRef row, CellRef old) {
-  Entry& entry = TouchByKey(old, has_full_rows_);
+void KeyedFold::Delete(const Change& change) {
+  Entry& entry = Touch(change);
   table_.Erase(entry.hash, static_cast<std::uint32_t>(&entry - entries_.data()));
   entry.is_alive = false;
-  entry.last = row;
+  entry.last = change.row;
 }
 
 CellRef KeyedFold::CellOf(const Entry& entry, std::size_t column) const {
@@ -168,6 +208,7 @@ void KeyedFold::SetImage(Entry& entry, CellRef row) {
 
 // A row deleted and one born under its key: the destination's row stays and gets all columns.
 void KeyedFold::MergeRebornRows() {
+  if (!has_born_rows_) return;
   for (Entry& gone : entries_) {
     if (gone.is_alive || !gone.was_there()) continue;
     table_.Find(sources_.HashKey(gone.origin), [&](std::uint32_t index) {
@@ -240,10 +281,7 @@ Result<RowsPtr> KeyedFold::GatherImages(const std::vector<std::uint32_t>& entrie
 
 Status FoldKeyed(const FoldSources& sources, const FoldOptions& options, NetChange* net) {
   KeyedFold fold(sources);
-  for (std::size_t index = 0; index < sources.item_count(); ++index) {
-    const FoldItem& item = sources.item(index);
-    for (std::size_t row = item.row_begin; row < item.row_end; ++row) fold.Apply(index, row);
-  }
+  for (std::size_t index = 0; index < sources.item_count(); ++index) fold.Apply(index);
   return fold.Emit(options, net);
 }
 

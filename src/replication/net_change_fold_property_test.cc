@@ -178,14 +178,17 @@ class History {
       if (!before_.contains(row)) return "row to delete is not there";
       before_.erase(before_.find(row));
     }
+    std::set<TextRow> deleted;
     for (const TextRow& key : TextRows(net.deletes)) {
       if (!Take(key)) return "key to delete is not there";
+      deleted.insert(key);
     }
     if (std::string problem = ApplyUpdates(net); !problem.empty()) return problem;
     for (const TextRow& row : TextRows(net.inserts)) {
       if (shape_ != Shape::kKeyless && Find(KeyOf(row)) != before_.end()) {
         return "inserted key is there already";
       }
+      if (deleted.contains(KeyOf(row))) return "a row that stays is deleted and inserted";
       before_.insert(row);
     }
     return "";
