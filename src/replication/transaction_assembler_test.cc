@@ -146,7 +146,7 @@ TEST(TransactionAssembler, FailsATableForAValueAndSkipsItInThatSet) {
                   WriteInsert(kA, Row(3, "x")), WriteInsert(kB, Row(4, "x"))});
   driver.Commit();
   const std::string first = driver.Drain();
-  EXPECT_EQ(first.substr(0, 35), "7@100..110 | 1: v1 +1x#0 F(SLU-41") << first;
+  EXPECT_TRUE(first.starts_with("7@100..110 | 1: v1 +1x#0 F(SLU-41")) << first;
   EXPECT_NE(first.find("| 2: v1 +4x#3 |"), std::string::npos) << first;
 }
 

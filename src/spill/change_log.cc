@@ -1,3 +1,5 @@
+// Header-only: no library to link for one checksum.
+#define XXH_INLINE_ALL  // NOLINT
 #include "spill/change_log.h"
 
 #include <arrow/buffer.h>

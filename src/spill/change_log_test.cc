@@ -65,7 +65,9 @@ void ExpectSame(const ChangeBatch& got, const ChangeBatch& want) {
   EXPECT_TRUE(got.values->Equals(*want.values));
   EXPECT_TRUE(got.values->ValidateFull().ok());
   ASSERT_EQ(got.old == nullptr, want.old == nullptr);
-  if (want.old != nullptr) EXPECT_TRUE(got.old->Equals(*want.old));
+  if (want.old != nullptr) {
+    EXPECT_TRUE(got.old->Equals(*want.old));
+  }
   EXPECT_EQ(got.kinds, want.kinds);
   EXPECT_EQ(got.ordinals, want.ordinals);
   EXPECT_EQ(got.bytes, want.bytes);
