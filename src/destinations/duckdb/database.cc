@@ -185,7 +185,7 @@ Status Database::Start(const DuckDbOptions& options) {
   if (duckdb_create_config(config.out()) == DuckDBError)
     return MakeError("make an instance", "no configuration");
   const std::string temp = options.temp_directory.empty() ? path_ + ".tmp" : options.temp_directory;
-  const std::array<std::pair<const char*, std::string>, 9> settings = {{
+  const std::array<std::pair<const char*, std::string>, 8> settings = {{
       {"threads", std::to_string(options.threads)},
       {"memory_limit", std::to_string(options.memory_bytes_max) + "B"},
       {"temp_directory", temp},
@@ -193,7 +193,6 @@ Status Database::Start(const DuckDbOptions& options) {
       {"autoload_known_extensions", "false"},
       {"autoinstall_known_extensions", "false"},
       {"allow_community_extensions", "false"},
-      {"TimeZone", "UTC"},
       {"custom_user_agent", "sluice"},
   }};
   for (const auto& [name, value] : settings) {
@@ -221,6 +220,9 @@ Status Database::Attach() {
   return connection.Run(
       "SET GLOBAL wal_autocheckpoint = '1000TB';"
       "SET GLOBAL auto_checkpoint_skip_wal_threshold = 9223372036854775807;"
+      // Runs are told apart by `=`, which would write -0.0 after 0.0 as 0.0.
+      "SET GLOBAL disabled_compression_methods = 'rle';"
+      "SET GLOBAL TimeZone = 'UTC';"
       "SET GLOBAL enable_external_access = false;"
       "SET GLOBAL lock_configuration = true",
       "settings");

@@ -5,6 +5,7 @@
 #include <arrow/compare.h>
 #include <arrow/record_batch.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "destinations/duckdb/chunk_writer.h"
@@ -16,6 +17,7 @@ namespace sluice::duckdb {
 namespace {
 
 constexpr std::string_view kStage = "_sluice_stage";
+constexpr std::string_view kAgain = "_sluice_again";
 
 using Types = std::vector<const ColumnType*>;
 
@@ -111,6 +113,24 @@ Result<std::optional<Error>> ApplyDeletes(Connection& connection, const TableNam
   return CheckCount(table, "a delete", changed, count);
 }
 
+bool ComparesLoosely(const ColumnType& type) {
+  if (type.carrier == Carrier::kFloat32 || type.carrier == Carrier::kFloat64 ||
+      type.carrier == Carrier::kInterval)
+    return true;
+  for (const ColumnType& child : type.children) {
+    if (ComparesLoosely(child)) return true;
+  }
+  return false;
+}
+
+/// What `=` does not see of a value: the sign of a zero, the fields of an interval. Empty: nothing.
+std::string BeyondEquality(const ColumnType& type, const std::string& value) {
+  if (!ComparesLoosely(type)) return {};
+  if (type.carrier == Carrier::kFloat32 || type.carrier == Carrier::kFloat64)
+    return "(" + value + " = 0 AND signbit(" + value + "))";
+  return "CAST(" + value + " AS VARCHAR)";
+}
+
 enum class Sent { kAll, kSome, kNone };
 
 /// Which rows of an update bring a value for this column.
@@ -138,27 +158,73 @@ bool IsSameKey(const NetChange& change, std::size_t column) {
 struct UpdatePlan {
   std::vector<ColumnSource> sources;
   std::string assignments;
+  std::string row;   ///< every column as it will be, in order
+  std::string same;  ///< condition: a column gets a value that is equal, and not the same; or empty
 };
+
+/// A column of numbers without a zero has no equal values that are not the same.
+bool MayBeEqualNotSame(const ColumnType& type, const arrow::Array& values) {
+  if (!ComparesLoosely(type)) return false;
+  const auto has_zero = [&](auto zero) {
+    const auto* at = values.data()->GetValues<decltype(zero)>(1);
+    return std::any_of(at, at + values.length(), [](auto value) { return value == 0; });
+  };
+  if (type.carrier == Carrier::kFloat32) return has_zero(float{});
+  if (type.carrier == Carrier::kFloat64) return has_zero(double{});
+  return true;
+}
 
 UpdatePlan PlanUpdate(const NetChange& change) {
   UpdatePlan plan;
   const TableSchema& schema = *change.schema;
   plan.sources = SourcesOf(*change.update_origin_keys, TypesOf(KeyColumns(schema)));
   for (std::size_t i = 0; i < schema.columns.size(); ++i) {
+    const ColumnType& type = schema.columns[i].type;
     const Sent sent = SentValues(change, i, RowCount(change.update_values));
-    if (sent == Sent::kNone || (sent == Sent::kAll && IsSameKey(change, i))) continue;
     const std::string name = QuoteIdentifier(schema.columns[i].name);
+    const std::string comma = i == 0 ? "" : ", ";
+    if (sent == Sent::kNone || (sent == Sent::kAll && IsSameKey(change, i))) {
+      plan.row += comma + "t." + name;
+      continue;
+    }
+    const auto values = change.update_values->column(static_cast<int>(i));
     std::string value = "s.c" + std::to_string(plan.sources.size());
-    plan.sources.push_back({.type = &schema.columns[i].type,
-                            .data = change.update_values->column_data(static_cast<int>(i)).get()});
+    plan.sources.push_back({.type = &type, .data = values->data().get()});
     if (sent == Sent::kSome) {
       value = "CASE WHEN s.c" + std::to_string(plan.sources.size()) + " THEN t." + name + " ELSE " +
               value + " END";
       plan.sources.push_back({.bits = &change.update_unchanged[i]});
     }
     plan.assignments += (plan.assignments.empty() ? "" : ", ") + name + " = " + value;
+    plan.row += comma + value;
+    if (!MayBeEqualNotSame(type, *values)) continue;
+    plan.same += (plan.same.empty() ? "(" : " OR (") + ("t." + name) + " IS NOT DISTINCT FROM " +
+                 value + " AND " + BeyondEquality(type, "t." + name) + " IS DISTINCT FROM " +
+                 BeyondEquality(type, value) + ")";
   }
   return plan;
+}
+
+/// DuckDB leaves a cell alone where an UPDATE gives it an equal value: 0.0 stays when it becomes
+/// -0.0, and 1 month when it becomes 30 days. Such rows are taken out here and put back by
+/// PutBack(). Returns how many.
+Result<std::uint64_t> TakeOut(Connection& connection, const TableName& table,
+                              const UpdatePlan& plan, const std::string& key) {
+  SLUICE_RETURN_IF_ERROR(
+      connection.Run("CREATE OR REPLACE TEMP TABLE " + std::string(kAgain) + " AS SELECT " +
+                         plan.row + " FROM " + QualifiedName(table) + " AS t JOIN temp.main." +
+                         std::string(kStage) + " AS s ON " + key + " WHERE " + plan.same,
+                     "look for equal values"));
+  return connection.RunCounted("DELETE FROM " + QualifiedName(table) + " AS t USING temp.main." +
+                                   std::string(kStage) + " AS s WHERE " + key + " AND (" +
+                                   plan.same + ")",
+                               "take out rows");
+}
+
+Status PutBack(Connection& connection, const TableName& table) {
+  return connection.Run("INSERT INTO " + QualifiedName(table) + " SELECT * FROM temp.main." +
+                            std::string(kAgain) + "; DROP TABLE temp.main." + std::string(kAgain),
+                        "put rows back");
 }
 
 Result<std::optional<Error>> ApplyUpdates(Connection& connection, const TableName& table,
@@ -166,33 +232,20 @@ Result<std::optional<Error>> ApplyUpdates(Connection& connection, const TableNam
   const UpdatePlan plan = PlanUpdate(change);
   if (plan.assignments.empty()) return std::optional<Error>();
   const std::size_t count = RowCount(change.update_values);
+  const std::string key = KeyCondition(KeyColumns(*change.schema));
   SLUICE_RETURN_IF_ERROR(StageRows(connection, plan.sources, count));
+  std::uint64_t taken_out = 0;
+  if (!plan.same.empty()) {
+    SLUICE_ASSIGN_OR_RETURN(taken_out, TakeOut(connection, table, plan, key));
+  }
   SLUICE_ASSIGN_OR_RETURN(
       const std::uint64_t changed,
       connection.RunCounted("UPDATE " + QualifiedName(table) + " AS t SET " + plan.assignments +
-                                " FROM temp.main." + std::string(kStage) + " AS s WHERE " +
-                                KeyCondition(KeyColumns(*change.schema)),
+                                " FROM temp.main." + std::string(kStage) + " AS s WHERE " + key,
                             "update rows"));
+  if (!plan.same.empty()) SLUICE_RETURN_IF_ERROR(PutBack(connection, table));
   SLUICE_RETURN_IF_ERROR(DropStage(connection));
-  return CheckCount(table, "an update", changed, count);
-}
-
-bool ComparesLoosely(const ColumnType& type) {
-  if (type.carrier == Carrier::kFloat32 || type.carrier == Carrier::kFloat64 ||
-      type.carrier == Carrier::kInterval)
-    return true;
-  for (const ColumnType& child : type.children) {
-    if (ComparesLoosely(child)) return true;
-  }
-  return false;
-}
-
-/// What `=` does not see of a value: the sign of a zero, the fields of an interval. Empty: nothing.
-std::string BeyondEquality(const ColumnType& type, const std::string& value) {
-  if (!ComparesLoosely(type)) return {};
-  if (type.carrier == Carrier::kFloat32 || type.carrier == Carrier::kFloat64)
-    return "(" + value + " = 0 AND signbit(" + value + "))";
-  return "CAST(" + value + " AS VARCHAR)";
+  return CheckCount(table, "an update", changed + taken_out, count);
 }
 
 /// Of rows with the same bytes as many go as were staged, whichever they are.
