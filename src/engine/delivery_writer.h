@@ -142,7 +142,7 @@ class DeliveryWriter {
   std::set<RelationId> staged_;  ///< tables with rows in the open destination transaction
   Lsn position_;
   std::optional<Witness> last_transaction_;
-  std::uint64_t sequence_ = 0;
+  std::uint64_t sequence_ = 1;  // the birth had the first
   std::atomic<std::uint64_t> durable_sequence_{0};
   std::map<RelationId, TableCounters> counters_;
   std::map<UnitId, std::int64_t> copied_rows_;

@@ -1,9 +1,11 @@
 /// \file
-/// One pipeline: one source, one slot, one destination, from birth to graceful end. What `sluice run` runs.
+/// One pipeline: one source, one slot, one destination, from birth to graceful end. What `sluice
+/// run` runs.
 ///
-/// Run() connects, checks, makes publication and slot at birth, copies, streams, reconnects with backoff, and returns when told
-/// to stop, when `until` is reached, or when only a person can go on. Everything else may be called from other threads
-/// meanwhile (control socket, HTTP, progress display).
+/// Run() connects, checks, makes publication and slot at birth, copies, streams, reconnects with
+/// backoff, and returns when told to stop, when `until` is reached, or when only a person can go
+/// on. Everything else may be called from other threads meanwhile (control socket, HTTP, progress
+/// display).
 ///
 /// Thread safety: Run() once, on one thread; the other members from any thread while it runs.
 #pragma once
@@ -14,12 +16,13 @@
 #include <string>
 #include <vector>
 
-#include "engine/options.h"
-#include "engine/status.h"
 #include "sluice/destination.h"
 #include "sluice/result.h"
+
+#include "engine/options.h"
+#include "engine/status.h"
 #include "telemetry/log.h"
-#include "verify/report.h"
+#include "verify/comparison_result.h"
 
 namespace sluice::pipeline {
 
@@ -28,14 +31,14 @@ struct Plan {
   struct Table {
     TableName name;
     TableState state = TableState::kPending;
-    std::string reason;       ///< why skipped
-    std::string advice;       ///< the statement that helps
+    std::string reason;  ///< why skipped
+    std::string advice;  ///< the statement that helps
     bool named_by_user = false;
     std::int64_t rows_estimated = 0;
     std::uint64_t bytes_estimated = 0;
   };
-  std::string source;         ///< without the password: host, port, database, user, server version
-  std::string destination;    ///< absolute path
+  std::string source;       ///< without the password: host, port, database, user, server version
+  std::string destination;  ///< absolute path
   std::string slot;
   std::string publication;
   bool is_first_run = false;  ///< slot and publication will be made
@@ -70,14 +73,16 @@ class Pipeline {
   /// `stop`: graceful: finish what can be finished in 8 s, else interrupt and roll back.
   RunOutcome Run(std::stop_token stop);
 
-  engine::PipelineStatus Status() const;
+  engine::PipelineStatus CurrentStatus() const;
 
   /// Copy these tables again while the others go on. Returns when they are pending.
   Status Resync(const std::vector<std::string>& patterns);
 
-  /// Compare at a fence, table by table. `patterns` empty: all live tables. `progress` gets table names.
-  Result<verify::Report> Verify(const std::vector<std::string>& patterns, std::stop_token stop,
-                                const std::function<void(const std::string&)>& progress);
+  /// Compare at a fence, table by table. `patterns` empty: all live tables. `progress` gets table
+  /// names.
+  Result<verify::VerifyResult> Verify(const std::vector<std::string>& patterns,
+                                      std::stop_token stop,
+                                      const std::function<void(const std::string&)>& progress);
 
   /// For `sluice sql` through the socket; nullptr while the destination is not open.
   Destination* destination();

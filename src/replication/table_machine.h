@@ -160,6 +160,8 @@ class TableMachine {
   // --- commits -----------------------------------------------------------------------------------
 
   /// Rule 8: stored with every position.
+  /// P as of now, for a fence (as BeginUnit() hands it to a copy).
+  Suspects TakeSuspects() const { return passed_.TakeSuspects(); }
   PassedList PassedAt(Lsn position) const { return passed_.At(position); }
   /// Records changed since the last call, for CommitRecord::tables. What was landed since then
   /// belongs to the same commit.

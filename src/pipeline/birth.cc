@@ -1,0 +1,185 @@
+#include "pipeline/birth.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <random>
+#include <utility>
+
+#include "engine/progress.h"
+#include "postgres/publication.h"
+#include "replication/passed_list.h"
+#include "replication/snapshot.h"
+
+namespace sluice::pipeline {
+namespace {
+
+/// Ours from an earlier try is removed; anybody else's stays and is an error.
+Status ClearEarlierTry(const std::optional<Birth>& earlier, const BirthRequest& request,
+                       postgres::Connection& control, postgres::Connection& replication) {
+  Birth asked = earlier.value_or(Birth{});
+  asked.slot = request.slot;
+  asked.publication = request.publication;
+  asked.owns_publication = request.owns_publication;
+  SLUICE_ASSIGN_OR_RETURN(const replication::SourceFacts facts,
+                          ReadSourceFacts(control, replication, asked));
+  if (facts.slot && request.options->slot) return {};  // the user's own, to be used as it is
+  SLUICE_RETURN_IF_ERROR(replication::CheckUnbornSlot(asked, facts));
+  if (facts.slot) {
+    SLUICE_RETURN_IF_ERROR(postgres::DropSlot(control, request.slot, std::chrono::seconds(10)));
+  }
+  if (!request.owns_publication || !facts.publication_exists) return {};
+  if (!facts.generation || !earlier || *facts.generation != earlier->generation) {
+    return Error{
+        .kind = ErrorKind::kConfig,
+        .message =
+            "publication " + request.publication + " exists and belongs to another destination",
+        .code = "SLU-2040",
+        .advice =
+            "choose another name with --pipeline, or remove it with: sluice drop --pipeline " +
+            request.options->pipeline};
+  }
+  return postgres::DropPublication(control, request.publication);
+}
+
+struct Begun {
+  Lsn position;
+  PassedList passed;
+};
+
+Result<Begun> TakeOverSlot(const postgres::SlotRow& slot, postgres::Connection& control) {
+  if (slot.is_two_phase) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "slot " + slot.name + " was made with two_phase",
+                 .code = "SLU-3008",
+                 .advice = "use a slot made without it"};
+  }
+  SLUICE_ASSIGN_OR_RETURN(const std::uint64_t floor, postgres::AssignTransactionId(control));
+  return Begun{slot.confirmed_flush_lsn, replication::UnknownList(floor)};
+}
+
+Result<Begun> MakeSlot(const BirthRequest& request, postgres::Connection& control,
+                       postgres::Connection& replication, std::stop_token stop) {
+  postgres::CreateSlotOptions options;
+  options.name = request.slot;
+  options.on_waiting = [&](const std::optional<postgres::OpenTransaction>& oldest) {
+    if (request.on_waiting && oldest) request.on_waiting(postgres::Describe(*oldest));
+  };
+  SLUICE_ASSIGN_OR_RETURN(const postgres::CreatedSlot made,
+                          postgres::CreateSlot(replication, control, options, stop));
+  if (request.on_waiting) request.on_waiting("");
+  SLUICE_ASSIGN_OR_RETURN(const replication::Snapshot exported,
+                          replication::ParseSnapshot(made.slot_snapshot));
+  SLUICE_ASSIGN_OR_RETURN(const replication::Snapshot current,
+                          replication::ParseSnapshot(made.first_snapshot));
+  return Begun{made.consistent_point, replication::BirthList(exported, current)};
+}
+
+}  // namespace
+
+std::string NewGeneration() {
+  std::random_device source;
+  std::array<std::uint32_t, 4> words{source(), source(), source(), source()};
+  words[1] = (words[1] & 0xFFFF0FFFU) | 0x00004000U;
+  words[2] = (words[2] & 0x3FFFFFFFU) | 0x80000000U;
+  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:04x}{:08x}", words[0], words[1] >> 16U,
+                     words[1] & 0xFFFFU, words[2] >> 16U, words[2] & 0xFFFFU, words[3]);
+}
+
+replication::SlotRow ToCheckedSlot(const postgres::SlotRow& row) {
+  replication::SlotRow slot;
+  slot.name = row.name;
+  slot.plugin = row.plugin;
+  slot.slot_type = row.is_logical ? "logical" : "physical";
+  slot.database = row.database;
+  slot.is_temporary = row.is_temporary;
+  slot.is_active = row.is_active;
+  if (row.is_active) slot.active_pid = row.active_pid;
+  if (row.confirmed_flush_lsn.is_valid()) slot.confirmed_flush = row.confirmed_flush_lsn;
+  if (row.restart_lsn.is_valid()) slot.restart_lsn = row.restart_lsn;
+  slot.wal_status = row.wal_status;
+  slot.invalidation_reason = row.invalidation_reason;
+  slot.is_two_phase = row.is_two_phase;
+  return slot;
+}
+
+Result<replication::SourceFacts> ReadSourceFacts(postgres::Connection& control,
+                                                 postgres::Connection& replication,
+                                                 const Birth& birth) {
+  replication::SourceFacts facts;
+  SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
+                          postgres::ReadServerIdentity(replication));
+  facts.server.system_identifier = identity.system_identifier;
+  facts.server.timeline = identity.timeline;
+  facts.server.flush_lsn = identity.flush_lsn;
+  facts.server.database = identity.database;
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
+                          postgres::ReadSlot(control, birth.slot));
+  if (slot) facts.slot = ToCheckedSlot(*slot);
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
+                          postgres::ReadPublication(control, birth.publication));
+  facts.publication_exists = publication.has_value();
+  if (publication) {
+    const std::string_view generation = postgres::GenerationOf(publication->comment);
+    if (!generation.empty()) facts.generation = std::string(generation);
+  }
+  return facts;
+}
+
+Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
+                 postgres::Connection& replication, Destination& destination, DeliveryState& state,
+                 telemetry::Logger& logger, std::stop_token stop) {
+  SLUICE_RETURN_IF_ERROR(ClearEarlierTry(state.birth, request, control, replication));
+  SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
+                          postgres::ReadServerIdentity(replication));
+  Birth birth{.pipeline = request.options->pipeline,
+              .slot = request.slot,
+              .publication = request.publication,
+              .owns_publication = request.owns_publication,
+              .generation = NewGeneration(),
+              .system_identifier = identity.system_identifier,
+              .timeline = identity.timeline};
+  SLUICE_RETURN_IF_ERROR(destination.StoreBirth(birth));
+  state.birth = birth;
+  // Publication first, slot second: what is decoded from the slot's start on knows the publication.
+  if (request.owns_publication) {
+    SLUICE_RETURN_IF_ERROR(postgres::CreatePublication(control, request.publication,
+                                                       birth.generation, request.published));
+  }
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> existing,
+                          postgres::ReadSlot(control, request.slot));
+  Begun begun;
+  if (existing) {
+    SLUICE_ASSIGN_OR_RETURN(begun, TakeOverSlot(*existing, control));
+  } else {
+    logger.Info("creating slot {}", request.slot);
+    SLUICE_ASSIGN_OR_RETURN(begun, MakeSlot(request, control, replication, std::move(stop)));
+  }
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
+                          postgres::ReadPublishedTables(control, request.publication));
+  CommitRecord record;
+  record.sequence = 1;
+  record.position = Position{begun.position, std::nullopt};
+  record.passed = begun.passed;
+  record.tables = request.records;
+  for (TableRecord& table : record.tables) {
+    // The publication was there before the slot: every writer the stream misses is seen by the
+    // slot's snapshot.
+    table.older_writers_done = !existing.has_value();
+    for (const postgres::PublishedTable& entry : entries) {
+      if (entry.relation == table.relation) table.publication_entry = entry.entry;
+    }
+  }
+  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination.Commit(record));
+  if (outcome == CommitOutcome::kUnknown) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "the first commit's outcome is unknown",
+                 .code = "SLU-5005"};
+  }
+  state.position = record.position;
+  state.passed = begun.passed;
+  state.tables = record.tables;
+  return {};
+}
+
+}  // namespace sluice::pipeline

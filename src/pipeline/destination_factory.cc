@@ -1,0 +1,65 @@
+#include "pipeline/destination_factory.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "config/destination_url.h"
+#include "destinations/duckdb/duckdb_destination.h"
+#include "destinations/memory/memory_destination.h"
+#include "destinations/null/null_destination.h"
+#include "stores/sqlite/sqlite_state_store.h"
+#include "stores/stateful_destination.h"
+
+namespace sluice::pipeline {
+namespace {
+
+Result<config::DestinationUrl> ParseUrl(const engine::PipelineOptions& options) {
+  std::error_code ignored;
+  return config::ParseDestinationUrl(options.destination,
+                                     std::filesystem::current_path(ignored).string());
+}
+
+}  // namespace
+
+MemoryShares ShareMemory(const engine::PipelineOptions& options) {
+  const Result<config::DestinationUrl> url = ParseUrl(options);
+  const bool has_engine_inside = url && url->kind == config::DestinationUrl::Kind::kDuckDb;
+  const std::size_t total = options.memory_bytes;
+  MemoryShares shares;
+  shares.destination = has_engine_inside ? total / 2 : 0;
+  const std::size_t ours = total - shares.destination;
+  shares.staging = ours / 8;
+  shares.held = ours / 8;
+  shares.inbox = ours / 8;
+  // A set is held once while it is built, once in the queue, and once more by fold and destination.
+  shares.batch = std::clamp<std::size_t>(ours / 32, std::size_t{1} << 20, options.batch_bytes);
+  return shares;
+}
+
+Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptions& options) {
+  SLUICE_ASSIGN_OR_RETURN(const config::DestinationUrl url, ParseUrl(options));
+  switch (url.kind) {
+    case config::DestinationUrl::Kind::kDuckDb: {
+      duckdb::DuckDbOptions duckdb_options{.path = url.path};
+      duckdb_options.memory_bytes_max = ShareMemory(options).destination;
+      return std::unique_ptr<Destination>(duckdb::MakeDuckDbDestination(std::move(duckdb_options)));
+    }
+    case config::DestinationUrl::Kind::kNull:
+      return stores::MakeStatefulDestination(
+          std::make_unique<null::NullDestination>(),
+          stores::MakeSqliteStateStore(options.state_dir + "/" + options.pipeline + ".state"));
+    case config::DestinationUrl::Kind::kMemory:
+      return std::unique_ptr<Destination>(
+          std::make_unique<memory::MemoryDestination>(std::make_shared<memory::MemoryStorage>()));
+  }
+  return Error{
+      .kind = ErrorKind::kInternal, .message = "unknown kind of destination", .code = "SLU-9001"};
+}
+
+std::string DestinationFile(const engine::PipelineOptions& options) {
+  const Result<config::DestinationUrl> url = ParseUrl(options);
+  return url && url->kind == config::DestinationUrl::Kind::kDuckDb ? url->path : std::string();
+}
+
+}  // namespace sluice::pipeline

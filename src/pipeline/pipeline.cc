@@ -1,0 +1,530 @@
+#include "pipeline/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <utility>
+
+#include "base/backoff.h"
+#include "base/units.h"
+#include "pipeline/birth.h"
+#include "pipeline/destination_factory.h"
+#include "pipeline/session.h"
+#include "pipeline/status_builder.h"
+#include "pipeline/table_set.h"
+#include "pipeline/verify_runner.h"
+#include "postgres/catalog.h"
+#include "postgres/preflight.h"
+#include "replication/snapshot.h"
+
+namespace sluice::pipeline {
+namespace {
+
+constexpr Duration kTick = std::chrono::milliseconds(20);
+constexpr Duration kGrace = std::chrono::seconds(8);
+constexpr Duration kCloseGrace = std::chrono::seconds(1);
+constexpr Duration kDefaultFirstRetry = std::chrono::minutes(1);
+
+void SleepFor(Duration duration, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  (void)never.wait_for(lock, stop, duration, [] { return false; });
+}
+
+/// Contract, exit codes. `has_begun`: the first byte was touched.
+int ExitCodeFor(const Error& error, bool has_begun) {
+  if (error.code == "SLU-2105") return 2;
+  if (error.code == "SLU-3092") return 5;
+  if (base::IsRetryable(error.kind)) return 5;
+  const bool is_position = error.code.starts_with("SLU-30");
+  return has_begun || is_position ? 4 : 2;
+}
+
+}  // namespace
+
+struct Pipeline::State {
+  State(engine::PipelineOptions given, telemetry::Logger& log)
+      : options(std::move(given)), logger(log) {}
+
+  engine::PipelineOptions options;
+  telemetry::Logger& logger;
+  std::function<void(const Plan&)> on_plan;
+  engine::Progress progress;
+  engine::LatencyWindow latency;
+
+  // Run()'s thread only.
+  std::optional<postgres::SourceUrl> url;
+  std::optional<postgres::ServerFacts> facts;
+  postgres::TableSelection selection;
+  std::vector<postgres::PlannedTable> planned;
+  std::optional<types::TypeCatalog> types;
+  std::uint64_t system_identifier = 0;
+  bool has_begun = false;
+  bool has_streamed = false;
+  bool created_file = false;
+  std::optional<Lsn> until_lsn;
+
+  // Shared with callers of Status(), Verify() and so on.
+  mutable std::mutex mutex;
+  std::unique_ptr<Destination> opened;
+  std::shared_ptr<Session> session;
+  std::uint64_t epoch = 0;
+  engine::Phase phase = engine::Phase::kConnecting;
+  std::string last_error;
+  std::string waiting_for;
+
+  std::string SlotName() const { return options.slot.value_or("sluice_" + options.pipeline); }
+  std::string PublicationName() const {
+    return options.publication.value_or("sluice_" + options.pipeline);
+  }
+
+  Result<postgres::Connection> Connect(const std::string& role, bool is_replication) const {
+    postgres::ConnectOptions connect;
+    connect.pipeline = options.pipeline;
+    connect.role = role;
+    connect.is_replication = is_replication;
+    return postgres::Connection::Open(*url, connect);
+  }
+
+  void SetPhase(engine::Phase now, std::string error = {}) {
+    const std::scoped_lock lock(mutex);
+    phase = now;
+    last_error = std::move(error);
+  }
+
+  std::shared_ptr<Session> CurrentSession() const {
+    const std::scoped_lock lock(mutex);
+    return session;
+  }
+
+  Status LookAtSource(std::stop_token stop);
+  Status ReadPreflight(postgres::Connection& control);
+  Status OpenAndPlan(std::stop_token stop);
+  Status CheckDestinationTables(postgres::Connection& control, const DeliveryState& state);
+  Status SyncTables(postgres::Connection& control, DeliveryState& state);
+  Status BeginBirth(postgres::Connection& control, DeliveryState& state, std::stop_token stop);
+  Result<bool> RunSession(std::stop_token stop);
+  Result<bool> UntilReached();
+  void CloseDestination(Clock::time_point deadline, bool& left_wal);
+  void UndoCreatedFile();
+  RunOutcome Outcome(const Status& ended, bool left_wal);
+};
+
+// Before the first byte
+// -----------------------------------------------------------------------------------------------
+
+/// Connects, with patience where the source is not there yet, and finds what is wrong.
+Status Pipeline::State::LookAtSource(std::stop_token stop) {
+  SLUICE_ASSIGN_OR_RETURN(url, postgres::SourceUrl::Parse(options.source));
+  const Clock::time_point give_up = Clock::now() + options.retry_for.value_or(kDefaultFirstRetry);
+  base::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(5));
+  for (;;) {
+    Result<postgres::Connection> control = Connect("control", false);
+    Status looked = control ? ReadPreflight(*control) : Status(control.error());
+    if (looked) return looked;
+    if (!base::IsRetryable(looked.error().kind) || Clock::now() > give_up) return looked;
+    if (stop.stop_requested()) return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
+    SetPhase(engine::Phase::kRetrying, looked.error().message);
+    ++progress.retries_source;
+    const Duration wait = backoff.Next(0);
+    logger.Warn("the source does not answer, again in {}: {} ({})", base::FormatDuration(wait),
+                looked.error().message, looked.error().code);
+    SleepFor(wait, stop);
+  }
+}
+
+Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
+  SLUICE_ASSIGN_OR_RETURN(
+      selection,
+      postgres::ParseSelection(options.selection.tables, options.selection.excluded_tables,
+                               options.selection.schemas, options.selection.excluded_schemas));
+  const postgres::PreflightRequest request{.selection = selection,
+                                           .publication = PublicationName(),
+                                           .is_publication_ours = !options.publication.has_value(),
+                                           .slot = SlotName(),
+                                           .is_copy_only = false};
+  SLUICE_ASSIGN_OR_RETURN(const postgres::PreflightInput input,
+                          postgres::ReadPreflightInput(control, request));
+  const postgres::Preflight preflight = postgres::FindProblems(request, input);
+  for (const postgres::Finding& finding : preflight.findings) {
+    if (finding.severity == postgres::Severity::kWarning)
+      logger.Warn("{} ({})", finding.message, finding.code);
+    if (finding.severity != postgres::Severity::kProblem) continue;
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = finding.message,
+                 .code = finding.code,
+                 .advice = finding.advice};
+  }
+  facts = input.facts;
+  planned = preflight.tables;
+  SLUICE_ASSIGN_OR_RETURN(types, postgres::LoadTypeCatalog(control));
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, Connect("identify", true));
+  SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
+                          postgres::ReadServerIdentity(replication));
+  system_identifier = identity.system_identifier;
+  return {};
+}
+
+/// Opens the destination, compares what it remembers with the source, makes the birth where there
+/// was none.
+Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
+  const std::string file = DestinationFile(options);
+  std::error_code ignored;
+  created_file = !has_begun && !file.empty() && !std::filesystem::exists(file, ignored);
+  std::filesystem::create_directories(options.state_dir, ignored);
+  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Destination> destination, MakeDestination(options));
+  SLUICE_ASSIGN_OR_RETURN(
+      DeliveryState restored,
+      destination->Open({.pipeline = options.pipeline, .system_identifier = system_identifier}));
+  {
+    const std::scoped_lock lock(mutex);
+    opened = std::move(destination);
+    epoch = restored.epoch;
+  }
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("control", false));
+  const bool is_first_run = !restored.position.has_value();
+  if (is_first_run && !options.may_create) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "this destination holds no pipeline of this name yet",
+                 .code = "SLU-1031",
+                 .advice = "sluice run makes it"};
+  }
+  SLUICE_RETURN_IF_ERROR(CheckDestinationTables(control, restored));
+  if (on_plan && !has_begun) {
+    Plan plan = DescribePlan(planned, options, selection);
+    plan.source = url->redacted() + " (PostgreSQL " + facts->version + ")";
+    plan.slot = SlotName();
+    plan.publication = PublicationName();
+    plan.is_first_run = is_first_run;
+    if (!file.empty()) {
+      const auto space = std::filesystem::space(std::filesystem::path(file).parent_path(), ignored);
+      plan.bytes_free = ignored ? 0 : space.available;
+    }
+    on_plan(plan);
+  }
+  if (is_first_run) {
+    SLUICE_RETURN_IF_ERROR(BeginBirth(control, restored, stop));
+  } else {
+    SLUICE_RETURN_IF_ERROR(SyncTables(control, restored));
+  }
+  SessionOptions session_options{.pipeline = &options, .memory = ShareMemory(options)};
+  session_options.wal_segment_bytes = facts->wal_segment_size;
+  session_options.wal_sender_timeout = std::chrono::milliseconds(facts->wal_sender_timeout_ms);
+  session_options.retry_for = options.retry_for;
+  auto made = std::make_shared<Session>(
+      session_options,
+      [this](const std::string& role, bool is_replication) {
+        return Connect(role, is_replication);
+      },
+      *opened, restored, *types, progress, latency, logger);
+  for (const postgres::PlannedTable& table : planned) {
+    made->pool().SetEstimate(table.table.relation, table.table.size_bytes);
+  }
+  const std::scoped_lock lock(mutex);
+  session = std::move(made);
+  return {};
+}
+
+/// A destination table that is not ours is found before anything is made at the source.
+Status Pipeline::State::CheckDestinationTables(postgres::Connection& control,
+                                               const DeliveryState& state) {
+  for (postgres::PlannedTable& table : planned) {
+    if (table.is_skipped) continue;
+    const bool is_known =
+        std::any_of(state.tables.begin(), state.tables.end(), [&](const TableRecord& record) {
+          return record.relation == table.table.relation && record.schema;
+        });
+    if (is_known) continue;
+    SLUICE_ASSIGN_OR_RETURN(const postgres::LoadedTable loaded,
+                            postgres::LoadTableSchema(control, *types, table.table.relation,
+                                                      options.publication.value_or("")));
+    SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refusal,
+                            opened->CheckTable(*loaded.schema, table.table.name,
+                                               options.existing != engine::Existing::kRefuse));
+    if (refusal) return *refusal;
+  }
+  return {};
+}
+
+Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState& state,
+                                   std::stop_token stop) {
+  SetPhase(engine::Phase::kCreatingSlot);
+  const TableSet tables = PlanTables(planned, {}, {}, options);
+  BirthRequest request;
+  request.options = &options;
+  request.slot = SlotName();
+  request.publication = PublicationName();
+  request.owns_publication = !options.publication.has_value();
+  for (const postgres::WantedTable& table : tables.published)
+    request.published.push_back(table.name);
+  request.records = tables.added;
+  request.on_waiting = [this](const std::string& whom) {
+    if (!whom.empty()) logger.Warn("creating the slot waits for {}", whom);
+    const std::scoped_lock lock(mutex);
+    waiting_for = whom;
+  };
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, Connect("birth", true));
+  return GiveBirth(request, control, replication, *opened, state, logger, std::move(stop));
+}
+
+/// What changed at the source or in the selection since the last run, stored before anything
+/// streams.
+Status Pipeline::State::SyncTables(postgres::Connection& control, DeliveryState& state) {
+  const Birth& birth = *state.birth;
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
+                          postgres::ReadPublication(control, birth.publication));
+  if (!publication) return {};  // the connect checks say what that means
+  TableSet tables = PlanTables(planned, state.tables, {}, options);
+  if (birth.owns_publication && options.acknowledges) {
+    SLUICE_ASSIGN_OR_RETURN(const postgres::MembershipChange change,
+                            postgres::KeepPublication(control, birth.publication, tables.published,
+                                                      std::chrono::seconds(5)));
+    for (const auto& [name, error] : change.not_done) {
+      logger.Warn("publication {}: table {} could not be changed: {}", birth.publication,
+                  ToString(name), error.message);
+    }
+  }
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
+                          postgres::ReadPublishedTables(control, birth.publication));
+  tables = PlanTables(planned, state.tables, entries, options);
+  replication::TableMachine machine(state);
+  for (const RelationId relation : tables.removed) machine.RemoveTable(relation);
+  for (const auto& [relation, entry] : tables.rejoined)
+    machine.Rejoined(relation, entry, engine::WallClock());
+  for (const TableRecord& record : tables.added) machine.AddTable(record);
+  CommitRecord record;
+  record.sequence = 1;
+  record.tables = machine.TakeChangedRecords(1);
+  // Added after those that go: a table that begins anew has one record.
+  for (const TableRecord& added : tables.added) {
+    const auto known = std::find_if(
+        record.tables.begin(), record.tables.end(),
+        [&](const TableRecord& r) { return r.relation == added.relation && !r.was_removed; });
+    if (known == record.tables.end()) record.tables.push_back(added);
+  }
+  if (record.tables.empty()) return {};
+  record.position = state.position;
+  record.passed = state.passed;
+  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, opened->Commit(record));
+  if (outcome == CommitOutcome::kUnknown) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "a commit's outcome is unknown",
+                 .code = "SLU-5005"};
+  }
+  for (const TableRecord& changed : record.tables) {
+    std::erase_if(state.tables,
+                  [&](const TableRecord& table) { return table.relation == changed.relation; });
+  }
+  for (const TableRecord& changed : record.tables) {
+    if (!changed.was_removed) state.tables.push_back(changed);
+  }
+  return {};
+}
+
+// Running
+// -------------------------------------------------------------------------------------------------------------
+
+/// \return true: done (stopped, or `until` was reached); false: open the destination again.
+Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
+  const std::shared_ptr<Session> running = CurrentSession();
+  has_begun = true;
+  running->Start();
+  SetPhase(engine::Phase::kRunning);
+  std::optional<engine::PositionWish> wish;
+  for (;;) {
+    SleepFor(kTick, stop);
+    if (stop.stop_requested()) return true;
+    const std::optional<Error> failure = running->Failure();
+    if (failure) {
+      if (!base::IsRetryable(failure->kind)) return *failure;
+      logger.Warn("the destination is opened again: {} ({})", failure->message, failure->code);
+      return false;
+    }
+    if (running->pool().has_failed()) {
+      SLUICE_RETURN_IF_ERROR(running->pool().Join());
+    }
+    SLUICE_ASSIGN_OR_RETURN(const bool is_reached, UntilReached());
+    if (is_reached) return true;
+    if (until_lsn && !wish) wish.emplace(progress);
+  }
+}
+
+Result<bool> Pipeline::State::UntilReached() {
+  if (std::holds_alternative<engine::UntilNever>(options.until)) return false;
+  if (const auto* lsn = std::get_if<Lsn>(&options.until)) {
+    until_lsn = *lsn;
+    return progress.visible.Load() >= *lsn;
+  }
+  const std::vector<engine::TableStatus> tables = CurrentSession()->writer().Tables();
+  const bool is_settled =
+      std::none_of(tables.begin(), tables.end(), [](const engine::TableStatus& table) {
+        return table.record.state == TableState::kPending ||
+               table.record.state == TableState::kCopying;
+      });
+  if (!is_settled) return false;
+  if (std::holds_alternative<engine::UntilCopied>(options.until)) return true;
+  if (!until_lsn) {
+    Result<postgres::Connection> control = Connect("until", false);
+    if (!control)
+      return base::IsRetryable(control.error().kind) ? Result<bool>(false) : control.error();
+    const Result<postgres::WalPositions> positions = postgres::ReadWalPositions(*control);
+    if (!positions) return false;
+    until_lsn = replication::InsertLsnFloor(positions->insert_lsn, facts->wal_segment_size);
+  }
+  return progress.visible.Load() >= *until_lsn;
+}
+
+void Pipeline::State::CloseDestination(Clock::time_point deadline, bool& left_wal) {
+  std::unique_ptr<Destination> closing;
+  {
+    const std::scoped_lock lock(mutex);
+    session.reset();
+    closing = std::move(opened);
+  }
+  if (!closing) return;
+  const Status closed = closing->Close(deadline);
+  if (!closed)
+    logger.Warn("closing the destination: {} ({})", closed.error().message, closed.error().code);
+  closing.reset();
+  std::error_code ignored;
+  const std::string file = DestinationFile(options);
+  left_wal = !file.empty() && std::filesystem::exists(file + ".wal", ignored);
+}
+
+/// Nothing half-made stays behind: a file that was not there before and holds no position yet.
+void Pipeline::State::UndoCreatedFile() {
+  if (!created_file || has_begun) return;
+  std::error_code ignored;
+  const std::string file = DestinationFile(options);
+  std::filesystem::remove(file, ignored);
+  std::filesystem::remove(file + ".wal", ignored);
+}
+
+RunOutcome Pipeline::State::Outcome(const Status& ended, bool left_wal) {
+  RunOutcome outcome;
+  outcome.left_wal_file = left_wal;
+  if (!ended) {
+    outcome.error = ended.error();
+    outcome.exit_code =
+        ended.error().kind == ErrorKind::kCancelled ? 0 : ExitCodeFor(ended.error(), has_begun);
+    if (outcome.exit_code == 0) outcome.error.reset();
+  }
+  return outcome;
+}
+
+Pipeline::Pipeline(engine::PipelineOptions options, telemetry::Logger& logger)
+    : state_(std::make_unique<State>(std::move(options), logger)) {}
+Pipeline::~Pipeline() = default;
+
+void Pipeline::OnPlan(std::function<void(const Plan&)> callback) {
+  state_->on_plan = std::move(callback);
+}
+
+RunOutcome Pipeline::Run(std::stop_token stop) {
+  State& state = *state_;
+  bool left_wal = false;
+  engine::PipelineStatus last;
+  Status ended = state.LookAtSource(stop);
+  base::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(10));
+  while (ended) {
+    ended = state.OpenAndPlan(stop);
+    Result<bool> ran = ended ? state.RunSession(stop) : Result<bool>(ended.error());
+    const Clock::time_point deadline = Clock::now() + kGrace;
+    state.SetPhase(engine::Phase::kStopping, ran ? "" : ran.error().message);
+    if (const std::shared_ptr<Session> session = state.CurrentSession()) {
+      const Status stopped = session->Stop(deadline);
+      if (ran && *ran && !stopped && stopped.error().kind != ErrorKind::kCancelled)
+        ran = stopped.error();
+      last = CurrentStatus();
+    }
+    state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
+    if (!ran) {
+      ended = ran.error();
+      const bool again = state.has_begun && base::IsRetryable(ended.error().kind);
+      if (!again || stop.stop_requested()) break;
+      ended = {};
+    } else if (*ran) {
+      break;
+    }
+    ++state.progress.retries_destination;
+    state.SetPhase(engine::Phase::kRetrying);
+    SleepFor(backoff.Next(0), stop);
+    if (stop.stop_requested()) break;
+    ended = state.LookAtSource(stop);
+  }
+  state.SetPhase(engine::Phase::kStopped);
+  if (!ended) state.UndoCreatedFile();
+  RunOutcome outcome = state.Outcome(ended, left_wal);
+  last.phase = engine::Phase::kStopped;
+  outcome.final_status = std::move(last);
+  FinishOutcome(outcome, state.options, state.planned, state.selection);
+  return outcome;
+}
+
+// From other threads
+// --------------------------------------------------------------------------------------------------
+
+engine::PipelineStatus Pipeline::CurrentStatus() const {
+  const State& state = *state_;
+  const std::scoped_lock lock(state.mutex);
+  return BuildStatus({.options = state.options,
+                      .source = state.url ? state.url->redacted() : "",
+                      .phase = state.phase,
+                      .last_error = state.last_error,
+                      .waiting_for = state.waiting_for,
+                      .epoch = state.epoch,
+                      .planned = state.planned,
+                      .session = state.session.get(),
+                      .progress = state.progress,
+                      .latency = state.latency});
+}
+
+Status Pipeline::Resync(const std::vector<std::string>& patterns) {
+  const std::shared_ptr<Session> session = state_->CurrentSession();
+  if (!session)
+    return Error{.kind = ErrorKind::kConnection, .message = "the destination is not open now"};
+  std::vector<TableRecord> records;
+  for (const engine::TableStatus& table : session->writer().Tables())
+    records.push_back(table.record);
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables, MatchTables(patterns, records));
+  SLUICE_RETURN_IF_ERROR(session->writer().inbox().CallAndWait([&]() -> Status {
+    for (const RelationId relation : tables)
+      SLUICE_RETURN_IF_ERROR(session->writer().Resync(relation));
+    return session->writer().CommitStates();
+  }));
+  session->pool().Wake();
+  return {};
+}
+
+Result<verify::VerifyResult> Pipeline::Verify(
+    const std::vector<std::string>& patterns, std::stop_token stop,
+    const std::function<void(const std::string&)>& progress) {
+  const std::shared_ptr<Session> session = state_->CurrentSession();
+  if (!session)
+    return Error{.kind = ErrorKind::kConnection, .message = "the destination is not open now"};
+  VerifyRunner runner(
+      *session, *state_->opened,
+      [this](const std::string& role) { return state_->Connect(role, false); },
+      state_->facts->wal_segment_size, state_->progress, state_->logger);
+  return runner.Run(patterns, std::move(stop), progress);
+}
+
+Destination* Pipeline::destination() {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->opened.get();
+}
+
+bool Pipeline::IsStuck() const {
+  const std::shared_ptr<Session> session = state_->CurrentSession();
+  if (!session || session->Failure()) return false;
+  const std::int64_t now = engine::WallClock().value;
+  const std::int64_t beat = state_->progress.writer_beat_us.load();
+  constexpr std::int64_t kStuckMicros = 15LL * 60 * 1'000'000;
+  return beat != 0 && now - beat > kStuckMicros;
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,252 @@
+#include "pipeline/session.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <utility>
+
+#include "base/backoff.h"
+#include "pipeline/birth.h"
+#include "replication/position_tracker.h"
+
+namespace sluice::pipeline {
+namespace {
+
+constexpr Duration kFirstWait = std::chrono::milliseconds(100);
+constexpr Duration kLongestWait = std::chrono::seconds(10);
+
+engine::WriterOptions WriterOptionsOf(const SessionOptions& options) {
+  return {.spill_dir = options.pipeline->state_dir,
+          .held_memory_bytes = options.memory.held,
+          .inbox_bytes = options.memory.inbox,
+          .landing_bytes = options.memory.batch};
+}
+
+engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth& birth) {
+  engine::CopyPoolOptions pool;
+  pool.workers = options.pipeline->copy_workers;
+  pool.publication = birth.publication;
+  pool.wal_segment_bytes = options.wal_segment_bytes;
+  pool.batch_bytes =
+      std::min(pool.batch_bytes, std::max<std::size_t>(options.memory.batch / 2, 1U << 20));
+  return pool;
+}
+
+}  // namespace
+
+Session::Session(SessionOptions options, Connect connect, Destination& destination,
+                 DeliveryState state, types::TypeCatalog types, engine::Progress& progress,
+                 engine::LatencyWindow& latency, telemetry::Logger& logger)
+    : options_(std::move(options)),
+      connect_(std::move(connect)),
+      destination_(destination),
+      birth_(state.birth.value_or(Birth{})),
+      progress_(progress),
+      logger_(logger),
+      registry_([this] { return connect_("catalog", false); }, birth_.publication,
+                std::move(types)),
+      writer_(destination, state, WriterOptionsOf(options_), progress, latency, logger),
+      pool_(
+          PoolOptionsOf(options_, birth_),
+          [this](const std::string& role) { return connect_(role, false); }, writer_, destination,
+          registry_, progress, logger),
+      control_(
+          {birth_.slot, birth_.publication, birth_.owns_publication},
+          [this] { return connect_("control", false); }, writer_, progress, logger),
+      held_timeout_(options_.wal_sender_timeout + std::chrono::seconds(5)) {
+  for (const TableRecord& table : state.tables) {
+    if (table.state != TableState::kSkipped)
+      registry_.AddTable(table.relation, table.source, table.schema);
+  }
+}
+
+Session::~Session() {
+  (void)Stop(Clock::now());
+}
+
+void Session::Start() {
+  writer_thread_ = std::jthread([this] {
+    pthread_setname_np(pthread_self(), "deliver");
+    WriterThread();
+  });
+  stream_thread_ = std::jthread([this](std::stop_token stop) {
+    pthread_setname_np(pthread_self(), "stream");
+    StreamThread(std::move(stop));
+  });
+  if (options_.pipeline->copy_existing) pool_.Start();
+  control_.Start();
+}
+
+std::optional<Error> Session::Failure() const {
+  const base::MutexLock lock(mutex_);
+  return failure_;
+}
+
+std::string Session::last_stream_error() const {
+  const base::MutexLock lock(mutex_);
+  return stream_error_;
+}
+
+void Session::Fail(const Error& error) {
+  if (error.kind == ErrorKind::kCancelled && is_stopping_.load()) return;
+  const base::MutexLock lock(mutex_);
+  if (!failure_) failure_ = error;
+}
+
+void Session::NoteStreamError(const std::string& message) {
+  const base::MutexLock lock(mutex_);
+  stream_error_ = message;
+}
+
+void Session::WriterThread() {
+  const Status ended = writer_.Run();
+  if (!ended) Fail(ended.error());
+  writer_.inbox().Stop();
+}
+
+void Session::StreamThread(std::stop_token stop) {
+  base::Backoff backoff(kFirstWait, kLongestWait);
+  std::mt19937 random{std::random_device{}()};
+  std::mutex mutex;
+  std::condition_variable_any never;
+  Clock::time_point last_useful = Clock::now();
+  std::optional<Clock::time_point> held_since;
+  while (!stop.stop_requested()) {
+    const std::int64_t transactions_before = progress_.transactions.load();
+    const Clock::time_point began = Clock::now();
+    const Status ended = RunStream(stop);
+    progress_.source_connected.store(false);
+    if (ended) return;  // stopped; what was whole has been handed on
+    if (ended.error().kind == ErrorKind::kCancelled) return;
+    writer_.inbox().PushStreamLostAndWait();
+    reader_.reset();
+    if (ended.error().code == "SLU-3091") continue;
+    // A walsender that was killed lingers; one that stays belongs to somebody.
+    if (ended.error().code != "SLU-2105") held_since.reset();
+    if (ended.error().code == "SLU-2105" && !held_since) held_since = Clock::now();
+    const bool is_held = held_since && Clock::now() - *held_since > held_timeout_;
+    if (is_held || !base::IsRetryable(ended.error().kind)) {
+      Fail(ended.error());
+      return;
+    }
+    const bool was_useful = progress_.transactions.load() > transactions_before ||
+                            Clock::now() - began > std::chrono::seconds(30);
+    if (was_useful) {
+      backoff.Reset();
+      last_useful = Clock::now();
+    }
+    if (options_.retry_for && Clock::now() - last_useful > *options_.retry_for) {
+      Error error = ended.error();
+      error.code = error.code.empty() ? "SLU-2007" : error.code;
+      Fail(Error{.kind = ErrorKind::kAuth,  // not retryable any more; the code says what it was
+                 .message = "gave up reconnecting: " + error.message,
+                 .server_message = error.server_message,
+                 .sqlstate = error.sqlstate,
+                 .code = "SLU-3092",
+                 .advice = error.advice});
+      return;
+    }
+    ++progress_.retries_source;
+    NoteStreamError(ended.error().message);
+    const Duration wait = backoff.Next(static_cast<std::uint32_t>(random()));
+    logger_.Warn("the stream broke and is opened again in {} ms: {} ({})",
+                 std::chrono::duration_cast<std::chrono::milliseconds>(wait).count(),
+                 ended.error().message, ended.error().code);
+    std::unique_lock lock(mutex);
+    (void)never.wait_for(lock, stop, wait, [] { return false; });
+  }
+}
+
+Status Session::RunStream(std::stop_token stop) {
+  Lsn start;
+  std::optional<Witness> witness;
+  SLUICE_ASSIGN_OR_RETURN(postgres::ReplicationStream stream, StartStream(start, witness, stop));
+  engine::StreamReaderOptions reader_options;
+  reader_options.assembler.batch_rows = options_.pipeline->batch_rows;
+  reader_options.assembler.batch_bytes = options_.memory.batch;
+  reader_options.assembler.staging_bytes = options_.memory.staging;
+  reader_options.batch_age = options_.pipeline->batch_age;
+  reader_options.feedback_interval = std::min<Duration>(
+      replication::FeedbackInterval(options_.wal_sender_timeout), std::chrono::seconds(4));
+  reader_options.spill_dir = options_.pipeline->state_dir;
+  if (!options_.pipeline->acknowledges) reader_options.acknowledge_limit = Lsn{};
+  reader_ = std::make_unique<engine::StreamReader>(
+      std::move(stream), start, progress_.processed.Load(), witness, registry_,
+      std::move(reader_options), writer_.inbox(), progress_, logger_);
+  progress_.source_connected.store(true);
+  NoteStreamError("");
+  return reader_->Run(std::move(stop));
+}
+
+/// Every start asks again: is this the source that was copied, and has its slot everything we need?
+Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
+                                                         std::optional<Witness>& witness,
+                                                         std::stop_token stop) {
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, connect_("connect", false));
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, connect_("stream", true));
+  SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts facts,
+                          ReadSourceFacts(control, replication, birth_));
+  struct Durable {
+    Position position;
+  };
+  SLUICE_ASSIGN_OR_RETURN(const Durable durable,
+                          writer_.inbox().CallAndWait([this]() -> Result<Durable> {
+                            Durable now{Position{progress_.durable.Load(), std::nullopt}};
+                            // The witness belongs to the last commit; it proves nothing while that
+                            // one is not durable.
+                            if (progress_.durable.Load() == progress_.processed.Load()) {
+                              now.position.last_transaction = writer_.last_transaction();
+                            }
+                            return now;
+                          }));
+  SLUICE_ASSIGN_OR_RETURN(const replication::StartPoint point,
+                          replication::CheckConnect(birth_, durable.position, facts));
+  start = durable.position.lsn;
+  witness = point.witness;
+  postgres::StreamOptions stream_options{
+      .slot = birth_.slot, .publications = {birth_.publication}, .start_lsn = point.start_lsn};
+  stream_options.is_binary = registry_.TextOnlyColumns().empty();
+  registry_.SetStreamIsBinary(stream_options.is_binary);
+  Result<postgres::ReplicationStream> stream =
+      postgres::ReplicationStream::Start(std::move(replication), stream_options, stop);
+  if (stream) {
+    logger_.Info("streaming from {} (durable {}{})", ToString(point.start_lsn), ToString(start),
+                 stream_options.is_binary ? "" : ", text form");
+  }
+  return stream;
+}
+
+Status Session::Stop(Clock::time_point deadline) {
+  if (is_stopping_.exchange(true)) return {};
+  // Whoever waits below waits for the writer in the end, and the writer for the destination.
+  std::jthread watchdog([this, deadline](std::stop_token done) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    (void)never.wait_until(lock, done, deadline, [] { return false; });
+    if (done.stop_requested()) return;
+    logger_.Warn(
+        "the destination is still busy: what is not committed is rolled back and read again next "
+        "time");
+    destination_.Interrupt();
+  });
+  stream_thread_.request_stop();
+  pool_.Stop();
+  if (stream_thread_.joinable()) stream_thread_.join();
+  const Status copied = pool_.Join();
+  control_.Stop();
+  writer_.inbox().Close();
+  if (writer_thread_.joinable()) writer_thread_.join();
+  watchdog.request_stop();
+  watchdog.join();
+  if (reader_) reader_->SendLastFeedback();
+  reader_.reset();
+  const std::optional<Error> failure = Failure();
+  if (failure) return *failure;
+  return copied;
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,98 @@
+/// \file
+/// One opened destination and everything that runs on it: writer, stream, copies, control. Lives
+/// until told to stop, or until the destination has to be opened again; the stream inside
+/// reconnects on its own, incarnation after incarnation.
+///
+/// Thread safety: Start(), Stop() by the owner; the rest from any thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "sluice/destination.h"
+
+#include "base/mutex.h"
+#include "engine/control_loop.h"
+#include "engine/copy_pool.h"
+#include "engine/delivery_writer.h"
+#include "engine/options.h"
+#include "engine/relation_registry.h"
+#include "engine/stream_reader.h"
+#include "pipeline/destination_factory.h"
+#include "postgres/connection.h"
+#include "telemetry/log.h"
+
+namespace sluice::pipeline {
+
+struct SessionOptions {
+  const engine::PipelineOptions* pipeline = nullptr;
+  MemoryShares memory;
+  std::uint64_t wal_segment_bytes = 16ULL << 20;
+  Duration wal_sender_timeout = std::chrono::seconds(60);
+  /// Reconnecting goes on for so long without useful work; empty: forever.
+  std::optional<Duration> retry_for;
+};
+
+class Session {
+ public:
+  using Connect =
+      std::function<Result<postgres::Connection>(const std::string& role, bool is_replication)>;
+
+  Session(SessionOptions options, Connect connect, Destination& destination, DeliveryState state,
+          types::TypeCatalog types, engine::Progress& progress, engine::LatencyWindow& latency,
+          telemetry::Logger& logger);
+  ~Session();
+
+  void Start();
+  /// Why it cannot go on; nullopt: it runs. kConnection and kTimeout: open the destination again;
+  /// else a person.
+  std::optional<Error> Failure() const;
+  /// Graceful: what is whole is committed, then the last feedback is sent. What is not done at
+  /// `deadline` is interrupted.
+  Status Stop(Clock::time_point deadline);
+
+  engine::DeliveryWriter& writer() { return writer_; }
+  engine::CopyPool& pool() { return pool_; }
+  engine::RelationRegistry& registry() { return registry_; }
+  const engine::ControlLoop& control() const { return control_; }
+  const Birth& birth() const { return birth_; }
+  /// Why the stream is not connected now; empty: it is.
+  std::string last_stream_error() const;
+
+ private:
+  void WriterThread();
+  void StreamThread(std::stop_token stop);
+  /// One incarnation. The error says whether there is to be another.
+  Status RunStream(std::stop_token stop);
+  Result<postgres::ReplicationStream> StartStream(Lsn& start, std::optional<Witness>& witness,
+                                                  std::stop_token stop);
+  void Fail(const Error& error);
+  void NoteStreamError(const std::string& message);
+
+  const SessionOptions options_;
+  Connect connect_;
+  Destination& destination_;
+  const Birth birth_;
+  engine::Progress& progress_;
+  telemetry::Logger& logger_;
+  engine::RelationRegistry registry_;
+  engine::DeliveryWriter writer_;
+  engine::CopyPool pool_;
+  engine::ControlLoop control_;
+
+  std::unique_ptr<engine::StreamReader> reader_;  ///< stream thread; the owner after it was joined
+  std::jthread writer_thread_;
+  std::jthread stream_thread_;
+  const Duration held_timeout_;
+  std::atomic<bool> is_stopping_{false};
+
+  mutable base::Mutex mutex_;
+  std::optional<Error> failure_ SLUICE_GUARDED_BY(mutex_);
+  std::string stream_error_ SLUICE_GUARDED_BY(mutex_);
+};
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,118 @@
+#include "pipeline/status_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/units.h"
+
+namespace sluice::pipeline {
+namespace {
+
+/// 0 when durable has reached what the server last said; else from the oldest transaction that is
+/// not durable; while the source cannot be reached, from the last contact: it never freezes and
+/// never rises on an idle database.
+double LagSeconds(const engine::Progress& progress) {
+  const std::int64_t now = engine::WallClock().value;
+  const auto seconds_since = [now](std::int64_t then) {
+    return std::max(0.0, static_cast<double>(now - then) / 1e6);
+  };
+  if (!progress.source_connected.load()) {
+    const std::int64_t contact = progress.last_contact_unix_us.load();
+    return contact == 0 ? 0 : seconds_since(contact);
+  }
+  const std::int64_t oldest = progress.oldest_pending_commit_us.load();
+  if (oldest != 0) return seconds_since(oldest);
+  return 0;
+}
+
+}  // namespace
+
+engine::PipelineStatus BuildStatus(const StatusInput& input) {
+  engine::PipelineStatus status;
+  const engine::Progress& progress = input.progress;
+  status.pipeline = input.options.pipeline;
+  status.source = input.source;
+  status.destination = input.options.destination;
+  status.phase = input.phase;
+  status.last_error = input.last_error;
+  status.waiting_for = input.waiting_for;
+  status.epoch = input.epoch;
+  status.source_connected = progress.source_connected.load();
+  status.received = progress.received.Load();
+  status.durable = progress.durable.Load();
+  status.visible = progress.visible.Load();
+  status.acknowledged = progress.acknowledged.Load();
+  status.server_flush = progress.server_flush.Load();
+  status.lag_seconds = LagSeconds(progress);
+  if (status.server_flush > status.durable)
+    status.lag_bytes = status.server_flush.value - status.durable.value;
+  status.last_commit = UnixMicros{progress.last_commit_unix_us.load()};
+  const auto latency = input.latency.Read();
+  status.latency_p50_ms = latency.p50;
+  status.latency_p99_ms = latency.p99;
+  status.transactions = progress.transactions.load();
+  status.rows_streamed = progress.rows_streamed.load();
+  status.rows_copied = progress.rows_copied.load();
+  status.bytes_received = progress.bytes_received.load();
+  status.commits = progress.commits.load();
+  status.retries_source = progress.retries_source.load();
+  status.retries_destination = progress.retries_destination.load();
+  status.held_bytes = progress.held_bytes.load();
+  status.spilled_bytes = progress.spilled_bytes.load();
+  status.staged_bytes = progress.staged_bytes.load();
+  status.memory_limit_bytes = input.options.memory_bytes;
+  if (input.session == nullptr) return status;
+  status.birth = input.session->birth();
+  const std::string stream_error = input.session->last_stream_error();
+  if (!stream_error.empty() && status.phase == engine::Phase::kRunning) {
+    status.phase = engine::Phase::kRetrying;
+    status.last_error = stream_error;
+  }
+  const engine::SlotInfo slot = input.session->control().slot();
+  status.slot_retained_bytes = slot.retained_bytes;
+  status.slot_wal_status = slot.wal_status;
+  auto& session = const_cast<Session&>(
+      *input.session);  // NOLINT(cppcoreguidelines-pro-type-const-cast): reads only
+  status.tables = session.writer().Tables();
+  for (engine::TableStatus& table : status.tables) {
+    const engine::CopyProgress copied = session.pool().ProgressOf(table.record.relation);
+    table.rows_copied = copied.rows;
+    table.bytes_copied = copied.bytes;
+    for (const postgres::PlannedTable& planned : input.planned) {
+      if (planned.table.relation == table.record.relation) {
+        table.rows_estimated = std::max<std::int64_t>(0, planned.table.row_estimate);
+      }
+    }
+  }
+  std::sort(status.tables.begin(), status.tables.end(),
+            [](const auto& a, const auto& b) { return a.record.source < b.record.source; });
+  return status;
+}
+
+void FinishOutcome(RunOutcome& outcome, const engine::PipelineOptions& options,
+                   const std::vector<postgres::PlannedTable>& planned,
+                   const postgres::TableSelection& selection) {
+  const engine::PipelineStatus& status = outcome.final_status;
+  bool has_stopped_table =
+      std::any_of(status.tables.begin(), status.tables.end(),
+                  [](const auto& table) { return table.record.state == TableState::kHalted; });
+  for (const postgres::PlannedTable& table : planned) {
+    has_stopped_table =
+        has_stopped_table ||
+        (table.is_skipped && std::any_of(selection.tables.begin(), selection.tables.end(),
+                                         [&](const postgres::NamePattern& pattern) {
+                                           return pattern.is_exact() &&
+                                                  pattern.Matches(table.table.name);
+                                         }));
+  }
+  if (outcome.exit_code == 0 && has_stopped_table) outcome.exit_code = 3;
+  if (status.birth.slot.empty()) return;
+  outcome.closing_line = fmt::format(
+      "slot {} stays on the source and keeps {} of WAL; go on: sluice run SOURCE {}; remove it: "
+      "sluice drop SOURCE {}",
+      status.birth.slot, base::FormatSize(status.slot_retained_bytes), options.destination,
+      options.destination);
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,128 @@
+#include "pipeline/table_set.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/progress.h"
+#include "postgres/table_pattern.h"
+
+namespace sluice::pipeline {
+namespace {
+
+std::uint32_t EntryOf(RelationId relation, const std::vector<postgres::PublishedTable>& entries) {
+  for (const postgres::PublishedTable& table : entries) {
+    if (table.relation == relation) return table.entry;
+  }
+  return 0;
+}
+
+bool IsPublished(RelationId relation, const std::vector<postgres::PublishedTable>& entries) {
+  return std::any_of(entries.begin(), entries.end(), [&](const postgres::PublishedTable& table) {
+    return table.relation == relation;
+  });
+}
+
+TableRecord NewRecord(const postgres::PlannedTable& planned,
+                      const std::vector<postgres::PublishedTable>& entries,
+                      const engine::PipelineOptions& options) {
+  TableRecord record;
+  record.relation = planned.table.relation;
+  record.source = planned.table.name;
+  record.destination = planned.table.name;
+  record.since = engine::WallClock();
+  record.publication_entry = EntryOf(planned.table.relation, entries);
+  if (planned.is_skipped) {
+    record.state = TableState::kSkipped;
+    record.reason = planned.reason;
+    record.advice = planned.advice;
+  } else {
+    record.state = options.copy_existing ? TableState::kPending : TableState::kLive;
+  }
+  return record;
+}
+
+}  // namespace
+
+TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
+                    const std::vector<TableRecord>& remembered,
+                    const std::vector<postgres::PublishedTable>& entries,
+                    const engine::PipelineOptions& options) {
+  TableSet set;
+  for (const postgres::PlannedTable& table : planned) {
+    const RelationId relation = table.table.relation;
+    if (!table.is_skipped) set.published.push_back({relation, table.table.name});
+    const auto known =
+        std::find_if(remembered.begin(), remembered.end(),
+                     [&](const TableRecord& record) { return record.relation == relation; });
+    const bool changes_side =
+        known != remembered.end() && (known->state == TableState::kSkipped) != table.is_skipped;
+    if (known == remembered.end() || changes_side) {
+      // A table that was skipped and can be replicated now (or the reverse) begins anew.
+      if (changes_side) set.removed.push_back(relation);
+      set.added.push_back(NewRecord(table, entries, options));
+      continue;
+    }
+    if (table.is_skipped || known->publication_entry == 0 || !IsPublished(relation, entries))
+      continue;
+    const std::uint32_t entry = EntryOf(relation, entries);
+    if (entry != known->publication_entry) set.rejoined.emplace_back(relation, entry);
+  }
+  for (const TableRecord& record : remembered) {
+    const bool is_planned =
+        std::any_of(planned.begin(), planned.end(), [&](const postgres::PlannedTable& table) {
+          return table.table.relation == record.relation;
+        });
+    if (!is_planned) set.removed.push_back(record.relation);
+  }
+  return set;
+}
+
+Plan DescribePlan(const std::vector<postgres::PlannedTable>& planned,
+                  const engine::PipelineOptions& options,
+                  const postgres::TableSelection& selection) {
+  Plan plan;
+  plan.destination = options.destination;
+  for (const postgres::PlannedTable& table : planned) {
+    Plan::Table& entry = plan.tables.emplace_back();
+    entry.name = table.table.name;
+    entry.state = table.is_skipped ? TableState::kSkipped : TableState::kPending;
+    entry.reason = table.reason;
+    entry.advice = table.advice;
+    entry.rows_estimated = std::max<std::int64_t>(0, table.table.row_estimate);
+    entry.bytes_estimated =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, table.table.size_bytes));
+    entry.named_by_user =
+        std::any_of(selection.tables.begin(), selection.tables.end(),
+                    [&](const postgres::NamePattern& pattern) {
+                      return pattern.is_exact() && pattern.Matches(table.table.name);
+                    });
+    if (!table.is_skipped) plan.bytes_needed += entry.bytes_estimated;
+  }
+  return plan;
+}
+
+Result<std::vector<RelationId>> MatchTables(const std::vector<std::string>& patterns,
+                                            const std::vector<TableRecord>& tables) {
+  std::vector<RelationId> matched;
+  for (const std::string& text : patterns) {
+    SLUICE_ASSIGN_OR_RETURN(const postgres::NamePattern pattern,
+                            postgres::NamePattern::ParseTable(text));
+    bool has_match = false;
+    for (const TableRecord& table : tables) {
+      if (!pattern.Matches(table.source)) continue;
+      has_match = true;
+      if (std::find(matched.begin(), matched.end(), table.relation) == matched.end()) {
+        matched.push_back(table.relation);
+      }
+    }
+    if (!has_match) {
+      return Error{.kind = ErrorKind::kInvalidArgument,
+                   .message = "no table of this pipeline matches " + text,
+                   .code = "SLU-1030",
+                   .advice = "sluice tables lists them"};
+    }
+  }
+  return matched;
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,43 @@
+/// \file
+/// Which tables a run has to do with: what the source offers and the user chose, against what the
+/// destination remembers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sluice/delivery_state.h"
+
+#include "engine/options.h"
+#include "pipeline/pipeline.h"
+#include "postgres/preflight.h"
+#include "postgres/publication.h"
+
+namespace sluice::pipeline {
+
+struct TableSet {
+  std::vector<TableRecord> added;   ///< new in the selection; pending or skipped
+  std::vector<RelationId> removed;  ///< no longer selected, or gone from the source
+  /// Taken out of the publication and added again meanwhile, with the new entry (T33).
+  std::vector<std::pair<RelationId, std::uint32_t>> rejoined;
+  std::vector<postgres::WantedTable> published;  ///< what our own publication must hold
+};
+
+/// Pure. `entries`: what the publication holds now (empty before it is made).
+TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
+                    const std::vector<TableRecord>& remembered,
+                    const std::vector<postgres::PublishedTable>& entries,
+                    const engine::PipelineOptions& options);
+
+/// For the reader, before the first byte.
+Plan DescribePlan(const std::vector<postgres::PlannedTable>& planned,
+                  const engine::PipelineOptions& options,
+                  const postgres::TableSelection& selection);
+
+/// psql's patterns over the pipeline's tables. Errors: kInvalidArgument SLU-1030 (a pattern matches
+/// nothing).
+Result<std::vector<RelationId>> MatchTables(const std::vector<std::string>& patterns,
+                                            const std::vector<TableRecord>& tables);
+
+}  // namespace sluice::pipeline
