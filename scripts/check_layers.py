@@ -18,7 +18,7 @@ ALLOWED = {
     "types": {"pgoutput", "base"},
     "columnar": {"types", "pgoutput", "base"},
     "replication": {"columnar", "types", "pgoutput", "base"},
-    "spill": {"base"},
+    "spill": {"columnar", "base"},  # what is spilled are sealed batches
     "postgres": {"types", "base"},
     "stores": {"base"},
     "verify": {"postgres", "columnar", "types", "base"},
