@@ -242,14 +242,16 @@ void TransactionAssembler::State::SpillIfOverBudget() {
     for (const auto& [xid, log] : staged) {
       if (largest == nullptr || log->row_bytes() > largest->row_bytes()) largest = log.get();
     }
-    if (largest == nullptr || largest->row_bytes() == 0) return;
-    staged_row_bytes -= largest->row_bytes();
+    const std::size_t before = largest == nullptr ? 0 : largest->row_bytes();
+    if (before == 0) return;
+    staged_row_bytes -= before;
     for (StagedTransaction::Spill& spill : largest->SpillAll()) {
       ++counters.spilled_batches;
       counters.spilled_bytes += spill.batch.bytes;
       actions.emplace_back(SpillBatch{largest->xid(), spill.index, std::move(spill.batch)});
     }
     staged_row_bytes += largest->row_bytes();
+    if (largest->row_bytes() >= before) return;
   }
 }
 
