@@ -67,7 +67,7 @@ Status CheckFolder(const fs::path& folder, bool read_only) {
 Status CheckHeader(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0)
-    return ConfigError("SLU-5006", "the destination file cannot be read: " + path,
+    return ConfigError("SLU-5017", "the destination file cannot be read: " + path,
                        "give this user the right to read and write it");
   std::array<char, 16> head{};
   const ssize_t got = read(fd, head.data(), head.size());
@@ -84,7 +84,7 @@ Status CheckFile(const std::string& path, bool read_only) {
   struct stat info{};
   if (stat(path.c_str(), &info) != 0) {
     if (errno != ENOENT)
-      return ConfigError("SLU-5006", "the destination file cannot be read: " + path);
+      return ConfigError("SLU-5017", "the destination file cannot be read: " + path);
     if (read_only)
       return ConfigError("SLU-5011", "there is no such file: " + path, "`sluice run` makes it");
     return {};
@@ -93,7 +93,7 @@ Status CheckFile(const std::string& path, bool read_only) {
     return ConfigError("SLU-5002", "not a file: " + path, "name another path");
   SLUICE_RETURN_IF_ERROR(CheckHeader(path));
   if (!read_only && access(path.c_str(), W_OK) != 0)
-    return ConfigError("SLU-5006", "the destination file is read-only: " + path,
+    return ConfigError("SLU-5017", "the destination file is read-only: " + path,
                        "give this user the right to write it");
   return {};
 }
@@ -123,7 +123,7 @@ Error AttachError(const std::string& path, std::string_view message) {
     error = ConfigError("SLU-5002", "not a DuckDB file: " + path);
   } else if (Contains(message, "Permission denied") || Contains(message, "Read-only file system") ||
              Contains(message, "read-only mode")) {
-    error = ConfigError("SLU-5006", "the destination file cannot be written: " + path,
+    error = ConfigError("SLU-5017", "the destination file cannot be written: " + path,
                         "give this user the right to write it");
   } else if (Contains(message, "Corrupt database file") || Contains(message, "WAL file")) {
     error.kind = ErrorKind::kConfig;

@@ -203,7 +203,9 @@ class DuckDb final : public DuckDbDestination {
 
   Status Maintain(Clock::time_point deadline) override {
     if (writer_ == nullptr) return NotOpen();
-    const bool is_worth_it = wants_checkpoint_ || database_->wal_bytes() >= kIdleWalBytes;
+    const bool is_worth_it =
+        wants_checkpoint_ ||
+        database_->wal_bytes() >= std::min<std::uint64_t>(kIdleWalBytes, options_.wal_bytes_min);
     if (is_worth_it && Clock::now() < deadline) TryCheckpoint();
     return {};
   }

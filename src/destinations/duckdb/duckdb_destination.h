@@ -10,6 +10,11 @@
 /// What is in the file: mirrored tables under their own names, schema `sluice` (docs/positions.md),
 /// and `s._sluice_copy_<oid>` while a table is being copied. Everything else is the user's.
 ///
+/// A unit lands in a transaction that began, by its first Stage(), after the copy's Finish().
+///
+/// After StageOutcome::table_failed with SLU-5112 the transaction holds a part of that table's
+/// change: Abandon() and bring the others again, or commit it as halted and copy it again.
+///
 /// Durable and visible at the return of Commit(): the log is synced there. Checkpoints are ours to
 /// time: after commits with changes of table shape, when the log outgrows its bound, when idle, and
 /// at Close(), which leaves one file.
@@ -32,7 +37,7 @@
 namespace sluice::duckdb {
 
 struct DuckDbOptions {
-  std::string path;  ///< absolute or relative; its folder must exist
+  std::string path = {};  ///< absolute or relative; its folder must exist
   /// DuckDB's share of the process's memory; it spills to `temp_directory` above it.
   std::size_t memory_bytes_max = 512U << 20;
   int threads = 2;

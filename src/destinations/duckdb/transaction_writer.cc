@@ -20,9 +20,10 @@ StageOutcome Failed(RelationId relation, Error error) {
 }
 
 Error OutOfOrder(const TableName& name) {
-  return {.kind = ErrorKind::kInternal,
-          .message = "a change of shape after rows in one transaction: " + ToString(name),
-          .code = "SLU-5028"};
+  return {.kind = ErrorKind::kSchemaConflict,
+          .message = "table " + ToString(name) + " changed its shape after rows in one transaction",
+          .code = "SLU-5028",
+          .advice = "sluice resync " + ToString(name)};
 }
 
 /// The text of one cell as COPY's text format has it.
@@ -164,8 +165,19 @@ Result<std::optional<Error>> TransactionWriter::MakeRoom(const TableName& name) 
 
 Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableName& shadow) {
   Staged* before = Find(item.unit.relation);
-  if (before != nullptr && before->has_rows) return OutOfOrder(item.destination);
+  if (before != nullptr && before->has_rows)
+    return Failed(item.unit.relation, OutOfOrder(item.destination));
   SLUICE_RETURN_IF_ERROR(Begin());
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> unseen,
+                          CompareShape(connection_, shadow, *item.schema));
+  if (unseen) {
+    return Failed(item.unit.relation,
+                  {.kind = ErrorKind::kSchemaConflict,
+                   .message = "the copy of " + ToString(item.destination) +
+                              " ended after the transaction that lands it began",
+                   .code = "SLU-5114",
+                   .advice = "sluice resync " + ToString(item.destination)});
+  }
   has_ddl_ = true;
   SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, MakeRoom(item.destination));
   if (refused) return Failed(item.unit.relation, std::move(*refused));
@@ -190,7 +202,7 @@ Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
     staged.table.shape = item.to;  // again, or only its key is another
     return StageOutcome{};
   }
-  if (staged.has_rows) return OutOfOrder(name);
+  if (staged.has_rows) return Failed(item.to->relation, OutOfOrder(name));
   if (!IsGrown(*staged.table.shape, *item.to)) {
     return Failed(item.to->relation,
                   {.kind = ErrorKind::kSchemaConflict,

@@ -2,9 +2,9 @@
 /// The writer's side of the file: what one destination transaction takes in, table by table, and
 /// its end.
 ///
-/// Order, enforced: of one table first LandUnit and AlterTable, then rows. A file whose log holds
-/// UPDATE or DELETE before a rename of that table loses them in a replay; so defaults of added
-/// columns, too, are filled in only when the first row of the table comes, or at the end.
+/// Order, enforced (SLU-5028): of one table first LandUnit and AlterTable, then rows. A file whose
+/// log holds UPDATE or DELETE before a rename of that table loses them in a replay; so defaults of
+/// added columns, too, are filled in only when the first row of the table comes, or at the end.
 ///
 /// Thread safety: the writer's. After an error outside StageOutcome only Abandon() may follow.
 #pragma once
@@ -29,7 +29,8 @@ class TransactionWriter {
  public:
   TransactionWriter(Connection connection, const DeliveryState& state);
 
-  /// The unit's shadow becomes the table. Any table in its place is dropped.
+  /// The unit's shadow becomes the table. Any table in its place is dropped. A transaction begins
+  /// with its first item and sees what was committed then: the copy must have ended before.
   Result<StageOutcome> Land(const LandUnit& item, const TableName& shadow);
   Result<StageOutcome> Alter(const AlterTable& item);
   Result<StageOutcome> Apply(const NetRows& item);

@@ -1,0 +1,220 @@
+// What is left after SIGKILL and after a disk that does not take more.
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <random>
+#include <thread>
+
+#include "destinations/duckdb/duckdb_test_fixture.h"
+
+namespace sluice::duckdb {
+namespace {
+
+constexpr std::int64_t kCounters = 5;
+
+SchemaPtr Log() {
+  return MakeSchema(1, {"public", "log"},
+                    {{"id", Carrier::kInt64, kKey}, {"text", Carrier::kText}});
+}
+SchemaPtr Counters() {
+  return MakeSchema(2, {"public", "counters"},
+                    {{"id", Carrier::kInt64, kKey}, {"n", Carrier::kInt64}});
+}
+
+/// Commit `n` at position `n`: row n into log and, from 10 on, row n - 10 out of it; every counter
+/// becomes n. Every seventh commit counters comes anew from a copy that is one behind.
+class Workload {
+ public:
+  Workload(Destination& destination, std::string text)
+      : destination_(destination), text_(std::move(text)) {}
+
+  Status Begin() {
+    for (const SchemaPtr& schema : {Log(), Counters()}) SLUICE_RETURN_IF_ERROR(Copy(schema, 0));
+    for (const SchemaPtr& schema : {Log(), Counters()}) SLUICE_RETURN_IF_ERROR(Land(schema));
+    return End(0);
+  }
+  Status Step(std::int64_t n) {
+    if (n % 7 == 0) {
+      SLUICE_RETURN_IF_ERROR(Copy(Counters(), n - 1));
+      SLUICE_RETURN_IF_ERROR(Land(Counters()));
+    }
+    NetChange log = Inserts(Log(), {{std::to_string(n), text_}});
+    if (n > 10) log.deletes = MakeRows(*Log(), Log()->key, {{std::to_string(n - 10)}});
+    SLUICE_RETURN_IF_ERROR(Stage(NetRows{std::make_shared<const NetChange>(std::move(log))}));
+    Rows keys;
+    Rows values;
+    for (std::int64_t id = 0; id < kCounters; ++id) {
+      keys.push_back({std::to_string(id)});
+      values.push_back({std::to_string(id), std::to_string(n)});
+    }
+    SLUICE_RETURN_IF_ERROR(
+        Stage(NetRows{std::make_shared<const NetChange>(Updates(Counters(), keys, values))}));
+    return End(n);
+  }
+
+ private:
+  Status Stage(const SequenceItem& item) {
+    SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, destination_.Stage(item));
+    if (outcome.table_failed) return outcome.table_failed->error;
+    return {};
+  }
+  Status Copy(const SchemaPtr& schema, std::int64_t n) {
+    SLUICE_ASSIGN_OR_RETURN(const auto writer,
+                            destination_.OpenCopy({{schema->relation, 0}, schema, schema->name}));
+    Rows rows;
+    for (std::int64_t id = 0; schema->relation.value == 2 && id < kCounters; ++id)
+      rows.push_back({std::to_string(id), std::to_string(n)});
+    SLUICE_RETURN_IF_ERROR(writer->Append(MakeRows(*schema, rows)));
+    return writer->Finish();
+  }
+  Status Land(const SchemaPtr& schema) {
+    return Stage(LandUnit{{schema->relation, 0}, schema, schema->name, Lsn{1}});
+  }
+  Status End(std::int64_t n) {
+    CommitRecord record{.sequence = static_cast<std::uint64_t>(n) + 1};
+    record.position = Position{Lsn{static_cast<std::uint64_t>(n) + 1}, {}};
+    record.passed = PassedList{};
+    for (const SchemaPtr& schema : {Log(), Counters()}) {
+      TableRecord table;
+      table.relation = schema->relation;
+      table.source = table.destination = schema->name;
+      table.state = TableState::kLive;
+      table.schema = schema;
+      record.tables.push_back(table);
+    }
+    SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination_.Commit(record));
+    if (outcome == CommitOutcome::kUnknown) return Error{.code = "unknown"};
+    return {};
+  }
+
+  Destination& destination_;
+  const std::string text_;
+};
+
+class CrashTest : public DuckDbTest {
+ protected:
+  /// Runs `body` in a child; its exit status.
+  static int InChild(const std::function<int()>& body, Duration kill_after) {
+    const pid_t child = fork();
+    if (child == 0) _exit(body());
+    if (kill_after != Duration::zero()) {
+      std::this_thread::sleep_for(kill_after);
+      kill(child, SIGKILL);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  /// Opens, goes on from the stored position, commits until `end` or an error.
+  static Status GoOn(const std::string& file, const std::string& text, std::int64_t end) {
+    const auto destination =
+        MakeDuckDbDestination({.path = file, .threads = 1, .wal_bytes_min = 64U << 10});
+    SLUICE_ASSIGN_OR_RETURN(const DeliveryState state, destination->Open({.pipeline = "shop"}));
+    Workload workload(*destination, text);
+    std::int64_t n = 0;
+    if (state.position) {
+      n = static_cast<std::int64_t>(state.position->lsn.value) - 1;
+    } else {
+      SLUICE_RETURN_IF_ERROR(workload.Begin());
+    }
+    while (n < end) SLUICE_RETURN_IF_ERROR(workload.Step(++n));
+    return destination->Close(Soon());
+  }
+  /// Content is exactly what the position says. Returns the position's n; -1: no position yet.
+  std::int64_t Check() {
+    destination_ = MakeDuckDbDestination({.path = file_, .threads = 1});
+    const auto state = destination_->Open({.pipeline = "shop"});
+    EXPECT_TRUE(state) << Why(state);
+    if (!state || !state->position) {
+      destination_.reset();
+      return -1;
+    }
+    const auto n = static_cast<std::int64_t>(state->position->lsn.value) - 1;
+    const std::string text = std::to_string(n);
+    EXPECT_EQ(Sql("SELECT count(*), coalesce(max(id), 0) FROM public.log"),
+              std::to_string(std::min<std::int64_t>(n, 10)) + "|" + text);
+    EXPECT_EQ(Sql("SELECT count(*), min(n), max(n) FROM public.counters"),
+              "5|" + text + "|" + text);
+    destination_.reset();  // without Close(): the log stays for the next round
+    return n;
+  }
+};
+
+TEST_F(CrashTest, AfterAKillAtAnyMomentTheFileIsWhatItsPositionSays) {
+  std::mt19937 random(4711);
+  std::uniform_int_distribution<int> millis(20, 400);
+  std::int64_t last = -1;
+  for (int round = 0; round < 25; ++round) {
+    const std::string file = file_;
+    (void)InChild([&file] { return GoOn(file, "text", 1'000'000) ? 0 : 1; },
+                  std::chrono::milliseconds(millis(random)));
+    if (!std::filesystem::exists(file_)) continue;
+    const std::int64_t n = Check();
+    ASSERT_GE(n, last) << "a commit that was reported is gone";
+    ASSERT_FALSE(HasFailure()) << "round " << round;
+    last = n;
+  }
+  EXPECT_GT(last, 20);
+}
+
+TEST_F(CrashTest, AFileHeldByAnotherProcessNamesItAndIsLeftAlone) {
+  int opened[2];
+  int done[2];
+  ASSERT_EQ(pipe(opened), 0);
+  ASSERT_EQ(pipe(done), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(done[1]);
+    const auto holder = MakeDuckDbDestination({.path = file_, .threads = 1});
+    const bool is_open = bool(holder->Open({.pipeline = "shop"}));
+    char byte = is_open ? 'y' : 'n';
+    (void)!write(opened[1], &byte, 1);
+    (void)!read(done[0], &byte, 1);
+    _exit(0);
+  }
+  char byte = 0;
+  ASSERT_EQ(read(opened[0], &byte, 1), 1);
+  ASSERT_EQ(byte, 'y');
+  for (const bool read_only : {false, true}) {
+    const auto other = MakeDuckDbDestination({.path = file_, .threads = 1});
+    const auto state = other->Open({.pipeline = "shop", .read_only = read_only});
+    ASSERT_FALSE(state);
+    EXPECT_EQ(state.error().code, "SLU-5001");
+    EXPECT_NE(state.error().message.find("process " + std::to_string(child)), std::string::npos)
+        << Why(state);
+  }
+  close(done[1]);
+  waitpid(child, nullptr, 0);
+  for (const int fd : {opened[0], opened[1], done[0]}) close(fd);
+  destination_ = MakeDuckDbDestination({.path = file_, .threads = 1});
+  const auto state = destination_->Open({.pipeline = "shop"});
+  EXPECT_TRUE(state) << Why(state);
+}
+
+TEST_F(CrashTest, AFullDiskIsToldAndNothingReportedIsLost) {
+  const std::string file = file_;
+  const int code = InChild(
+      [&file] {
+        signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{.rlim_cur = 3U << 20, .rlim_max = 3U << 20};
+        if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 2;
+        std::string text;
+        std::mt19937 random(1);
+        for (int i = 0; i < 700'000; ++i) text += static_cast<char>('!' + random() % 90);
+        const Status status = GoOn(file, text, 1'000'000);
+        if (status) return 3;
+        return status.error().code == "SLU-5012" ? 0 : 4;
+      },
+      Duration::zero());
+  EXPECT_EQ(code, 0);
+  EXPECT_GT(Check(), 0);
+  const Status went_on = GoOn(file_, "short", 200);
+  EXPECT_TRUE(went_on) << Why(went_on);
+  EXPECT_EQ(Check(), 200);
+}
+
+}  // namespace
+}  // namespace sluice::duckdb
