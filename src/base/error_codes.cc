@@ -43,6 +43,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-1013", "the control socket cannot be used",
      "The state directory cannot be made or entered, or belongs to another user.",
      "Choose another one with --state DIR, or run as the user who owns it."},
+    {"SLU-1030", "no table matches", "A table pattern names nothing of this pipeline.",
+     "`sluice tables` lists what there is; patterns follow psql's rules."},
+    {"SLU-1031", "no pipeline in the destination yet",
+     "The command reads what a pipeline has written, and nothing was written there.",
+     "Start the pipeline with `sluice run` first, or name the destination it writes to."},
     // 2nnn source
     {"SLU-2001", "the source's URL cannot be read",
      "It is neither a postgres:// URL nor a libpq keyword string, or holds characters that must be "
@@ -259,6 +264,21 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3021", "commits came out of order",
      "The stream gave a transaction that ends at or before the position already reached.",
      "Nothing of it was applied. Start again; report it if it comes back."},
+    {"SLU-3080", "a comparison's point was missed",
+     "A transaction before the fence was not visible to its snapshot yet.",
+     "Nothing: verify takes another one by itself."},
+    {"SLU-3081", "no point to compare at was found",
+     "The table could not be locked, or the stream did not reach the fence in time.",
+     "Try again when the pipeline has caught up; `sluice status` shows the lag."},
+    {"SLU-3090", "a large transaction is read again",
+     "A table halted in the middle of it, and its earlier part was rolled back.",
+     "Nothing: it continues by itself, without that table."},
+    {"SLU-3091", "the stream starts again as text",
+     "A column of a type came up whose binary form is not understood.",
+     "Nothing: it continues by itself. `sluice status` names the column."},
+    {"SLU-3092", "gave up reconnecting",
+     "The source could not be reached for as long as --retry-for allows.",
+     "See the reason in the message; nothing is lost, start again when the source is there."},
     {"SLU-3101", "a replication message is malformed",
      "The server, or something between, sent a message that is cut off, too long, or has a field "
      "out of its range.",
@@ -278,7 +298,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3105", "the source is not the one that was copied",
      "The last transaction that the mirror has was asked for once more, and the source has another "
      "one in its place: it was restored from a backup, or is another server.",
-     "Check the source's address. If it is right, copy again: `sluice drop`, then `sluice run` with "
+     "Check the source's address. If it is right, copy again: `sluice drop`, then `sluice run` "
+     "with "
      "--existing replace."},
     {"SLU-3107", "a transaction has too many changes",
      "Changes within a transaction are numbered with 32 bits; this one has more than four billion.",
@@ -347,6 +368,13 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-4203", "a column of one batch is over 2 GB",
      "The values of one column in one destination transaction exceed what one Arrow column holds.",
      "Lower --batch-bytes."},
+    {"SLU-4204", "the schema changed twice before its rows came",
+     "What older rows read as in the column added in between can no longer be told.",
+     "sluice resync TABLE"},
+    {"SLU-4210", "a table lost its replica identity",
+     "Its primary key or identity index was dropped. Published without one, its own UPDATE and "
+     "DELETE would fail, so it was taken out of the publication.",
+     "Give it a primary key or REPLICA IDENTITY FULL, then start sluice again."},
     {"SLU-4501", "verify cannot read what the source sent",
      "The rows that `sluice verify` reads from the source by COPY are cut off, or are not of the "
      "types in the catalog.",
@@ -366,6 +394,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Another sluice opened this destination after this one and took the next epoch; an older "
      "writer may not commit.",
      "Let one of the two go on. If the other is gone for good, start this one again."},
+    {"SLU-5005", "a commit's outcome is unknown", "The destination broke off while it committed.",
+     "Nothing: it is opened again, and its position says what is in."},
+    {"SLU-5006", "the destination does not make commits durable",
+     "Earlier commits were accepted and not made durable for ten minutes.",
+     "Look at the destination; nothing was acknowledged, nothing is lost."},
     {"SLU-5007", "the file belongs to another pipeline", "One file belongs to one pipeline.",
      "Use --pipeline with the name in the message, or another file."},
     {"SLU-5008", "the file holds a copy of another source",
@@ -400,8 +433,7 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "A statement needs more memory than DuckDB was given, and cannot use the disk instead.",
      "Raise --memory."},
     {"SLU-5019", "the destination file is damaged",
-     "DuckDB finds bytes in it that it did not write.",
-     "Restore it, or remove it and copy again."},
+     "DuckDB finds bytes in it that it did not write.", "Restore it, or remove it and copy again."},
     {"SLU-5021", "a name is reserved at the destination",
      "Schemas sluice, main, temp, information_schema, pg_catalog and system, and tables whose name "
      "begins with _sluice_, cannot be mirrored under their own names.",
@@ -438,6 +470,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Correct the value at the source, then: sluice resync TABLE."},
     {"SLU-5041", "values too large to read back at once",
      "2,048 rows hold more than 2 GiB in one column.", "Leave the column out of the comparison."},
+    {"SLU-5050", "the destination keeps no rows",
+     "null: does all the work and keeps nothing but the position.",
+     "Use a destination with rows to read or compare them."},
     {"SLU-5101", "the state file is not a state file of Sluice, or is damaged",
      "It is not an SQLite database, belongs to another program, or what it holds cannot be read.",
      "Use another --state directory, or put the file aside and copy again."},
@@ -479,6 +514,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-5116", "a destination table was not made by Sluice",
      "A table of this name exists already, and would be overwritten.",
      "--existing replace drops it, --existing adopt goes on with it."},
+    {"SLU-6020", "memory ran out", "A change set could not be held.",
+     "Give more with --memory, or smaller sets with --batch-bytes."},
     // 6nnn this machine
     {"SLU-6101", "the spill file cannot be made",
      "Large transactions and held changes go to a file in the state directory; it does not exist, "

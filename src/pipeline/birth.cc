@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <condition_variable>
+#include <mutex>
 #include <random>
 #include <utility>
 
@@ -14,13 +16,49 @@
 namespace sluice::pipeline {
 namespace {
 
+/// A walsender that creates a slot waits for open transactions and does not notice that its client
+/// was killed. Ours, proved by the generation in its name, is ended.
+Status EndLingeringBirth(const Birth& earlier, postgres::Connection& control) {
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
+                          postgres::ReadSlot(control, earlier.slot));
+  if (!slot || !slot->is_active ||
+      !slot->active_application.ends_with(BirthRole(earlier.generation))) {
+    return {};
+  }
+  const Result<postgres::QueryResult> ended =
+      control.Exec("end the session of an earlier start", "SELECT pg_terminate_backend($1)",
+                   {std::to_string(slot->active_pid)});
+  return ended ? Status{} : Status(ended.error());
+}
+
+/// A walsender that was killed lingers; one that stays belongs to somebody, whom the checks name.
+Status WaitForSlot(const BirthRequest& request, postgres::Connection& control,
+                   const std::stop_token& stop) {
+  const Clock::time_point give_up = Clock::now() + request.slot_wait;
+  std::mutex mutex;
+  std::condition_variable_any never;
+  for (;;) {
+    SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
+                            postgres::ReadSlot(control, request.slot));
+    if (!slot || !slot->is_active || Clock::now() > give_up) return {};
+    if (request.on_waiting)
+      request.on_waiting("the session that holds it, pid " + std::to_string(slot->active_pid));
+    std::unique_lock lock(mutex);
+    (void)never.wait_for(lock, stop, std::chrono::milliseconds(300), [] { return false; });
+    if (stop.stop_requested()) return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
+  }
+}
+
 /// Ours from an earlier try is removed; anybody else's stays and is an error.
 Status ClearEarlierTry(const std::optional<Birth>& earlier, const BirthRequest& request,
-                       postgres::Connection& control, postgres::Connection& replication) {
+                       postgres::Connection& control, postgres::Connection& replication,
+                       const std::stop_token& stop) {
   Birth asked = earlier.value_or(Birth{});
   asked.slot = request.slot;
   asked.publication = request.publication;
   asked.owns_publication = request.owns_publication;
+  if (earlier) SLUICE_RETURN_IF_ERROR(EndLingeringBirth(*earlier, control));
+  SLUICE_RETURN_IF_ERROR(WaitForSlot(request, control, stop));
   SLUICE_ASSIGN_OR_RETURN(const replication::SourceFacts facts,
                           ReadSourceFacts(control, replication, asked));
   if (facts.slot && request.options->slot) return {};  // the user's own, to be used as it is
@@ -77,6 +115,19 @@ Result<Begun> MakeSlot(const BirthRequest& request, postgres::Connection& contro
 
 }  // namespace
 
+bool UndoBirth(const Birth& birth, bool made_slot, postgres::Connection& control) {
+  if (birth.generation.empty()) return true;
+  const Result<std::optional<postgres::Publication>> publication =
+      postgres::ReadPublication(control, birth.publication);
+  if (!publication) return false;
+  const bool is_ours = birth.owns_publication && publication->has_value() &&
+                       postgres::GenerationOf((*publication)->comment) == birth.generation;
+  if (!is_ours) return true;  // the slot comes after it
+  if (!EndLingeringBirth(birth, control)) return false;
+  if (made_slot && !postgres::DropSlot(control, birth.slot, std::chrono::seconds(5))) return false;
+  return postgres::DropPublication(control, birth.publication).has_value();
+}
+
 std::string NewGeneration() {
   std::random_device source;
   std::array<std::uint32_t, 4> words{source(), source(), source(), source()};
@@ -84,6 +135,10 @@ std::string NewGeneration() {
   words[2] = (words[2] & 0x3FFFFFFFU) | 0x80000000U;
   return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:04x}{:08x}", words[0], words[1] >> 16U,
                      words[1] & 0xFFFFU, words[2] >> 16U, words[2] & 0xFFFFU, words[3]);
+}
+
+std::string BirthRole(const std::string& generation) {
+  return "birth " + generation.substr(0, 8);
 }
 
 replication::SlotRow ToCheckedSlot(const postgres::SlotRow& row) {
@@ -129,14 +184,14 @@ Result<replication::SourceFacts> ReadSourceFacts(postgres::Connection& control,
 Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
                  postgres::Connection& replication, Destination& destination, DeliveryState& state,
                  telemetry::Logger& logger, std::stop_token stop) {
-  SLUICE_RETURN_IF_ERROR(ClearEarlierTry(state.birth, request, control, replication));
+  SLUICE_RETURN_IF_ERROR(ClearEarlierTry(state.birth, request, control, replication, stop));
   SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
                           postgres::ReadServerIdentity(replication));
   Birth birth{.pipeline = request.options->pipeline,
               .slot = request.slot,
               .publication = request.publication,
               .owns_publication = request.owns_publication,
-              .generation = NewGeneration(),
+              .generation = request.generation,
               .system_identifier = identity.system_identifier,
               .timeline = identity.timeline};
   SLUICE_RETURN_IF_ERROR(destination.StoreBirth(birth));

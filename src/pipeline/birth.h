@@ -26,6 +26,10 @@ struct BirthRequest {
   std::string slot;
   std::string publication;
   bool owns_publication = true;
+  std::string
+      generation;  ///< of this birth; the replication connection's role ends with BirthRole()
+  /// How long a slot held by another session is waited for.
+  Duration slot_wait = std::chrono::seconds(65);
   std::vector<TableName> published;
   std::vector<TableRecord> records;
   /// Names whom slot creation waits for; empty: nobody.
@@ -41,6 +45,10 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
                  postgres::Connection& replication, Destination& destination, DeliveryState& state,
                  telemetry::Logger& logger, std::stop_token stop);
 
+/// After a birth that failed: removes what it made at the source. False: it could not, leave the
+/// intent where it is.
+bool UndoBirth(const Birth& birth, bool made_slot, postgres::Connection& control);
+
 /// postgres/ reads slots, replication/ judges them.
 replication::SlotRow ToCheckedSlot(const postgres::SlotRow& row);
 
@@ -48,6 +56,10 @@ replication::SlotRow ToCheckedSlot(const postgres::SlotRow& row);
 Result<replication::SourceFacts> ReadSourceFacts(postgres::Connection& control,
                                                  postgres::Connection& replication,
                                                  const Birth& birth);
+
+/// Role of the connection that creates the slot, in its application_name: the proof that a session
+/// which still waits in there after a kill is this pipeline's own.
+std::string BirthRole(const std::string& generation);
 
 /// A random (version 4) UUID.
 std::string NewGeneration();

@@ -37,7 +37,7 @@ void SleepFor(Duration duration, const std::stop_token& stop) {
 
 /// Contract, exit codes. `has_begun`: the first byte was touched.
 int ExitCodeFor(const Error& error, bool has_begun) {
-  if (error.code == "SLU-2105") return 2;
+  if (error.code == "SLU-2105" || error.code == "SLU-3012") return 2;
   if (error.code == "SLU-3092") return 5;
   if (base::IsRetryable(error.kind)) return 5;
   const bool is_position = error.code.starts_with("SLU-30");
@@ -66,6 +66,7 @@ struct Pipeline::State {
   bool has_begun = false;
   bool has_streamed = false;
   bool created_file = false;
+  bool is_half_born = false;
   std::optional<Lsn> until_lsn;
 
   // Shared with callers of Status(), Verify() and so on.
@@ -120,13 +121,19 @@ struct Pipeline::State {
 /// Connects, with patience where the source is not there yet, and finds what is wrong.
 Status Pipeline::State::LookAtSource(std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(url, postgres::SourceUrl::Parse(options.source));
-  const Clock::time_point give_up = Clock::now() + options.retry_for.value_or(kDefaultFirstRetry);
+  // Before the first success a minute; after it as long as it takes.
+  std::optional<Clock::time_point> give_up;
+  if (options.retry_for || !has_begun) {
+    give_up = Clock::now() + options.retry_for.value_or(kDefaultFirstRetry);
+  }
   base::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(5));
   for (;;) {
     Result<postgres::Connection> control = Connect("control", false);
     Status looked = control ? ReadPreflight(*control) : Status(control.error());
     if (looked) return looked;
-    if (!base::IsRetryable(looked.error().kind) || Clock::now() > give_up) return looked;
+    if (!base::IsRetryable(looked.error().kind) || (give_up && Clock::now() > *give_up)) {
+      return looked;
+    }
     if (stop.stop_requested()) return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
     SetPhase(engine::Phase::kRetrying, looked.error().message);
     ++progress.retries_source;
@@ -211,7 +218,9 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   } else {
     SLUICE_RETURN_IF_ERROR(SyncTables(control, restored));
   }
-  SessionOptions session_options{.pipeline = &options, .memory = ShareMemory(options)};
+  SessionOptions session_options;
+  session_options.pipeline = &options;
+  session_options.memory = ShareMemory(options);
   session_options.wal_segment_bytes = facts->wal_segment_size;
   session_options.wal_sender_timeout = std::chrono::milliseconds(facts->wal_sender_timeout_ms);
   session_options.retry_for = options.retry_for;
@@ -267,8 +276,19 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
     const std::scoped_lock lock(mutex);
     waiting_for = whom;
   };
-  SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, Connect("birth", true));
-  return GiveBirth(request, control, replication, *opened, state, logger, std::move(stop));
+  request.generation = NewGeneration();
+  request.slot_wait =
+      std::chrono::milliseconds(facts->wal_sender_timeout_ms) + std::chrono::seconds(5);
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication,
+                          Connect(BirthRole(request.generation), true));
+  is_half_born = true;
+  const Status born =
+      GiveBirth(request, control, replication, *opened, state, logger, std::move(stop));
+  // What cannot be undone now is recognised at the next start by the intent, so the file has to
+  // stay then.
+  is_half_born = !born && !UndoBirth(state.birth.value_or(Birth{}), !options.slot, control);
+  if (born) created_file = false;
+  return born;
 }
 
 /// What changed at the source or in the selection since the last run, stored before anything
@@ -397,7 +417,7 @@ void Pipeline::State::CloseDestination(Clock::time_point deadline, bool& left_wa
 
 /// Nothing half-made stays behind: a file that was not there before and holds no position yet.
 void Pipeline::State::UndoCreatedFile() {
-  if (!created_file || has_begun) return;
+  if (!created_file || has_begun || is_half_born) return;
   std::error_code ignored;
   const std::string file = DestinationFile(options);
   std::filesystem::remove(file, ignored);
@@ -428,6 +448,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
   State& state = *state_;
   bool left_wal = false;
   engine::PipelineStatus last;
+  std::optional<Clock::time_point> trouble_since;
   Status ended = state.LookAtSource(stop);
   base::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(10));
   while (ended) {
@@ -442,13 +463,19 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
       last = CurrentStatus();
     }
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
+    if (ran && *ran) break;
     if (!ran) {
       ended = ran.error();
-      const bool again = state.has_begun && base::IsRetryable(ended.error().kind);
+      if (state.has_begun) trouble_since.reset();
+      if (!trouble_since) trouble_since = Clock::now();
+      const Duration patience = state.has_begun
+                                    ? state.options.retry_for.value_or(Duration::max())
+                                    : state.options.retry_for.value_or(kDefaultFirstRetry);
+      const bool again =
+          base::IsRetryable(ended.error().kind) && Clock::now() - *trouble_since < patience;
       if (!again || stop.stop_requested()) break;
+      state.logger.Warn("starting again: {} ({})", ended.error().message, ended.error().code);
       ended = {};
-    } else if (*ran) {
-      break;
     }
     ++state.progress.retries_destination;
     state.SetPhase(engine::Phase::kRetrying);
@@ -491,11 +518,13 @@ Status Pipeline::Resync(const std::vector<std::string>& patterns) {
   for (const engine::TableStatus& table : session->writer().Tables())
     records.push_back(table.record);
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables, MatchTables(patterns, records));
-  SLUICE_RETURN_IF_ERROR(session->writer().inbox().CallAndWait([&]() -> Status {
-    for (const RelationId relation : tables)
+  const auto mark_pending = [&]() -> Status {
+    for (const RelationId relation : tables) {
       SLUICE_RETURN_IF_ERROR(session->writer().Resync(relation));
+    }
     return session->writer().CommitStates();
-  }));
+  };
+  SLUICE_RETURN_IF_ERROR(session->writer().inbox().CallAndWait(mark_pending));
   session->pool().Wake();
   return {};
 }

@@ -113,7 +113,7 @@ void Session::StreamThread(std::stop_token stop) {
   std::mutex mutex;
   std::condition_variable_any never;
   Clock::time_point last_useful = Clock::now();
-  std::optional<Clock::time_point> held_since;
+  Clock::time_point held_since{};  // default: not held
   while (!stop.stop_requested()) {
     const std::int64_t transactions_before = progress_.transactions.load();
     const Clock::time_point began = Clock::now();
@@ -125,9 +125,12 @@ void Session::StreamThread(std::stop_token stop) {
     reader_.reset();
     if (ended.error().code == "SLU-3091") continue;
     // A walsender that was killed lingers; one that stays belongs to somebody.
-    if (ended.error().code != "SLU-2105") held_since.reset();
-    if (ended.error().code == "SLU-2105" && !held_since) held_since = Clock::now();
-    const bool is_held = held_since && Clock::now() - *held_since > held_timeout_;
+    if (ended.error().code != "SLU-2105") held_since = {};
+    if (ended.error().code == "SLU-2105" && held_since == Clock::time_point{}) {
+      held_since = Clock::now();
+    }
+    const bool is_held =
+        held_since != Clock::time_point{} && Clock::now() - held_since > held_timeout_;
     if (is_held || !base::IsRetryable(ended.error().kind)) {
       Fail(ended.error());
       return;
@@ -189,6 +192,8 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, connect_("stream", true));
   SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts facts,
                           ReadSourceFacts(control, replication, birth_));
+  // A walsender that was killed lingers: START_REPLICATION says so, and is tried again.
+  if (facts.slot) facts.slot->is_active = false;
   struct Durable {
     Position position;
   };

@@ -71,7 +71,7 @@ Result<verify::VerifyResult> VerifyRunner::Run(
   if (!destination_.capabilities().keeps_rows) {
     return Error{.kind = ErrorKind::kUnsupported,
                  .message = "this destination keeps no rows to compare",
-                 .code = "SLU-5030"};
+                 .code = "SLU-5050"};
   }
   std::vector<TableRecord> records;
   for (const engine::TableStatus& table : session_.writer().Tables())

@@ -39,7 +39,7 @@ class VerifyRunner {
                std::uint64_t wal_segment_bytes, engine::Progress& progress,
                telemetry::Logger& logger);
 
-  /// Errors: kInvalidArgument (a pattern matches nothing), kUnsupported SLU-5030 (no read side),
+  /// Errors: kInvalidArgument (a pattern matches nothing), kUnsupported SLU-5050 (no read side),
   /// kConnection, kTimeout SLU-3081 (no fence could be had), kCancelled.
   Result<verify::VerifyResult> Run(const std::vector<std::string>& patterns, std::stop_token stop,
                                    const std::function<void(const std::string&)>& progress);

@@ -1,0 +1,197 @@
+#include "pipeline/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/units.h"
+#include "postgres/catalog.h"
+#include "postgres/connection.h"
+#include "postgres/source_url.h"
+
+namespace sluice::pipeline {
+namespace {
+
+using postgres::Finding;
+using postgres::Severity;
+
+/// Some room for what is not rows: the log, a checkpoint.
+constexpr std::uint64_t kSpareBytes = 256ULL << 20;
+
+struct SourceCheck {
+  std::uint64_t system_identifier = 0;
+  std::vector<SchemaPtr> schemas;
+};
+
+Result<postgres::Connection> Connect(const engine::PipelineOptions& options,
+                                     const postgres::SourceUrl& url, bool is_replication) {
+  postgres::ConnectOptions connect;
+  connect.pipeline = options.pipeline;
+  connect.role = "check";
+  connect.is_replication = is_replication;
+  connect.accept_sql_ascii = true;
+  return postgres::Connection::Open(url, connect);
+}
+
+/// Columns that cannot be read in their binary form, so that everything is asked for as text.
+void NoteTextColumns(const TableSchema& schema, CheckReport& report) {
+  for (const Column& column : schema.columns) {
+    if (!column.type.codec.empty() || column.type.carrier == Carrier::kList ||
+        column.type.carrier == Carrier::kStruct) {
+      continue;
+    }
+    report.findings.push_back(
+        {.severity = Severity::kWarning,
+         .code = "SLU-1033",
+         .message = fmt::format("{}.{} is of type {}, which is read as text: slower than binary",
+                                ToString(schema.name), column.name, column.type.name),
+         .advice = "",
+         .sql = "",
+         .table = schema.name});
+  }
+}
+
+Status LoadSchemas(const engine::PipelineOptions& options, postgres::Connection& connection,
+                   CheckReport& report, SourceCheck& source) {
+  SLUICE_ASSIGN_OR_RETURN(const types::TypeCatalog types, postgres::LoadTypeCatalog(connection));
+  for (const postgres::PlannedTable& table : report.tables) {
+    if (table.is_skipped) continue;
+    report.bytes_estimated +=
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, table.table.size_bytes));
+    auto loaded = postgres::LoadTableSchema(connection, types, table.table.relation,
+                                            options.publication.value_or(""));
+    if (!loaded) {
+      report.findings.push_back(FindingFrom(loaded.error(), Severity::kProblem));
+      report.findings.back().table = table.table.name;
+      if (!connection.is_alive()) return loaded.error();
+      continue;
+    }
+    NoteTextColumns(*loaded->schema, report);
+    source.schemas.push_back(loaded->schema);
+  }
+  return {};
+}
+
+/// Whom the creation of a slot would wait for.
+Status NoteOldTransactions(postgres::Connection& connection, CheckReport& report) {
+  constexpr std::uint64_t kWorthALine = 30;  // seconds
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::OpenTransaction> oldest,
+                          postgres::ReadOldestTransaction(connection));
+  if (!oldest || oldest->age_seconds < kWorthALine) return {};
+  report.findings.push_back({.severity = Severity::kWarning,
+                             .code = "SLU-2104",
+                             .message = "creating the slot would wait for " +
+                                        postgres::Describe(*oldest),
+                             .advice = "end that transaction, or wait for it",
+                             .sql = "",
+                             .table = {}});
+  return {};
+}
+
+Status CheckSource(const engine::PipelineOptions& options, CheckReport& report,
+                   SourceCheck& source) {
+  SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
+                          postgres::SourceUrl::Parse(options.source));
+  report.source = url.redacted();
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url, false));
+  SLUICE_ASSIGN_OR_RETURN(
+      const postgres::TableSelection selection,
+      postgres::ParseSelection(options.selection.tables, options.selection.excluded_tables,
+                               options.selection.schemas, options.selection.excluded_schemas));
+  const postgres::PreflightRequest request{
+      .selection = selection,
+      .publication = options.publication.value_or("sluice_" + options.pipeline),
+      .is_publication_ours = !options.publication.has_value(),
+      .slot = options.slot.value_or("sluice_" + options.pipeline),
+      .is_copy_only = false};
+  SLUICE_ASSIGN_OR_RETURN(const postgres::PreflightInput input,
+                          postgres::ReadPreflightInput(connection, request));
+  postgres::Preflight preflight = postgres::FindProblems(request, input);
+  report.source += " (PostgreSQL " + input.facts.version + ")";
+  report.script = postgres::AdministratorScript(request, input, preflight);
+  report.findings = std::move(preflight.findings);
+  report.tables = std::move(preflight.tables);
+  SLUICE_RETURN_IF_ERROR(LoadSchemas(options, connection, report, source));
+  if (!input.slot) SLUICE_RETURN_IF_ERROR(NoteOldTransactions(connection, report));
+  if (!input.facts.may_replicate) {
+    report.not_checked.emplace_back("a replication connection: the role may not replicate");
+    return {};
+  }
+  // A rule of pg_hba.conf of its own may stand before replication; without logical decoding it is
+  // the same connection.
+  auto replication = Connect(options, url, true);
+  if (!replication) {
+    report.findings.push_back(FindingFrom(replication.error(), Severity::kProblem));
+    return {};
+  }
+  SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
+                          postgres::ReadServerIdentity(*replication));
+  source.system_identifier = identity.system_identifier;
+  return {};
+}
+
+}  // namespace
+
+bool CheckReport::has_problem() const {
+  return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+    return finding.severity == Severity::kProblem;
+  });
+}
+
+Finding FindingFrom(const Error& error, Severity severity) {
+  std::string message = error.message;
+  if (!error.server_message.empty()) message += " (" + error.server_message + ")";
+  return {.severity = severity,
+          .code = error.code,
+          .message = std::move(message),
+          .advice = error.advice,
+          .sql = "",
+          .table = {}};
+}
+
+std::optional<Finding> JudgeSpace(std::uint64_t bytes_needed, std::uint64_t bytes_free) {
+  if (bytes_free == 0 || bytes_needed + kSpareBytes <= bytes_free) return std::nullopt;
+  return Finding{
+      .severity = Severity::kWarning,
+      .code = "SLU-1034",
+      .message = fmt::format("the tables take {} at the source, and {} are free at the destination",
+                             base::FormatSize(bytes_needed), base::FormatSize(bytes_free)),
+      .advice = "a copy usually takes less than the source; make room, or choose another disk",
+      .sql = "",
+      .table = {}};
+}
+
+CheckReport Check(const engine::PipelineOptions& options) {
+  CheckReport report;
+  report.destination = options.destination;
+  report.pipeline = options.pipeline;
+  SourceCheck source;
+  const Status looked = CheckSource(options, report, source);
+  if (!looked) {
+    report.findings.push_back(FindingFrom(looked.error(), Severity::kProblem));
+    report.not_checked.emplace_back(
+        "the rest of the source: server settings, tables, slot and publication as far as they are "
+        "not listed");
+    report.not_checked.emplace_back("whether the source's tables fit into the destination");
+  }
+  DestinationCheck destination =
+      CheckDestination(options, source.system_identifier, source.schemas);
+  std::move(destination.findings.begin(), destination.findings.end(),
+            std::back_inserter(report.findings));
+  std::move(destination.not_checked.begin(), destination.not_checked.end(),
+            std::back_inserter(report.not_checked));
+  report.bytes_free = destination.bytes_free;
+  report.has_position = destination.state && destination.state->position;
+  if (!report.has_position) {
+    if (auto finding = JudgeSpace(report.bytes_estimated, report.bytes_free)) {
+      report.findings.push_back(*std::move(finding));
+    }
+  }
+  std::stable_sort(
+      report.findings.begin(), report.findings.end(),
+      [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
+  return report;
+}
+
+}  // namespace sluice::pipeline

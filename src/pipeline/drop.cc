@@ -1,0 +1,149 @@
+#include "pipeline/drop.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "sluice/destination.h"
+
+#include "base/units.h"
+#include "pipeline/destination_factory.h"
+#include "pipeline/stored_state.h"
+#include "postgres/connection.h"
+#include "postgres/source_url.h"
+
+namespace sluice::pipeline {
+namespace {
+
+constexpr Duration kSlotPatience = std::chrono::seconds(65);  // a killed walsender lingers
+constexpr Duration kCloseGrace = std::chrono::seconds(5);
+
+Result<postgres::Connection> Connect(const engine::PipelineOptions& options,
+                                     const postgres::SourceUrl& url) {
+  postgres::ConnectOptions connect;
+  connect.pipeline = options.pipeline;
+  connect.role = "drop";
+  connect.accept_sql_ascii = true;
+  return postgres::Connection::Open(url, connect);
+}
+
+bool HasFile(const engine::PipelineOptions& options) {
+  const std::string file = DestinationFile(options);
+  std::error_code ignored;
+  return !file.empty() && std::filesystem::exists(file, ignored);
+}
+
+/// Whose publication it is, in one sentence; empty: this pipeline's.
+std::string WhyNotOurs(const DropFacts& facts) {
+  if (!facts.publication) return {};
+  const std::string_view generation = postgres::GenerationOf(facts.publication->comment);
+  const std::string name = "publication " + facts.publication->name;
+  if (facts.birth && !facts.birth->owns_publication) return name + " was made by the user";
+  if (generation.empty()) return name + " was not made by Sluice";
+  if (facts.birth && generation != facts.birth->generation) {
+    return name + " belongs to another destination";
+  }
+  return {};
+}
+
+}  // namespace
+
+DropPlan JudgeDrop(const DropFacts& facts) {
+  DropPlan plan;
+  const std::string why = WhyNotOurs(facts);
+  const bool is_others = facts.publication && !why.empty() &&
+                         !postgres::GenerationOf(facts.publication->comment).empty() &&
+                         (!facts.birth || facts.birth->owns_publication);
+  if (facts.publication) {
+    if (why.empty()) {
+      plan.publication = facts.publication->name;
+    } else {
+      plan.stays.push_back(why);
+    }
+  }
+  if (!facts.slot) return plan;
+  const postgres::SlotRow& slot = *facts.slot;
+  if (!slot.is_logical || slot.plugin != "pgoutput" || slot.database != facts.database) {
+    plan.stays.push_back("slot " + slot.name + " is not a pgoutput slot of database " +
+                         facts.database);
+  } else if (is_others) {
+    plan.stays.push_back("slot " + slot.name + " belongs to another destination");
+  } else {
+    plan.slot = slot.name;
+    plan.retained_bytes = slot.retained_bytes;
+  }
+  return plan;
+}
+
+Result<DropPlan> PlanDrop(const engine::PipelineOptions& options) {
+  DropFacts facts;
+  facts.slot_name = options.slot.value_or("sluice_" + options.pipeline);
+  facts.publication_name = options.publication.value_or("sluice_" + options.pipeline);
+  std::size_t table_count = 0;
+  bool has_state = false;
+  if (HasFile(options)) {
+    SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination,
+                            MakeDestination(options));
+    SLUICE_ASSIGN_OR_RETURN(
+        const DeliveryState state,
+        destination->Open({.pipeline = options.pipeline, .read_only = true}));
+    (void)destination->Close(Clock::now() + kCloseGrace);
+    has_state = state.epoch != 0 || state.birth || !state.tables.empty();
+    facts.birth = state.birth;
+    for (const TableRecord& table : state.tables) table_count += table.schema ? 1 : 0;
+    if (state.birth && !state.birth->slot.empty()) facts.slot_name = state.birth->slot;
+    if (state.birth && !state.birth->publication.empty()) {
+      facts.publication_name = state.birth->publication;
+    }
+  }
+  SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
+                          postgres::SourceUrl::Parse(options.source));
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url));
+  facts.database = url.database();
+  SLUICE_ASSIGN_OR_RETURN(facts.slot, postgres::ReadSlot(connection, facts.slot_name));
+  SLUICE_ASSIGN_OR_RETURN(facts.publication,
+                          postgres::ReadPublication(connection, facts.publication_name));
+  DropPlan plan = JudgeDrop(facts);
+  plan.source = url.redacted();
+  plan.destination = options.destination;
+  plan.has_state = has_state;
+  plan.table_count = table_count;
+  return plan;
+}
+
+Result<std::vector<std::string>> Drop(const engine::PipelineOptions& options,
+                                      const DropPlan& plan) {
+  std::vector<std::string> done;
+  if (plan.slot || plan.publication) {
+    SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
+                            postgres::SourceUrl::Parse(options.source));
+    SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url));
+    if (plan.slot) {
+      SLUICE_RETURN_IF_ERROR(postgres::DropSlot(connection, *plan.slot, kSlotPatience));
+      done.push_back(fmt::format(
+          "slot {} at {}, which kept {} of WAL", *plan.slot, plan.source,
+          base::FormatSize(static_cast<std::size_t>(std::max<std::int64_t>(
+              0, plan.retained_bytes)))));
+    }
+    if (plan.publication) {
+      SLUICE_RETURN_IF_ERROR(postgres::DropPublication(connection, *plan.publication));
+      done.push_back(fmt::format("publication {} at {}", *plan.publication, plan.source));
+    }
+  }
+  if (plan.has_state && HasFile(options)) {
+    SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination,
+                            MakeDestination(options));
+    SLUICE_RETURN_IF_ERROR(destination->Open({.pipeline = options.pipeline}));
+    const Status forgotten = destination->Forget();
+    const Status closed = destination->Close(Clock::now() + kCloseGrace);
+    SLUICE_RETURN_IF_ERROR(forgotten);
+    SLUICE_RETURN_IF_ERROR(closed);
+    done.push_back(fmt::format("schema sluice in {}; {} mirrored {} stay", plan.destination,
+                               plan.table_count, plan.table_count == 1 ? "table" : "tables"));
+  }
+  return done;
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,55 @@
+/// \file
+/// `sluice drop`: takes away what Sluice made at both ends and leaves the mirrored tables.
+///
+/// First PlanDrop(), which reads and says what would go; then Drop(). Every step can be repeated:
+/// what is gone already is passed over. The source goes first: the destination remembers the names.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sluice/delivery_state.h"
+#include "sluice/result.h"
+
+#include "engine/options.h"
+#include "postgres/publication.h"
+#include "postgres/slot.h"
+
+namespace sluice::pipeline {
+
+/// What is there, and is this pipeline's.
+struct DropPlan {
+  std::string source;       ///< without the password
+  std::string destination;  ///< as the options name it
+  std::optional<std::string> slot;
+  std::int64_t retained_bytes = 0;  ///< WAL that the slot keeps
+  std::optional<std::string> publication;
+  bool has_state = false;          ///< the destination has schema sluice
+  std::size_t table_count = 0;     ///< mirrored tables that stay
+  std::vector<std::string> stays;  ///< what has such a name and is not this pipeline's, and why
+
+  bool is_empty() const { return !slot && !publication && !has_state; }
+};
+
+/// What was found; birth is empty where the destination remembers none.
+struct DropFacts {
+  std::string slot_name;
+  std::string publication_name;
+  std::string database;
+  std::optional<Birth> birth;
+  std::optional<postgres::SlotRow> slot;
+  std::optional<postgres::Publication> publication;
+};
+/// Pure. A publication goes only when Sluice made it, and for this destination where that is known;
+/// a slot stays where the publication beside it says that it is another pipeline's, or where it is
+/// no slot of this database.
+DropPlan JudgeDrop(const DropFacts& facts);
+
+/// Errors: of the source and the destination; a file that is not there is not one.
+Result<DropPlan> PlanDrop(const engine::PipelineOptions& options);
+/// Lines that say what was removed. Errors: kConfig SLU-2105 (the slot is in use, by whom).
+Result<std::vector<std::string>> Drop(const engine::PipelineOptions& options, const DropPlan& plan);
+
+}  // namespace sluice::pipeline
