@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/units.h"
+#include "columnar/copy_decoder.h"
 #include "postgres/catalog.h"
 #include "postgres/connection.h"
 #include "postgres/source_url.h"
@@ -37,10 +39,9 @@ Result<postgres::Connection> Connect(const engine::PipelineOptions& options,
 /// Columns that cannot be read in their binary form, so that everything is asked for as text.
 void NoteTextColumns(const TableSchema& schema, CheckReport& report) {
   for (const Column& column : schema.columns) {
-    if (!column.type.codec.empty() || column.type.carrier == Carrier::kList ||
-        column.type.carrier == Carrier::kStruct) {
-      continue;
-    }
+    TableSchema alone;
+    alone.columns.push_back(column);
+    if (columnar::FormatFor(alone) == columnar::CopyFormat::kBinary) continue;
     report.findings.push_back(
         {.severity = Severity::kWarning,
          .code = "SLU-1033",
@@ -79,13 +80,13 @@ Status NoteOldTransactions(postgres::Connection& connection, CheckReport& report
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::OpenTransaction> oldest,
                           postgres::ReadOldestTransaction(connection));
   if (!oldest || oldest->age_seconds < kWorthALine) return {};
-  report.findings.push_back({.severity = Severity::kWarning,
-                             .code = "SLU-2104",
-                             .message = "creating the slot would wait for " +
-                                        postgres::Describe(*oldest),
-                             .advice = "end that transaction, or wait for it",
-                             .sql = "",
-                             .table = {}});
+  report.findings.push_back(
+      {.severity = Severity::kWarning,
+       .code = "SLU-2104",
+       .message = "creating the slot would wait for " + postgres::Describe(*oldest),
+       .advice = "end that transaction, or wait for it",
+       .sql = "",
+       .table = {}});
   return {};
 }
 
@@ -134,9 +135,8 @@ Status CheckSource(const engine::PipelineOptions& options, CheckReport& report,
 }  // namespace
 
 bool CheckReport::has_problem() const {
-  return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
-    return finding.severity == Severity::kProblem;
-  });
+  return std::any_of(findings.begin(), findings.end(),
+                     [](const Finding& finding) { return finding.severity == Severity::kProblem; });
 }
 
 Finding FindingFrom(const Error& error, Severity severity) {
@@ -188,9 +188,8 @@ CheckReport Check(const engine::PipelineOptions& options) {
       report.findings.push_back(*std::move(finding));
     }
   }
-  std::stable_sort(
-      report.findings.begin(), report.findings.end(),
-      [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
+  std::stable_sort(report.findings.begin(), report.findings.end(),
+                   [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
   return report;
 }
 

@@ -71,8 +71,7 @@ Status CheckNames(const engine::PipelineOptions& options, const std::vector<Sche
   SLUICE_ASSIGN_OR_RETURN(const ScratchFolder folder, ScratchFolder::Make());
   engine::PipelineOptions scratch = options;
   scratch.destination = "duckdb:" + folder.path() + "/names.duckdb";
-  SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination,
-                          MakeDestination(scratch));
+  SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination, MakeDestination(scratch));
   SLUICE_RETURN_IF_ERROR(destination->Open({.pipeline = options.pipeline}));
   for (const SchemaPtr& schema : schemas) {
     SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refusal,
@@ -167,12 +166,10 @@ void CheckFolder(const std::string& file, bool exists, DestinationCheck& check) 
 
 Status CheckFile(const engine::PipelineOptions& options, std::uint64_t system_identifier,
                  const std::vector<SchemaPtr>& schemas, DestinationCheck& check) {
-  SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination,
-                          MakeDestination(options));
-  SLUICE_ASSIGN_OR_RETURN(check.state,
-                          destination->Open({.pipeline = options.pipeline,
-                                             .system_identifier = system_identifier,
-                                             .read_only = true}));
+  SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination, MakeDestination(options));
+  SLUICE_ASSIGN_OR_RETURN(check.state, destination->Open({.pipeline = options.pipeline,
+                                                          .system_identifier = system_identifier,
+                                                          .read_only = true}));
   SLUICE_RETURN_IF_ERROR(CheckExisting(options, *destination, schemas, check));
   return destination->Close(Clock::now() + kCloseGrace);
 }

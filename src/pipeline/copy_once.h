@@ -47,7 +47,7 @@ class CopyOnce {
   /// Called once, before the first byte, from the thread of Run().
   void OnPlan(std::function<void(const Plan&)> callback);
   /// Exit codes: 0; 2 before the first byte; 3 a table is halted, or one that the user named was
-  /// left out; 4, 5. A stop gives 4 with kCancelled: nothing was landed.
+  /// left out; 4, 5; 130 after a stop: nothing was landed.
   RunOutcome Run(std::stop_token stop);
   CopyProgressNow CurrentProgress() const;
 

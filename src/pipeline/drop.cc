@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -86,13 +87,12 @@ Result<DropPlan> PlanDrop(const engine::PipelineOptions& options) {
   if (HasFile(options)) {
     SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination,
                             MakeDestination(options));
-    SLUICE_ASSIGN_OR_RETURN(
-        const DeliveryState state,
-        destination->Open({.pipeline = options.pipeline, .read_only = true}));
+    SLUICE_ASSIGN_OR_RETURN(const DeliveryState state,
+                            destination->Open({.pipeline = options.pipeline, .read_only = true}));
     (void)destination->Close(Clock::now() + kCloseGrace);
     has_state = state.epoch != 0 || state.birth || !state.tables.empty();
     facts.birth = state.birth;
-    for (const TableRecord& table : state.tables) table_count += table.schema ? 1 : 0;
+    for (const TableRecord& table : state.tables) table_count += table.schema ? 1U : 0U;
     if (state.birth && !state.birth->slot.empty()) facts.slot_name = state.birth->slot;
     if (state.birth && !state.birth->publication.empty()) {
       facts.publication_name = state.birth->publication;
@@ -122,10 +122,9 @@ Result<std::vector<std::string>> Drop(const engine::PipelineOptions& options,
     SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url));
     if (plan.slot) {
       SLUICE_RETURN_IF_ERROR(postgres::DropSlot(connection, *plan.slot, kSlotPatience));
-      done.push_back(fmt::format(
-          "slot {} at {}, which kept {} of WAL", *plan.slot, plan.source,
-          base::FormatSize(static_cast<std::size_t>(std::max<std::int64_t>(
-              0, plan.retained_bytes)))));
+      done.push_back(fmt::format("slot {} at {}, which kept {} of WAL", *plan.slot, plan.source,
+                                 base::FormatSize(static_cast<std::size_t>(
+                                     std::max<std::int64_t>(0, plan.retained_bytes)))));
     }
     if (plan.publication) {
       SLUICE_RETURN_IF_ERROR(postgres::DropPublication(connection, *plan.publication));
