@@ -65,19 +65,22 @@ struct Arguments {
 
 struct Command {
   std::string_view name;
-  std::string_view synopsis;  ///< after the name: "[SOURCE DESTINATION]"
-  std::string_view summary;   ///< one line, for the overview
-  std::string_view text;      ///< paragraphs of `sluice help NAME`
+  std::string_view synopsis = {};  ///< after the name: "[SOURCE DESTINATION]"
+  std::string_view summary;        ///< one line, for the overview
+  std::string_view text = {};      ///< paragraphs of `sluice help NAME`
   Places places = Places::kNone;
-  bool takes_run_options = false;             ///< every option of OptionTable()
-  std::span<const std::string_view> options;  ///< else these of them, by name
-  std::span<const CommandFlag> flags;
+  bool takes_run_options = false;                  ///< every option of OptionTable()
+  std::span<const std::string_view> options = {};  ///< else these of them, by name
+  std::span<const CommandFlag> flags = {};
   int (*run)(const Arguments& arguments) = nullptr;
 };
 
 /// Every command, in the order of the overview. The table is in commands.cc.
 std::span<const Command> Commands();
 const Command* FindCommand(std::string_view name);
+
+/// Is this option of OptionTable() one of the command's?
+bool TakesOption(const Command& command, std::string_view option);
 
 /// Arguments of `command` from what follows its name. Errors: kInvalidArgument, SLU-1020, one line.
 Result<Arguments> ParseArguments(const Command& command, std::span<const std::string> words);
@@ -98,5 +101,8 @@ std::string ErrorText(const Error& error);
 /// The exit code of an error that came before anything was touched: 5 where the retry budget is
 /// used up on the way to the source, else 2.
 int ExitCodeBeforeStart(const Error& error);
+
+/// To standard output, whole.
+void PrintOut(std::string_view text);
 
 }  // namespace sluice::cli

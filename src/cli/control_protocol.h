@@ -17,12 +17,6 @@
 /// that ends without one of the last lines above was cut.
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <string>
-
-#include "sluice/result.h"
-
 #include "pipeline/pipeline.h"
 #include "telemetry/control_socket.h"
 
