@@ -121,10 +121,7 @@ Status TransactionAssembler::State::Dispatch(base::ByteReader& in, MessageKind k
     }
     case MessageKind::kStreamStop: {
       SLUICE_RETURN_IF_ERROR(pgoutput::DecodeStreamStop(in));
-      if (where != Where::kInBlock) return Misplaced("Stream Stop");
-      where = Where::kBetween;
-      block = nullptr;
-      return {};
+      return OnStreamStop();
     }
     case MessageKind::kStreamCommit: {
       SLUICE_ASSIGN_OR_RETURN(const pgoutput::StreamCommit message,

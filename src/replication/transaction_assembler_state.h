@@ -81,6 +81,7 @@ struct TransactionAssembler::State {
 
   // transaction_assembler_streamed.cc
   Status OnStreamStart(const pgoutput::StreamStart& start);
+  Status OnStreamStop();
   Status OnStreamCommit(const pgoutput::StreamCommit& commit);
   Status OnStreamAbort(const pgoutput::StreamAbort& abort);
   Status OnStagedRow(base::ByteReader& in, const pgoutput::RowHeader& header,

@@ -30,6 +30,13 @@ Status TransactionAssembler::State::OnStreamStart(const pgoutput::StreamStart& s
   return {};
 }
 
+Status TransactionAssembler::State::OnStreamStop() {
+  if (where != Where::kInBlock) return Misplaced("Stream Stop");
+  where = Where::kBetween;
+  block = nullptr;
+  return {};
+}
+
 bool TransactionAssembler::State::TakesStagedChanges(StagedTable& table, std::uint32_t ordinal) {
   const Resolution& resolution = table.entry.resolution;
   if (resolution.kind == Resolution::Kind::kUse) return !table.has_failed;
