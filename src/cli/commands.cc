@@ -10,6 +10,38 @@ constexpr auto kJsonFlag = std::to_array<CommandFlag>({
     {.name = "json", .help = "Print JSON."},
 });
 
+constexpr auto kFindOptions = std::to_array<std::string_view>({"pipeline", "config", "state"});
+constexpr auto kCheckOptions = std::to_array<std::string_view>(
+    {"pipeline", "config", "state", "table", "exclude-table", "schema", "exclude-schema",
+     "publication", "slot", "existing", "memory"});
+constexpr auto kVerifyOptions = std::to_array<std::string_view>(
+    {"pipeline", "config", "state", "table", "publication", "slot", "memory", "retry-for"});
+constexpr auto kSourceOptions = std::to_array<std::string_view>({"config"});
+constexpr auto kDropOptions =
+    std::to_array<std::string_view>({"pipeline", "config", "state", "publication", "slot"});
+constexpr auto kCopyOptions = std::to_array<std::string_view>(
+    {"config", "pipeline", "state", "table", "exclude-table", "schema", "exclude-schema",
+     "publication", "existing", "copy-workers", "memory", "retry-for", "log-format", "log-level",
+     "progress", "quiet", "report"});
+
+constexpr auto kCheckFlags = std::to_array<CommandFlag>({
+    {.name = "json", .help = "Print JSON."},
+    {.name = "sql", .help = "Print one script for an administrator instead."},
+});
+constexpr auto kSqlFlags = std::to_array<CommandFlag>({
+    {.name = "command", .short_name = 'c', .value = "SQL", .help = "The query."},
+    {.name = "file",
+     .short_name = 'f',
+     .value = "FILE",
+     .help = "Read the query from a file; -: standard input."},
+    {.name = "json", .help = "An array with an object a row."},
+    {.name = "csv", .help = "CSV, also on a terminal."},
+    {.name = "arrow", .help = "An Arrow IPC stream."},
+});
+constexpr auto kDropFlags = std::to_array<CommandFlag>({
+    {.name = "yes", .short_name = 'y', .help = "Do not ask."},
+});
+
 constexpr auto kCommands = std::to_array<Command>({
     {.name = "run",
      .synopsis = "[SOURCE DESTINATION] [OPTION...]",
@@ -28,6 +60,102 @@ constexpr auto kCommands = std::to_array<Command>({
      .places = Places::kEnds,
      .takes_run_options = true,
      .run = RunRun},
+    {.name = "copy",
+     .synopsis = "SOURCE DESTINATION [OPTION...]",
+     .summary = "one consistent copy; nothing stays at the source",
+     .text =
+         "Copies the selected tables as of one moment, then ends. No slot and no publication is "
+         "made, and no table needs a key. All tables become visible in one transaction at the end. "
+         "`sluice run` onto the file, and another copy, need --existing replace.\n\n"
+         "Exit codes: 0 done; 2 nothing was touched; 3 a table was left out; 4 a person is needed; "
+         "5 the source could not be reached in the time given; 130 stopped, nothing was changed.",
+     .places = Places::kEnds,
+     .options = kCopyOptions,
+     .run = RunCopy},
+    {.name = "check",
+     .synopsis = "[SOURCE DESTINATION] [--json | --sql]",
+     .summary = "every problem before the first byte, with what fixes it",
+     .text =
+         "Looks at both ends and changes neither. What cannot be looked at is listed; the other "
+         "end "
+         "is looked at all the same. --sql prints one script for an administrator.\n\n"
+         "Exit codes: 0 no problem; 1 problems, an end that cannot be reached among them; 2 the "
+         "command itself is wrong.",
+     .places = Places::kEnds,
+     .options = kCheckOptions,
+     .flags = kCheckFlags,
+     .run = RunCheck},
+    {.name = "status",
+     .synopsis = "[SOURCE DESTINATION] [--json]",
+     .summary = "state of a pipeline",
+     .text =
+         "Asks the running pipeline; where none runs, reads what the destination remembers. "
+         "--pipeline chooses one, else the destination's name does, else the only one running is "
+         "meant.",
+     .places = Places::kEnds,
+     .options = kFindOptions,
+     .flags = kJsonFlag,
+     .run = RunStatus},
+    {.name = "tables",
+     .synopsis = "[SOURCE DESTINATION] [--json]",
+     .summary = "its tables with state, rows, position and reason",
+     .text = "As `sluice status`, a line a table.",
+     .places = Places::kEnds,
+     .options = kFindOptions,
+     .flags = kJsonFlag,
+     .run = RunTables},
+    {.name = "verify",
+     .synopsis = "[SOURCE DESTINATION] [-t PATTERN]... [--json]",
+     .summary = "compare both sides, down to the differing keys",
+     .text =
+         "Compares each live table at one position, every row and value. A running pipeline does "
+         "it "
+         "beside its work; without one, the command catches up with the source itself and tells "
+         "the slot nothing.\n\n"
+         "Exit codes: 0 equal; 1 something differs; 3 a halted table could not be compared; 2, 4, "
+         "5 "
+         "as `sluice run`.",
+     .places = Places::kEnds,
+     .options = kVerifyOptions,
+     .flags = kJsonFlag,
+     .run = RunVerify},
+    {.name = "resync",
+     .synopsis = "TABLE...",
+     .summary = "copy tables again while the others go on",
+     .text =
+         "TABLE is a pattern as for -t. Without a running pipeline the tables are marked in the "
+         "destination, and the next run copies them; name it by SLUICE_DESTINATION or --config.",
+     .places = Places::kWords,
+     .options = kFindOptions,
+     .run = RunResync},
+    {.name = "sql",
+     .synopsis = "[DESTINATION] [-c SQL | -f FILE] [--json | --csv | --arrow]",
+     .summary = "query the mirror, also while it is being written",
+     .text =
+         "One SELECT, read-only, without access to files. The running pipeline answers it; where "
+         "none runs the file is opened for reading. A table on a terminal, CSV in a pipe.",
+     .places = Places::kEnds,
+     .options = kFindOptions,
+     .flags = kSqlFlags,
+     .run = RunSql},
+    {.name = "slots",
+     .synopsis = "SOURCE [--json]",
+     .summary = "slots and publications made by Sluice, and the WAL they keep",
+     .text = "Publications are those of the database connected to, slots those of every one.",
+     .places = Places::kSource,
+     .options = kSourceOptions,
+     .flags = kJsonFlag,
+     .run = RunSlots},
+    {.name = "drop",
+     .synopsis = "[SOURCE DESTINATION] [--yes]",
+     .summary = "remove what Sluice made; the mirrored tables stay",
+     .text = "Removes the pipeline's slot and publication at the source and schema sluice at the "
+             "destination. The pipeline must be stopped. Asks first; without a terminal --yes is "
+             "needed. Can be repeated.",
+     .places = Places::kEnds,
+     .options = kDropOptions,
+     .flags = kDropFlags,
+     .run = RunDrop},
     {.name = "help",
      .synopsis = "[COMMAND | ERROR-CODE]",
      .summary = "this, a command, or an error code such as SLU-2002",

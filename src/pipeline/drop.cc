@@ -113,22 +113,21 @@ Result<DropPlan> PlanDrop(const engine::PipelineOptions& options) {
   return plan;
 }
 
-Result<std::vector<std::string>> Drop(const engine::PipelineOptions& options,
-                                      const DropPlan& plan) {
-  std::vector<std::string> done;
+Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
+            const std::function<void(const std::string&)>& removed) {
   if (plan.slot || plan.publication) {
     SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
                             postgres::SourceUrl::Parse(options.source));
     SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url));
     if (plan.slot) {
       SLUICE_RETURN_IF_ERROR(postgres::DropSlot(connection, *plan.slot, kSlotPatience));
-      done.push_back(fmt::format("slot {} at {}, which kept {} of WAL", *plan.slot, plan.source,
-                                 base::FormatSize(static_cast<std::size_t>(
-                                     std::max<std::int64_t>(0, plan.retained_bytes)))));
+      removed(fmt::format("slot {} at {}, which kept {} of WAL", *plan.slot, plan.source,
+                          base::FormatSize(static_cast<std::size_t>(
+                              std::max<std::int64_t>(0, plan.retained_bytes)))));
     }
     if (plan.publication) {
       SLUICE_RETURN_IF_ERROR(postgres::DropPublication(connection, *plan.publication));
-      done.push_back(fmt::format("publication {} at {}", *plan.publication, plan.source));
+      removed(fmt::format("publication {} at {}", *plan.publication, plan.source));
     }
   }
   if (plan.has_state && HasFile(options)) {
@@ -139,10 +138,10 @@ Result<std::vector<std::string>> Drop(const engine::PipelineOptions& options,
     const Status closed = destination->Close(Clock::now() + kCloseGrace);
     SLUICE_RETURN_IF_ERROR(forgotten);
     SLUICE_RETURN_IF_ERROR(closed);
-    done.push_back(fmt::format("schema sluice in {}; {} mirrored {} stay", plan.destination,
-                               plan.table_count, plan.table_count == 1 ? "table" : "tables"));
+    removed(fmt::format("schema sluice in {}; {} mirrored {} stay", plan.destination,
+                        plan.table_count, plan.table_count == 1 ? "table" : "tables"));
   }
-  return done;
+  return {};
 }
 
 }  // namespace sluice::pipeline

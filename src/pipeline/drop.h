@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,7 +50,9 @@ DropPlan JudgeDrop(const DropFacts& facts);
 
 /// Errors: of the source and the destination; a file that is not there is not one.
 Result<DropPlan> PlanDrop(const engine::PipelineOptions& options);
-/// Lines that say what was removed. Errors: kConfig SLU-2105 (the slot is in use, by whom).
-Result<std::vector<std::string>> Drop(const engine::PipelineOptions& options, const DropPlan& plan);
+/// `removed` gets a line for each thing that is gone, when it is.
+/// Errors: kConfig SLU-2105 (the slot is in use, by whom).
+Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
+            const std::function<void(const std::string&)>& removed);
 
 }  // namespace sluice::pipeline

@@ -119,7 +119,7 @@ Result<OpenedSql> OpenSql(const engine::PipelineOptions& options, const duckdb::
   if (file == nullptr) {
     return Error{.kind = ErrorKind::kUnsupported,
                  .message = "this destination answers no SQL",
-                 .code = "SLU-1036"};
+                 .code = "SLU-1024"};
   }
   SLUICE_RETURN_IF_ERROR(opened.destination->Open({.pipeline = "", .read_only = true}));
   SLUICE_ASSIGN_OR_RETURN(opened.session, file->Sql(limits));

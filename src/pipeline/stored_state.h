@@ -37,7 +37,7 @@ struct OpenedSql {
   std::unique_ptr<Destination> destination;
   std::unique_ptr<duckdb::SqlSession> session;
 };
-/// Errors: kUnsupported SLU-1036 (this destination has no SQL), as ReadStoredStatus().
+/// Errors: kUnsupported SLU-1024 (this destination has no SQL), as ReadStoredStatus().
 Result<OpenedSql> OpenSql(const engine::PipelineOptions& options, const duckdb::SqlLimits& limits);
 
 }  // namespace sluice::pipeline

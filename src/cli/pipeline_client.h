@@ -1,0 +1,55 @@
+/// \file
+/// The commands' side of the control protocol: which running pipeline is meant, and one question to
+/// it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "sluice/result.h"
+
+#include "cli/command.h"
+#include "config/options.h"
+#include "telemetry/control_socket.h"
+
+namespace sluice::cli {
+
+/// Options of a command that looks for its pipeline: neither end is needed yet.
+Result<config::RunOptions> LoadOptionsFor(const Arguments& arguments);
+/// What the command needs where no pipeline runs. Errors: SLU-1005.
+Status RequireEnds(const config::RunOptions& options, bool needs_source, bool needs_destination);
+
+/// Which pipeline is asked for: by --pipeline, else by the destination's name, else the only one
+/// running. Pure.
+struct Choice {
+  std::string name;
+  /// Nobody was named: the only one running.
+  bool is_guess = false;
+};
+/// Errors: kConfig SLU-1041 (several run), SLU-1040 (none runs, and no destination is named).
+Result<Choice> ChoosePipeline(const config::RunOptions& options,
+                              const std::vector<std::string>& running);
+
+/// A client of the pipeline that is meant. nullopt: it does not run, or it is of the same name and
+/// on another destination; `options` then names one. Errors: SLU-1040, SLU-1041, SLU-1013.
+Result<std::optional<telemetry::ControlClient>> FindRunning(const config::RunOptions& options);
+
+/// One line of the answer. True: it was the last one.
+using LineHandler = std::function<Result<bool>(const nlohmann::ordered_json& line)>;
+/// Sends `request` and gives every line to `on_line`. Errors: the one that the pipeline answers;
+/// kConnection SLU-1042 where the answer was cut.
+Status Ask(telemetry::ControlClient& client, const nlohmann::ordered_json& request,
+           const LineHandler& on_line);
+/// For an answer of one line: its member `name`.
+Result<nlohmann::ordered_json> AskFor(telemetry::ControlClient& client,
+                                      const nlohmann::ordered_json& request,
+                                      const std::string& name);
+
+/// The exit code of an error of a command that only asks.
+int ExitCodeOfAnswer(const Error& error);
+
+}  // namespace sluice::cli

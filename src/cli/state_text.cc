@@ -1,0 +1,200 @@
+#include "cli/state_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "sluice/ids.h"
+
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/text_table.h"
+
+namespace sluice::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// An empty object where there is none, so that looking on is always possible.
+const Json& At(const Json& json, const char* name) {
+  static const Json kNothing = Json::object();
+  if (!json.is_object()) return kNothing;
+  const auto found = json.find(name);
+  return found == json.end() ? kNothing : *found;
+}
+
+std::string Text(const Json& json, const char* name) {
+  const Json& value = At(json, name);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+std::int64_t Number(const Json& json, const char* name) {
+  const Json& value = At(json, name);
+  return value.is_number() ? value.get<std::int64_t>() : 0;
+}
+
+std::string Size(const Json& json, const char* name) {
+  return base::FormatSize(static_cast<std::size_t>(std::max<std::int64_t>(0, Number(json, name))));
+}
+
+std::string NameOf(const Json& table) {
+  return ToString(TableName{Text(table, "schema"), Text(table, "table")});
+}
+
+std::string Line(std::string_view label, const std::string& text) {
+  return text.empty() ? std::string() : fmt::format("{:<13}{}\n", label, text);
+}
+
+/// "5 live, 1 halted"
+std::string CountStates(const Json& tables) {
+  std::map<std::string, std::size_t> counts;
+  for (const Json& table : tables) ++counts[Text(table, "state")];
+  std::string out;
+  for (const char* state : {"live", "copying", "pending", "halted", "skipped"}) {
+    const auto found = counts.find(state);
+    if (found == counts.end()) continue;
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", found->second, state);
+  }
+  return out.empty() ? "none" : out;
+}
+
+bool IsOff(const Json& table) {
+  const std::string state = Text(table, "state");
+  return state == "halted" || state == "skipped";
+}
+
+/// The first differing row of each kind: "missing id=5".
+std::string FirstOfEach(const Json& table) {
+  std::string out;
+  std::string seen;
+  for (const Json& row : At(table, "sample")) {
+    const std::string kind = Text(row, "kind");
+    if (seen.find(kind + '\n') != std::string::npos) continue;
+    seen += kind + '\n';
+    out += fmt::format("{}{}", out.empty() ? "" : "; ", kind);
+    for (const auto& [column, value] : At(row, "columns").items()) {
+      out += fmt::format(" {}={}", column, value.is_string() ? value.get<std::string>() : "NULL");
+    }
+  }
+  return out;
+}
+
+std::string Verdict(const Json& table) {
+  const std::string status = Text(table, "status");
+  if (status == "equal") return "equal";
+  if (status != "different") {
+    const std::string reason = Text(table, "reason");
+    return reason.empty() ? "not compared" : "not compared: " + reason;
+  }
+  const bool is_minimum = At(table, "counts_are_minimum") == true;
+  std::string out;
+  for (const char* kind : {"missing", "extra", "different"}) {
+    const std::int64_t count = Number(table, kind);
+    if (count == 0) continue;
+    out += fmt::format("{}{}{} {}", out.empty() ? "" : ", ", is_minimum ? "at least " : "",
+                       base::FormatCount(count), kind);
+  }
+  const std::string first = FirstOfEach(table);
+  return first.empty() ? out : out + " (first: " + first + ")";
+}
+
+}  // namespace
+
+std::string StatusText(const Json& status) {
+  const Json& position = At(status, "position");
+  const Json& lag = At(status, "lag");
+  const Json& tables = At(status, "tables");
+  const std::string phase = Text(status, "phase");
+  const bool runs = phase != "stopped";
+  std::string out = Line("pipeline:", fmt::format("{} ({})", Text(status, "pipeline"), phase));
+  out += Line("", Text(status, "last_error"));
+  if (const std::string whom = Text(status, "waiting_for"); !whom.empty()) {
+    out += Line("", "creating the slot waits for " + whom);
+  }
+  out += Line("source:", Text(status, "source"));
+  out += Line("destination:", Text(status, "destination"));
+  out += Line("slot:", Text(status, "slot").empty() || !runs
+                           ? Text(status, "slot")
+                           : fmt::format("{}, keeps {} of WAL ({})", Text(status, "slot"),
+                                         Size(At(status, "wal"), "retained_bytes"),
+                                         Text(At(status, "wal"), "status")));
+  out += Line("publication:", Text(status, "publication"));
+  const std::string durable = Text(position, "durable");
+  out += Line("position:", durable.empty() ? "none yet" : durable);
+  out += Line("last commit:", Text(position, "last_commit"));
+  if (runs) {
+    const Json& seconds = At(lag, "seconds");
+    out +=
+        Line("lag:", fmt::format("{:.1f} s, {}", seconds.is_number() ? seconds.get<double>() : 0.0,
+                                 Size(lag, "bytes")));
+  }
+  out += Line("tables:", CountStates(tables));
+  for (const Json& table : tables) {
+    if (!IsOff(table)) continue;
+    out += fmt::format("  {} {}: {}\n", NameOf(table), Text(table, "state"), Text(table, "reason"));
+    if (const std::string advice = Text(table, "advice"); !advice.empty()) {
+      out += fmt::format("    to do: {}\n", advice);
+    }
+  }
+  return out;
+}
+
+std::string TablesText(const Json& tables) {
+  if (!tables.is_array() || tables.empty()) return "no tables\n";
+  TextTable out({"table", "state", "rows", "position", "last commit", "reason"});
+  out.AlignRight(2);
+  for (const Json& table : tables) {
+    const std::string state = Text(table, "state");
+    const bool is_copying = state == "copying";
+    out.AddRow({NameOf(table), state,
+                base::FormatCount(Number(table, is_copying ? "rows_copied" : "rows")),
+                Text(table, "lsn"), Text(table, "committed_at"), Text(table, "reason")});
+  }
+  return out.Print();
+}
+
+std::string VerifyText(const Json& report) {
+  TextTable out({"table", "source rows", "destination rows", "result"});
+  out.AlignRight(1);
+  out.AlignRight(2);
+  std::size_t equal = 0;
+  std::size_t different = 0;
+  std::size_t not_compared = 0;
+  std::string columns;
+  for (const Json& table : At(report, "tables")) {
+    const std::string status = Text(table, "status");
+    const bool is_compared = status == "equal" || status == "different";
+    ++(status == "equal" ? equal : status == "different" ? different : not_compared);
+    out.AddRow({NameOf(table), is_compared ? base::FormatCount(Number(table, "rows_source")) : "",
+                is_compared ? base::FormatCount(Number(table, "rows_destination")) : "",
+                Verdict(table)});
+    for (const Json& column : At(table, "not_compared")) {
+      if (!column.is_string()) continue;
+      columns +=
+          fmt::format("not compared: column {} of {}\n", column.get<std::string>(), NameOf(table));
+    }
+  }
+  if (out.row_count() == 0) return "no table to compare\n";
+  std::string summary = fmt::format("{} equal, {} different", equal, different);
+  if (not_compared > 0) summary += fmt::format(", {} not compared", not_compared);
+  return out.Print() + columns + summary + '\n';
+}
+
+int VerifyExitCode(const Json& report) {
+  bool has_off = false;
+  for (const Json& table : At(report, "tables")) {
+    const std::string status = Text(table, "status");
+    if (status == "different") return kExitDifferent;
+    const std::string reason = Text(table, "reason");
+    has_off = has_off || (status == "not_compared" && reason.starts_with("halted"));
+  }
+  if (At(report, "equal") == false) return kExitDifferent;
+  return has_off ? kExitTables : kExitDone;
+}
+
+}  // namespace sluice::cli
