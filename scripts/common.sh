@@ -10,7 +10,8 @@ if [[ -z "${SLUICE_CACHE:-}" ]]; then
 fi
 export SLUICE_CACHE
 
-export CCACHE_NOHASHDIR=1
+# One compilation serves every clone: paths below the root count as relative.
+export CCACHE_NOHASHDIR=1 CCACHE_BASEDIR="$SLUICE_ROOT"
 JOBS="${JOBS:-$(nproc)}"
 
 say() { printf '%s\n' "$*"; }

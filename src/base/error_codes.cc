@@ -302,6 +302,10 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "A run ended while the slot was being made, and with a publication of yours there is no mark "
      "that tells whose it is.",
      "If nobody else uses it, drop it with pg_drop_replication_slot and start again."},
+    {"SLU-3017", "the publication belongs to another destination",
+     "A publication of this name carries the generation of another pipeline, or none.",
+     "Choose another name with --pipeline, or remove it with `sluice drop` on the pipeline it "
+     "belongs to."},
     {"SLU-3020", "a snapshot's text is malformed",
      "The server, or something between, gave a text for pg_current_snapshot() that is none.",
      "Connect to PostgreSQL directly; report it if that is the case already."},

@@ -72,9 +72,10 @@ Result<replication::Resolution> RelationRegistry::Resolve(
     stream_is_binary = stream_is_binary_;
   }
   if (known && Agrees(*known, relation)) return replication::Resolution::Use(known);
-  SLUICE_ASSIGN_OR_RETURN(SchemaPtr schema, LoadFromCatalog(relation));
+  SLUICE_ASSIGN_OR_RETURN(const SchemaPtr catalog, LoadFromCatalog(relation));
+  SchemaPtr schema = catalog && Agrees(*catalog, relation) ? catalog : nullptr;
   if (!schema) {
-    Result<SchemaPtr> from_message = FromMessage(relation, known);
+    Result<SchemaPtr> from_message = FromMessage(relation, known, catalog);
     if (!from_message) return replication::Resolution::Fail(from_message.error());
     schema = *std::move(from_message);
   }
@@ -116,7 +117,7 @@ Status RelationRegistry::ReloadTypes() {
   return {};
 }
 
-/// nullptr: the catalog's version is not the one that the message describes, or the table is gone.
+/// What the catalog says now, which may be later than the message; nullptr: the table is gone.
 Result<SchemaPtr> RelationRegistry::LoadFromCatalog(const pgoutput::Relation& relation) {
   if (!connection_ || !connection_->is_alive()) {
     SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, connect_());
@@ -133,48 +134,69 @@ Result<SchemaPtr> RelationRegistry::LoadFromCatalog(const pgoutput::Relation& re
     }
     return SchemaPtr{};
   }
-  return Agrees(*loaded->schema, relation) ? loaded->schema : SchemaPtr{};
+  return loaded->schema;
 }
 
+namespace {
+
+const Column* FindColumn(const SchemaPtr& schema, const std::string& name) {
+  if (!schema) return nullptr;
+  const auto found = std::find_if(schema->columns.begin(), schema->columns.end(),
+                                  [&](const Column& column) { return column.name == name; });
+  return found == schema->columns.end() ? nullptr : &*found;
+}
+
+/// The key's columns by name in `schema`; empty where one of them is gone.
+std::vector<std::int32_t> KeyOf(const TableSchema& known, const TableSchema& schema) {
+  std::vector<std::int32_t> key;
+  for (const std::int32_t index : known.key) {
+    const std::string& name = known.columns[static_cast<std::size_t>(index)].name;
+    for (std::size_t i = 0; i < schema.columns.size(); ++i) {
+      if (schema.columns[i].name == name) key.push_back(static_cast<std::int32_t>(i));
+    }
+  }
+  if (key.size() != known.key.size()) key.clear();
+  return key;
+}
+
+}  // namespace
+
+/// A column the known version lacks is looked up in the later catalog: what older rows read as was
+/// fixed when it was added. Dropped again meanwhile, nobody can tell.
 Result<SchemaPtr> RelationRegistry::FromMessage(const pgoutput::Relation& relation,
-                                                const SchemaPtr& known) const {
+                                                const SchemaPtr& known,
+                                                const SchemaPtr& catalog) const {
   auto schema = std::make_shared<TableSchema>();
   schema->relation = relation.id;
   schema->name = relation.name;
   schema->identity = relation.identity;
-  const std::shared_ptr<const types::TypeCatalog> catalog = types();
+  const std::shared_ptr<const types::TypeCatalog> type_catalog = types();
   for (std::size_t i = 0; i < relation.columns.size(); ++i) {
     const pgoutput::RelationColumn& sent = relation.columns[i];
-    Column column{.name = sent.name};
-    SLUICE_ASSIGN_OR_RETURN(column.type, catalog->Resolve(sent.type, sent.typmod));
+    Column column;
+    column.name = sent.name;
+    SLUICE_ASSIGN_OR_RETURN(column.type, type_catalog->Resolve(sent.type, sent.typmod));
     column.is_identity = sent.is_identity;
     if (sent.is_identity) schema->identity_columns.push_back(static_cast<std::int32_t>(i));
-    if (known) {
-      const auto same = std::find_if(known->columns.begin(), known->columns.end(),
-                                     [&](const Column& c) { return c.name == sent.name; });
-      if (same == known->columns.end()) {
-        return Error{
-            .kind = ErrorKind::kSchemaConflict,
-            .message = "schema changed twice before its rows came: what rows from before column " +
-                       sent.name + " read as can no longer be told",
-            .code = "SLU-4204"};
-      }
+    const Column* same = FindColumn(known, sent.name);
+    if (same == nullptr) same = FindColumn(catalog, sent.name);
+    if (same == nullptr && known) {
+      return Error{
+          .kind = ErrorKind::kSchemaConflict,
+          .message = "schema changed twice before its rows came: what rows from before column " +
+                     sent.name + " read as can no longer be told",
+          .code = "SLU-4204"};
+    }
+    if (same != nullptr) {
       column.is_nullable = same->is_nullable;
       column.missing_value = same->missing_value;
       column.attnum = same->attnum;
     }
     schema->columns.push_back(std::move(column));
   }
-  if (relation.identity != ReplicaIdentity::kFull) {
-    schema->key = schema->identity_columns;
-  } else if (known) {
-    for (const std::int32_t index : known->key) {
-      const std::string& name = known->columns[static_cast<std::size_t>(index)].name;
-      for (std::size_t i = 0; i < schema->columns.size(); ++i) {
-        if (schema->columns[i].name == name) schema->key.push_back(static_cast<std::int32_t>(i));
-      }
-    }
-    if (schema->key.size() != known->key.size()) schema->key.clear();
+  schema->key = schema->identity_columns;
+  if (relation.identity == ReplicaIdentity::kFull) {
+    schema->key = known ? KeyOf(*known, *schema) : std::vector<std::int32_t>{};
   }
   return SchemaPtr(std::move(schema));
 }

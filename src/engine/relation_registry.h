@@ -58,7 +58,8 @@ class RelationRegistry final : public replication::RelationResolver {
     SchemaPtr known;
   };
   Result<SchemaPtr> LoadFromCatalog(const pgoutput::Relation& relation);
-  Result<SchemaPtr> FromMessage(const pgoutput::Relation& relation, const SchemaPtr& known) const;
+  Result<SchemaPtr> FromMessage(const pgoutput::Relation& relation, const SchemaPtr& known,
+                                const SchemaPtr& catalog) const;
   bool Agrees(const TableSchema& schema, const pgoutput::Relation& relation) const;
   Status ReloadTypes();
 

@@ -72,7 +72,7 @@ Status ClearEarlierTry(const std::optional<Birth>& earlier, const BirthRequest& 
         .kind = ErrorKind::kConfig,
         .message =
             "publication " + request.publication + " exists and belongs to another destination",
-        .code = "SLU-2040",
+        .code = "SLU-3017",
         .advice =
             "choose another name with --pipeline, or remove it with: sluice drop --pipeline " +
             request.options->pipeline};
@@ -89,7 +89,7 @@ Result<Begun> TakeOverSlot(const postgres::SlotRow& slot, postgres::Connection& 
   if (slot.is_two_phase) {
     return Error{.kind = ErrorKind::kConfig,
                  .message = "slot " + slot.name + " was made with two_phase",
-                 .code = "SLU-3008",
+                 .code = "SLU-3009",
                  .advice = "use a slot made without it"};
   }
   SLUICE_ASSIGN_OR_RETURN(const std::uint64_t floor, postgres::AssignTransactionId(control));
