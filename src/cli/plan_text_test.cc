@@ -7,7 +7,16 @@ namespace sluice::cli {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
+
+pipeline::Plan::Table Planned(const std::string& name, std::int64_t rows, std::uint64_t bytes,
+                              TableState state = TableState::kPending) {
+  pipeline::Plan::Table table;
+  table.name = {"public", name};
+  table.state = state;
+  table.rows_estimated = rows;
+  table.bytes_estimated = bytes;
+  return table;
+}
 
 TEST(PlanText, ListsTablesLargestFirstAndWhatIsLeftOut) {
   pipeline::Plan plan;
@@ -15,14 +24,10 @@ TEST(PlanText, ListsTablesLargestFirstAndWhatIsLeftOut) {
   plan.slot = "sluice_shop";
   plan.publication = "sluice_shop";
   plan.is_first_run = true;
-  plan.tables = {
-      {.name = {"public", "small"}, .rows_estimated = 10, .bytes_estimated = 8192},
-      {.name = {"public", "big"}, .rows_estimated = 1000000, .bytes_estimated = 1 << 30},
-      {.name = {"public", "log"},
-       .state = TableState::kSkipped,
-       .reason = "no identity",
-       .advice = "ALTER TABLE public.log REPLICA IDENTITY FULL;"},
-  };
+  plan.tables = {Planned("small", 10, 8192), Planned("big", 1000000, 1 << 30),
+                 Planned("log", 0, 0, TableState::kSkipped)};
+  plan.tables.back().reason = "no identity";
+  plan.tables.back().advice = "ALTER TABLE public.log REPLICA IDENTITY FULL;";
   plan.bytes_needed = 1 << 30;
   plan.bytes_free = 1 << 20;
   EXPECT_EQ(PlanText(plan),
@@ -42,14 +47,14 @@ TEST(PlanText, IsShortWhenAllIsLive) {
   plan.source = "s";
   plan.slot = "a";
   plan.publication = "b";
-  plan.tables = {{.name = {"public", "t"}, .state = TableState::kLive}};
+  plan.tables = {Planned("t", 0, 0, TableState::kLive)};
   EXPECT_EQ(PlanText(plan), "source: s\nslot a, publication b\nlive already: 1 tables\n");
 }
 
 TEST(PlanText, BoundsTheList) {
   pipeline::Plan plan;
   for (int i = 0; i < 100; ++i) {
-    plan.tables.push_back({.name = {"public", "t" + std::to_string(i)}, .rows_estimated = -1});
+    plan.tables.push_back(Planned("t" + std::to_string(i), -1, 0));
   }
   EXPECT_THAT(PlanText(plan), HasSubstr("  and 60 more\n"));
   EXPECT_THAT(PlanText(plan), HasSubstr("unknown rows"));

@@ -84,8 +84,6 @@ class Runner {
     if (const auto status = Listen(); !status) {
       outcome.exit_code = kExitUsage;
       outcome.error = status.error();
-      outcome.final_status.pipeline = options_.pipeline.pipeline;
-      outcome.final_status.destination = DestinationText(options_);
     } else {
       outcome = RunWatched();
     }
@@ -168,12 +166,14 @@ class Runner {
           "destination, the next open finishes it\n");
     }
     if (!options_.report) return exit_code;
-    const RunReport report{.exit_code = exit_code,
-                           .error = outcome.error,
-                           .status = outcome.final_status,
-                           .started_at = started_at,
-                           .ended_at = WallClock(),
-                           .peak_memory_bytes = ReadProcessMemory().peak_bytes};
+    RunReport report{.exit_code = exit_code,
+                     .error = outcome.error,
+                     .status = outcome.final_status,
+                     .started_at = started_at,
+                     .ended_at = WallClock(),
+                     .peak_memory_bytes = ReadProcessMemory().peak_bytes};
+    report.status.pipeline = options_.pipeline.pipeline;  // also where nothing was begun
+    report.status.destination = DestinationText(options_);
     const auto written = WriteReport(*options_.report, ReportJson(report));
     if (!written) return ReportError(written.error(), exit_code == 0 ? kExitPerson : exit_code);
     return exit_code;
