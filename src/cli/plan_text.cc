@@ -69,8 +69,10 @@ std::string OneNotLive(std::string_view name, std::string_view state, std::strin
 
 std::string PlanText(const pipeline::Plan& plan) {
   std::string out = fmt::format("source: {}\n", plan.source);
-  out += fmt::format("slot {}, publication {}{}\n", plan.slot, plan.publication,
-                     plan.is_first_run ? " (will be made)" : "");
+  if (!plan.slot.empty()) {  // `copy` has none
+    out += fmt::format("slot {}, publication {}{}\n", plan.slot, plan.publication,
+                       plan.is_first_run ? " (will be made)" : "");
+  }
   out += ToCopyText(plan);
   if (plan.bytes_needed > 0) {
     out += fmt::format("disk: about {} needed, {} free\n", base::FormatSize(plan.bytes_needed),

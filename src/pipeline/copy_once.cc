@@ -345,6 +345,7 @@ Status CopyOnce::State::CopyNext(CopiedTable& table,
   table.record.reason = error.code.empty() ? error.message : error.code + ": " + error.message;
   table.record.advice = error.advice;
   table.record.schema = nullptr;
+  table.record.lsn = {};
   logger.Warn("table {} is left out: {}", ToString(table.record.source), table.record.reason);
   return {};
 }
@@ -369,6 +370,7 @@ Status CopyOnce::State::Land() {
       table.record.reason = outcome.table_failed->error.message;
       table.record.advice = outcome.table_failed->error.advice;
       table.record.schema = nullptr;
+      table.record.lsn = {};
       failed = &table;
       break;
     }

@@ -1,0 +1,119 @@
+#include "pipeline/drop.h"
+
+#include <gtest/gtest.h>
+
+#include "pipeline/check.h"
+#include "pipeline/copy_once.h"
+#include "pipeline/stored_state.h"
+
+namespace sluice::pipeline {
+namespace {
+
+constexpr const char* kOurs = "11111111-1111-4111-8111-111111111111";
+constexpr const char* kOthers = "22222222-2222-4222-8222-222222222222";
+
+postgres::SlotRow Slot() {
+  postgres::SlotRow slot;
+  slot.name = "sluice_shop";
+  slot.plugin = "pgoutput";
+  slot.database = "shop";
+  slot.retained_bytes = 7;
+  return slot;
+}
+
+postgres::Publication PublicationOf(const std::string& generation) {
+  postgres::Publication publication;
+  publication.name = "sluice_shop";
+  if (!generation.empty()) publication.comment = postgres::GenerationComment(generation);
+  return publication;
+}
+
+DropFacts Facts(const std::string& generation) {
+  DropFacts facts;
+  facts.database = "shop";
+  facts.slot = Slot();
+  facts.publication = PublicationOf(generation);
+  facts.birth = Birth{};
+  facts.birth->generation = kOurs;
+  return facts;
+}
+
+TEST(JudgeDrop, RemovesSlotAndPublicationOfThisGeneration) {
+  const DropPlan plan = JudgeDrop(Facts(kOurs));
+  EXPECT_EQ(plan.slot, "sluice_shop");
+  EXPECT_EQ(plan.publication, "sluice_shop");
+  EXPECT_EQ(plan.retained_bytes, 7);
+  EXPECT_TRUE(plan.stays.empty());
+}
+
+TEST(JudgeDrop, LeavesSlotAndPublicationOfAnotherDestination) {
+  const DropPlan plan = JudgeDrop(Facts(kOthers));
+  EXPECT_FALSE(plan.slot);
+  EXPECT_FALSE(plan.publication);
+  EXPECT_EQ(plan.stays.size(), 2U);
+}
+
+TEST(JudgeDrop, NeverRemovesAPublicationThatTheUserMade) {
+  DropFacts facts = Facts("");
+  facts.birth->owns_publication = false;
+  const DropPlan plan = JudgeDrop(facts);
+  EXPECT_EQ(plan.slot, "sluice_shop");
+  EXPECT_FALSE(plan.publication);
+}
+
+TEST(JudgeDrop, RemovesWhatSluiceMadeWhenTheFileIsGone) {
+  DropFacts facts = Facts(kOthers);
+  facts.birth.reset();
+  const DropPlan plan = JudgeDrop(facts);
+  EXPECT_EQ(plan.slot, "sluice_shop");
+  EXPECT_EQ(plan.publication, "sluice_shop");
+}
+
+TEST(JudgeDrop, LeavesASlotOfAnotherDatabaseOrPlugin) {
+  DropFacts facts = Facts(kOurs);
+  facts.slot->database = "other";
+  EXPECT_FALSE(JudgeDrop(facts).slot);
+  facts = Facts(kOurs);
+  facts.slot->plugin = "test_decoding";
+  EXPECT_FALSE(JudgeDrop(facts).slot);
+}
+
+TEST(JudgeDrop, HasNothingToDoWhereNothingIs) {
+  EXPECT_TRUE(JudgeDrop(DropFacts{}).is_empty());
+}
+
+TEST(JudgeCopyTarget, RefusesAPipelinesMirrorEvenWhenAskedToReplace) {
+  DeliveryState state;
+  EXPECT_TRUE(JudgeCopyTarget(state, engine::Existing::kRefuse));
+  state.birth = Birth{};
+  EXPECT_EQ(JudgeCopyTarget(state, engine::Existing::kReplace).error().code, "SLU-1037");
+}
+
+TEST(JudgeCopyTarget, ReplacesAnEarlierCopyOnlyWhenAsked) {
+  DeliveryState state;
+  state.tables.emplace_back().schema = std::make_shared<TableSchema>();
+  EXPECT_EQ(JudgeCopyTarget(state, engine::Existing::kRefuse).error().code, "SLU-1038");
+  EXPECT_EQ(JudgeCopyTarget(state, engine::Existing::kAdopt).error().code, "SLU-1038");
+  EXPECT_TRUE(JudgeCopyTarget(state, engine::Existing::kReplace));
+}
+
+TEST(JudgeSpace, WarnsWhereTheTablesMayNotFit) {
+  EXPECT_FALSE(JudgeSpace(1ULL << 30, 10ULL << 30));
+  EXPECT_FALSE(JudgeSpace(1ULL << 30, 0));  // not known
+  ASSERT_TRUE(JudgeSpace(1ULL << 30, 1ULL << 30));
+  EXPECT_EQ(JudgeSpace(1ULL << 30, 1ULL << 30)->severity, postgres::Severity::kWarning);
+}
+
+TEST(StatusFromState, ShowsPositionAndTablesByName) {
+  DeliveryState state;
+  state.position = Position{Lsn{5}, std::nullopt};
+  state.tables.emplace_back().source = {"public", "b"};
+  state.tables.emplace_back().source = {"public", "a"};
+  const engine::PipelineStatus status = StatusFromState({}, state);
+  EXPECT_EQ(status.phase, engine::Phase::kStopped);
+  EXPECT_EQ(status.durable, Lsn{5});
+  EXPECT_EQ(status.tables.at(0).record.source.table, "a");
+}
+
+}  // namespace
+}  // namespace sluice::pipeline
