@@ -39,7 +39,7 @@ namespace sluice::replication {
 struct RelationEntry {
   bool is_known = false;
   Resolution resolution;
-  bool is_failure_told = false;  ///< kFail: its TableFailure is in the output
+  bool is_failure_told = false;  ///< kFail: its TableFailure is in the log
   std::uint64_t sequence = 0;    ///< of the Relation message; later ones are greater
 };
 

@@ -244,9 +244,10 @@ Status TransactionAssembler::State::OnRelation(const pgoutput::Relation& relatio
 bool TransactionAssembler::State::TakesChanges(TrackedRelation& relation) {
   const Resolution& resolution = relation.entry.resolution;
   if (resolution.kind == Resolution::Kind::kUse) return !relation.open.has_failed;
-  if (resolution.kind == Resolution::Kind::kFail && !relation.entry.is_failure_told) {
+  // Told in every set whose rows are skipped: a copy that begins between two sets must learn of it.
+  if (resolution.kind == Resolution::Kind::kFail && !relation.open.has_failed) {
     set.AddFailure(relation.open, resolution.error);
-    relation.entry.is_failure_told = true;
+    relation.open.has_failed = true;
   }
   return false;
 }

@@ -35,8 +35,9 @@
 /// of
 ///   its SchemaPtr.
 /// - A failure (Resolution::kFail, a value without exact form) is one TableFailure; the table's
-/// later
-///   rows in that set are skipped. In a streamed transaction it vanishes with its subtransaction.
+///   later rows in that set are skipped, whatever their transaction. Every set in which rows of
+///   direct transactions are skipped has its own. A streamed transaction has one, in the set where
+///   it begins to be skipped; it vanishes with its subtransaction.
 ///
 /// Replay: transactions whose commit LSN is below the durable end are skipped whole; their Relation
 /// messages count, as the server will not repeat them.

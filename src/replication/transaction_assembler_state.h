@@ -90,7 +90,7 @@ struct TransactionAssembler::State {
   bool TakesStagedChanges(StagedTable& table, std::uint32_t ordinal);
   Status DeliverMessages(const StagedTransaction& log, Lsn commit_lsn);
   /// What its Relation messages said holds from now on for direct transactions.
-  void Promote(const StagedTransaction& log, bool is_in_output);
+  void Promote(const StagedTransaction& log);
   void Forget(std::unique_ptr<StagedTransaction> log);
   /// Moves the release on until a set is ready or a batch must be read back.
   void AdvanceRelease();

@@ -127,7 +127,7 @@ void TransactionAssembler::State::Forget(std::unique_ptr<StagedTransaction> log)
   if (log->has_spilled()) actions.emplace_back(DropSpill{log->xid()});
 }
 
-void TransactionAssembler::State::Promote(const StagedTransaction& log, bool is_in_output) {
+void TransactionAssembler::State::Promote(const StagedTransaction& log) {
   for (const std::unique_ptr<StagedTable>& table : log.tables()) {
     if (!log.is_described(*table)) continue;
     TrackedRelation& relation = Track(table->relation);
@@ -135,7 +135,6 @@ void TransactionAssembler::State::Promote(const StagedTransaction& log, bool is_
     // holds.
     if (relation.entry.sequence > table->entry.sequence) continue;
     relation.entry = table->entry;
-    relation.entry.is_failure_told = relation.entry.is_failure_told && is_in_output;
   }
 }
 
@@ -155,7 +154,7 @@ Status TransactionAssembler::State::OnStreamCommit(const pgoutput::StreamCommit&
                           IsReplayed(commit.xid, commit.commit_lsn, commit.committed_at));
   std::unique_ptr<StagedTransaction> log = std::move(found->second);
   staged.erase(found);
-  Promote(*log, !is_replayed);
+  Promote(*log);
   if (is_replayed) {
     Forget(std::move(log));
     return {};

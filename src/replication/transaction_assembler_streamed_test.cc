@@ -159,7 +159,7 @@ TEST(StreamedTransaction, KeepsAFailureThatCommits) {
   driver.Begin(9, 200);
   driver.SendAll({WriteInsert(kA, Row(3, "d"))});
   driver.Commit();
-  EXPECT_EQ(driver.Drain(), "8@100..110 9@200..210 | 1: F(SLU-4999) | end 210");
+  EXPECT_EQ(driver.Drain(), "8@100..110 9@200..210 | 1: F(SLU-4999) F(SLU-4999) | end 210");
 }
 
 TEST(StreamedTransaction, CommitsEmptyAsWell) {

@@ -123,7 +123,7 @@ TEST(TransactionAssembler, SkipsIgnoredRelationsButCountsTheirOrdinals) {
   EXPECT_EQ(driver.assembler.counters().skipped_rows, 1U);
 }
 
-TEST(TransactionAssembler, TellsAResolutionThatFailsOnceUntilTheNext) {
+TEST(TransactionAssembler, TellsAResolutionThatFailsInEverySetThatSkipsRows) {
   AssemblerDriver driver;
   driver.resolver.answers[1] = Resolution::Fail(TableError());
   driver.Begin(7, 100);
@@ -135,7 +135,7 @@ TEST(TransactionAssembler, TellsAResolutionThatFailsOnceUntilTheNext) {
   driver.resolver.answers.clear();
   driver.SendAll({driver.Describe(kA), WriteInsert(kA, Row(4, "x"))});
   driver.Commit();
-  EXPECT_EQ(driver.Drain(), "8@200..210 | 1: v1 +4x#1 | end 210");
+  EXPECT_EQ(driver.Drain(), "8@200..210 | 1: F(SLU-4999) | end 210");
 }
 
 TEST(TransactionAssembler, FailsATableForAValueAndSkipsItInThatSet) {
