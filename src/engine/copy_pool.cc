@@ -311,7 +311,12 @@ Status CopyPool::WorkerLoop(std::stop_token stop) {
       continue;
     }
     const Status copied = Copy(*claimed, stop);
-    if (!copied) SLUICE_RETURN_IF_ERROR(HandleFailure(*claimed, copied.error(), stop));
+    const Status handled = copied ? copied : HandleFailure(*claimed, copied.error(), stop);
+    {
+      const std::scoped_lock lock(mutex_);
+      busy_.erase(claimed->record.relation);
+    }
+    SLUICE_RETURN_IF_ERROR(handled);
   }
   return {};
 }
@@ -327,6 +332,8 @@ Result<std::optional<CopyPool::Claimed>> CopyPool::Claim() {
       for (const UnitId unit : writer_.machine().Startable()) {
         const auto wait = not_before_.find(unit.relation);
         if (wait != not_before_.end() && wait->second > now) continue;
+        // After a resync the worker of the copy that was given up is still at the unit's shadow.
+        if (busy_.contains(unit.relation)) continue;
         const auto estimate = estimates_.find(unit.relation);
         const std::int64_t bytes = estimate == estimates_.end() ? 0 : estimate->second;
         if (bytes > best_bytes) {
@@ -337,6 +344,10 @@ Result<std::optional<CopyPool::Claimed>> CopyPool::Claim() {
     }
     if (!best) return std::optional<Claimed>{};
     SLUICE_ASSIGN_OR_RETURN(replication::CopyStart start, writer_.BeginUnit(*best));
+    {
+      const std::scoped_lock lock(mutex_);
+      busy_.insert(best->relation);
+    }
     return std::optional<Claimed>(
         Claimed{std::move(start), writer_.machine().record(best->relation)});
   });
@@ -365,12 +376,12 @@ Status CopyPool::HandleFailure(const Claimed& claimed, const Error& error, std::
   const std::string name = ToString(claimed.record.source);
   if (HaltsTable(error)) {
     return writer_.inbox().CallAndWait([&]() -> Status {
-      SLUICE_RETURN_IF_ERROR(writer_.CopyFailed(claimed.start.ticket));
-      return writer_.HaltTable(unit.relation, error);
+      SLUICE_ASSIGN_OR_RETURN(const bool is_current, writer_.CopyFailed(claimed.start.ticket));
+      return is_current ? writer_.HaltTable(unit.relation, error) : Status{};
     });
   }
-  const Status given_back = writer_.inbox().CallAndWait(
-      [&]() -> Status { return writer_.CopyFailed(claimed.start.ticket); });
+  const Result<bool> given_back = writer_.inbox().CallAndWait(
+      [&]() -> Result<bool> { return writer_.CopyFailed(claimed.start.ticket); });
   if (!given_back || stop.stop_requested()) {
     return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
   }

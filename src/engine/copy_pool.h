@@ -102,6 +102,7 @@ class CopyPool {
   std::map<RelationId, CopyProgress> running_;
   std::map<RelationId, Clock::time_point> not_before_;
   std::map<RelationId, int> failures_;
+  std::set<RelationId> busy_;  ///< a worker is at its shadow
   std::optional<Error> failure_;
   std::atomic<bool> has_failed_{false};
   std::vector<std::jthread> threads_;

@@ -53,6 +53,7 @@ DeliveryWriter::~DeliveryWriter() {
 
 Status DeliveryWriter::Run() {
   for (;;) {
+    if (!takes_fences_.load()) fence_.Close();
     WriterInbox::Item item =
         inbox_.Pop(in_transaction_, fence_.blocks_sets(), Clock::now() + kIdleTick);
     progress_.writer_beat_us.store(WallClock().value, std::memory_order_relaxed);
@@ -107,16 +108,14 @@ Result<replication::SnapshotVerdict> DeliveryWriter::OfferSnapshot(
 Result<bool> DeliveryWriter::CopyFinished(const replication::CopyTicket& ticket,
                                           std::int64_t row_count, Lsn flushed) {
   const bool is_current = machine_.CopyFinished(ticket, row_count, flushed);
-  if (is_current) {
-    copied_rows_[ticket.unit] = row_count;
-    ++progress_.units_to_land;  // exact again at the next PublishTables()
-  }
+  if (is_current) ++progress_.units_to_land;  // exact again at the next PublishTables()
   return is_current;
 }
 
-Status DeliveryWriter::CopyFailed(const replication::CopyTicket& ticket) {
-  if (machine_.CopyFailed(ticket, WallClock())) held_.Drop(ticket.unit);
-  return {};
+Result<bool> DeliveryWriter::CopyFailed(const replication::CopyTicket& ticket) {
+  if (!machine_.CopyFailed(ticket, WallClock())) return false;
+  held_.Drop(ticket.unit);
+  return true;
 }
 
 Status DeliveryWriter::HaltTable(RelationId relation, const Error& error) {
@@ -200,7 +199,12 @@ Result<DeliveryWriter::SetOutcome> DeliveryWriter::StageTable(
   if (machine_.DecideAll(changes.relation) == replication::Decision::kApply) {
     return ApplyItems(changes.relation, changes.items, marks);
   }
+  const bool is_waiting = machine_.unit_state(unit) == replication::UnitState::kWaiting;
   for (const ChangeItem& item : changes.items) {
+    // Later rows of this set are missing, also those of transactions that the copy does not see:
+    // that the copy sees the transaction that failed is no way out. A waiting table needs none.
+    const auto* failure = std::get_if<TableFailure>(&item);
+    if (failure != nullptr && !is_waiting) return Halt(changes.relation, failure->error);
     const Status held = HoldItem(unit, item, marks);
     // Held changes that find no place make their copy begin again: nothing of it is needed any
     // more.
@@ -342,7 +346,7 @@ Result<DeliveryWriter::SetOutcome> DeliveryWriter::BringTo(RelationId relation,
   }
   const auto change = replication::CompareSchema(*shape, *schema);
   if (!change) {
-    if (replication::CompareSchema(*schema, *shape)) return SetOutcome::kDone;
+    // Rows of an older version never come behind a newer one: whoever alters a table waits for its writers to end.
     return Halt(relation, change.error());
   }
   if (*change == replication::SchemaChange::kNone) return SetOutcome::kDone;
@@ -450,7 +454,12 @@ Status DeliveryWriter::Commit(std::optional<Lsn> end, UnixMicros committed_at) {
   return {};
 }
 
-/// Several commits may be in flight only as far as the destination says.
+void DeliveryWriter::Interrupt() {
+  is_interrupted_.store(true);
+  destination_.Interrupt();
+}
+
+/// Several commits may be in flight only as far as the destination says: until they are visible.
 Status DeliveryWriter::WaitForRoom() {
   const std::size_t most =
       std::max<std::size_t>(1, destination_.capabilities().commits_in_flight_max);
@@ -458,7 +467,11 @@ Status DeliveryWriter::WaitForRoom() {
   for (;;) {
     {
       const base::MutexLock lock(shared_mutex_);
-      if (waiting_durable_.size() < most) return {};
+      if (std::max(waiting_durable_.size(), waiting_visible_.size()) < most) return {};
+    }
+    if (is_interrupted_.load()) {
+      return Error{.kind = ErrorKind::kCancelled,
+                   .message = "stopped while earlier commits were not durable"};
     }
     if (Clock::now() > deadline) {
       return Error{
@@ -514,9 +527,9 @@ Status DeliveryWriter::Land(UnitId unit) {
       .unit = unit, .schema = schema, .destination = before.destination, .lsn = position_};
   SLUICE_ASSIGN_OR_RETURN(SetOutcome outcome, StageItem(unit.relation, item));
   if (outcome == SetOutcome::kDone) {
+    // First the copied rows are counted, then what the held changes make of them.
+    machine_.Land(unit, WallClock());
     shapes_[unit.relation] = schema;
-    machine_.CountApplied(unit.relation, copied_rows_[unit] - before.row_count,
-                          TransactionMark{.commit_lsn = position_, .end_lsn = position_});
     SLUICE_ASSIGN_OR_RETURN(outcome, ReplayHeld(unit));
   }
   if (outcome == SetOutcome::kTableHalted) {
@@ -530,7 +543,6 @@ Status DeliveryWriter::Land(UnitId unit) {
     }
     return CommitStates();
   }
-  machine_.Land(unit, WallClock());
   held_.Drop(unit);
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
   logger_.Info("table {} is live: {} rows", ToString(before.source),

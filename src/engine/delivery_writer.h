@@ -72,6 +72,9 @@ class DeliveryWriter {
   /// Errors: of the destination (kConnection, kTimeout: re-open and replay; else stop); code
   /// SLU-3090: a table halted in the middle of a transaction, replay from the position.
   Status Run();
+  /// For a stop that cannot wait: what waits for the destination ends soon with kCancelled. Any
+  /// thread.
+  void Interrupt();
 
   // Steps, on the writer's thread.
   // ----------------------------------------------------------------------------------
@@ -82,12 +85,15 @@ class DeliveryWriter {
   /// False: the copy was given up meanwhile; discard it.
   Result<bool> CopyFinished(const replication::CopyTicket& ticket, std::int64_t row_count,
                             Lsn flushed);
-  Status CopyFailed(const replication::CopyTicket& ticket);
+  /// False: the copy was given up before; what became of it says nothing about the table.
+  Result<bool> CopyFailed(const replication::CopyTicket& ticket);
   Status HaltTable(RelationId relation, const Error& error);
   Status Resync(RelationId relation);
   /// Commits changed table states although no transaction came.
   Status CommitStates();
   Fence& fence() { return fence_; }
+  /// From now on none stops the change sets. Any thread.
+  void GiveUpFences() { takes_fences_.store(false); }
 
   /// What is known of tables now, for display. Any thread.
   std::vector<TableStatus> Tables() const;
@@ -134,6 +140,7 @@ class DeliveryWriter {
   HeldChanges held_;
   Fence fence_;
 
+  std::atomic<bool> takes_fences_{true};
   bool in_transaction_ = false;
   /// Whole transactions of pieces whose last one is not finished yet.
   std::vector<TransactionMark> pending_;
@@ -144,8 +151,8 @@ class DeliveryWriter {
   std::optional<Witness> last_transaction_;
   std::uint64_t sequence_ = 1;  // the birth had the first
   std::atomic<std::uint64_t> durable_sequence_{0};
+  std::atomic<bool> is_interrupted_{false};
   std::map<RelationId, TableCounters> counters_;
-  std::map<UnitId, std::int64_t> copied_rows_;
   Clock::time_point published_at_{};
 
   struct InFlight {

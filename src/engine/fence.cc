@@ -57,6 +57,11 @@ Halves SplitItems(std::vector<ChangeItem> items, std::uint32_t count) {
           }
         },
         item);
+    // Rows of the table are missing in both halves.
+    if (const auto* failure = std::get_if<TableFailure>(&item);
+        failure != nullptr && transaction < count) {
+      out.behind.emplace_back(TableFailure{count, failure->error});
+    }
     (transaction < count ? out.before : out.behind).push_back(std::move(item));
   }
   for (ChangeItem& item : out.behind) Renumber(item, count);
@@ -98,17 +103,18 @@ std::pair<ChangeSet, ChangeSet> SplitSet(ChangeSet set, std::size_t count) {
   return {std::move(before), std::move(behind)};
 }
 
-Status Fence::Open(Clock::time_point deadline) {
+Result<std::uint64_t> Fence::Open(Clock::time_point deadline) {
   if (is_open()) {
     return Error{.kind = ErrorKind::kTimeout, .message = "another comparison stands at its fence"};
   }
   state_ = State::kOpen;
   deadline_ = deadline;
-  return {};
+  return ++ticket_;
 }
 
-Result<std::shared_future<Status>> Fence::Arm(replication::Snapshot snapshot, Lsn insert_lsn) {
-  if (state_ != State::kOpen) {
+Result<std::shared_future<Status>> Fence::Arm(std::uint64_t ticket, replication::Snapshot snapshot,
+                                              Lsn insert_lsn) {
+  if (state_ != State::kOpen || ticket != ticket_) {
     return Error{.kind = ErrorKind::kTimeout,
                  .message = "the fence was released before its snapshot was taken"};
   }
@@ -119,7 +125,11 @@ Result<std::shared_future<Status>> Fence::Arm(replication::Snapshot snapshot, Ls
   return reached_->get_future().share();
 }
 
-void Fence::Release() {
+void Fence::Release(std::uint64_t ticket) {
+  if (ticket == ticket_) Close();
+}
+
+void Fence::Close() {
   Fulfil(Error{.kind = ErrorKind::kCancelled, .message = "the fence was released"});
   state_ = State::kNone;
 }

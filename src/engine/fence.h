@@ -11,6 +11,7 @@
 /// the writer.
 #pragma once
 
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
@@ -30,11 +31,19 @@ class Fence {
   /// The writer takes no change sets now.
   bool blocks_sets() const { return state_ == State::kOpen || state_ == State::kReached; }
 
-  Status Open(Clock::time_point deadline);
+  /// \return the ticket of this fence: what is said with another one is late.
+  Result<std::uint64_t> Open(Clock::time_point deadline);
   /// The future is fulfilled when the writer stands at the fence: ok, or kTimeout/kCancelled; code
   /// SLU-3080 when spoiled.
-  Result<std::shared_future<Status>> Arm(replication::Snapshot snapshot, Lsn insert_lsn);
-  void Release();
+  Result<std::shared_future<Status>> Arm(std::uint64_t ticket, replication::Snapshot snapshot,
+                                         Lsn insert_lsn);
+  /// The writer stands at this fence, and has since it was reached.
+  bool StandsAt(std::uint64_t ticket) const {
+    return state_ == State::kReached && ticket == ticket_;
+  }
+  void Release(std::uint64_t ticket);
+  /// Whosever it is: the writer ends.
+  void Close();
 
   /// Splits `set` where the fence stands: what is returned comes after it. Spoils the fence if S
   /// misses a transaction.
@@ -50,6 +59,7 @@ class Fence {
   void Fulfil(Status status);
 
   State state_ = State::kNone;
+  std::uint64_t ticket_ = 0;
   Clock::time_point deadline_{};
   replication::Snapshot snapshot_{};
   Lsn insert_lsn_;

@@ -104,6 +104,7 @@ void Session::NoteStreamError(const std::string& message) {
 void Session::WriterThread() {
   const Status ended = writer_.Run();
   if (!ended) Fail(ended.error());
+  writer_.fence().Close();
   writer_.inbox().Stop();
 }
 
@@ -119,9 +120,11 @@ void Session::StreamThread(std::stop_token stop) {
     const Clock::time_point began = Clock::now();
     const Status ended = RunStream(stop);
     progress_.source_connected.store(false);
+    // Also at a stop: inside an unfinished transaction the writer takes no calls, and whoever waits
+    // for one (copies, control) would never end.
+    writer_.inbox().PushStreamLostAndWait();
     if (ended) return;  // stopped; what was whole has been handed on
     if (ended.error().kind == ErrorKind::kCancelled) return;
-    writer_.inbox().PushStreamLostAndWait();
     reader_.reset();
     if (ended.error().code == "SLU-3091") continue;
     // A walsender that was killed lingers; one that stays belongs to somebody.
@@ -236,8 +239,9 @@ Status Session::Stop(Clock::time_point deadline) {
     logger_.Warn(
         "the destination is still busy: what is not committed is rolled back and read again next "
         "time");
-    destination_.Interrupt();
+    writer_.Interrupt();
   });
+  writer_.GiveUpFences();
   stream_thread_.request_stop();
   pool_.Stop();
   if (stream_thread_.joinable()) stream_thread_.join();

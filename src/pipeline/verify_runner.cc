@@ -30,10 +30,11 @@ void SleepFor(Duration duration, const std::stop_token& stop) {
 /// Releases the writer whatever happens.
 class FenceGuard {
  public:
-  explicit FenceGuard(engine::DeliveryWriter& writer) : writer_(writer) {}
+  FenceGuard(engine::DeliveryWriter& writer, std::uint64_t ticket)
+      : writer_(writer), ticket_(ticket) {}
   ~FenceGuard() {
     (void)writer_.inbox().CallAndWait([this]() -> Status {
-      writer_.fence().Release();
+      writer_.fence().Release(ticket_);
       return {};
     });
   }
@@ -42,6 +43,7 @@ class FenceGuard {
 
  private:
   engine::DeliveryWriter& writer_;
+  const std::uint64_t ticket_;
 };
 
 verify::TableResult NotCompared(const TableRecord& record) {
@@ -146,18 +148,22 @@ Result<VerifyRunner::AtFence> VerifyRunner::TryFence(const TableRecord& record,
     fence.row_filter = loaded.row_filter;
     fence.is_partitioned = loaded.is_partitioned;
   }
-  SLUICE_RETURN_IF_ERROR(session_.writer().inbox().CallAndWait([this]() -> Status {
-    return session_.writer().fence().Open(Clock::now() + kFenceDeadline);
-  }));
-  const FenceGuard guard(session_.writer());
-  return PinBothSides(record, std::move(fence), std::move(stop));
+  SLUICE_ASSIGN_OR_RETURN(const std::uint64_t ticket,
+                          session_.writer().inbox().CallAndWait([this]() -> Result<std::uint64_t> {
+                            return session_.writer().fence().Open(Clock::now() + kFenceDeadline);
+                          }));
+  const FenceGuard guard(session_.writer(), ticket);
+  return PinBothSides(record, ticket, std::move(fence), std::move(stop));
 }
 
-Result<VerifyRunner::AtFence> VerifyRunner::PinBothSides(const TableRecord& record, AtFence fence,
+Result<VerifyRunner::AtFence> VerifyRunner::PinBothSides(const TableRecord& record,
+                                                         std::uint64_t ticket, AtFence fence,
                                                          std::stop_token stop) {
   engine::DeliveryWriter& writer = session_.writer();
-  const replication::Suspects suspects = *writer.inbox().CallAndWait(
-      [&]() -> Result<replication::Suspects> { return writer.machine().TakeSuspects(); });
+  SLUICE_ASSIGN_OR_RETURN(const replication::Suspects suspects,
+                          writer.inbox().CallAndWait([&]() -> Result<replication::Suspects> {
+                            return writer.machine().TakeSuspects();
+                          }));
   const postgres::LockTarget target{record.relation, record.source, fence.is_partitioned};
   SLUICE_ASSIGN_OR_RETURN(const postgres::ExportedSnapshot exported,
                           fence.source->Take(std::span(&target, 1), kLockTimeout, stop));
@@ -172,7 +178,7 @@ Result<VerifyRunner::AtFence> VerifyRunner::PinBothSides(const TableRecord& reco
   const engine::PositionWish wish(progress_);
   SLUICE_ASSIGN_OR_RETURN(std::shared_future<Status> reached,
                           writer.inbox().CallAndWait([&]() -> Result<std::shared_future<Status>> {
-                            return writer.fence().Arm(snapshot, insert_lsn);
+                            return writer.fence().Arm(ticket, snapshot, insert_lsn);
                           }));
   while (reached.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
     if (stop.stop_requested()) return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
@@ -182,6 +188,10 @@ Result<VerifyRunner::AtFence> VerifyRunner::PinBothSides(const TableRecord& reco
   SLUICE_RETURN_IF_ERROR(reached.get());
   SLUICE_ASSIGN_OR_RETURN(fence.destination, destination_.OpenReader());
   SLUICE_ASSIGN_OR_RETURN(fence.record, writer.inbox().CallAndWait([&]() -> Result<TableRecord> {
+    // Had it been given up before the reader was pinned, the reader would see later changes.
+    if (!writer.fence().StandsAt(ticket)) {
+      return Error{.kind = ErrorKind::kTimeout, .message = "the fence was left too early"};
+    }
     return writer.machine().has_table(record.relation) ? writer.machine().record(record.relation)
                                                        : record;
   }));

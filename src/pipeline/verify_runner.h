@@ -58,7 +58,8 @@ class VerifyRunner {
   Result<AtFence> StandAtFence(const TableRecord& record, std::stop_token stop);
   /// kTimeout SLU-3080: spoiled, again.
   Result<AtFence> TryFence(const TableRecord& record, std::stop_token stop);
-  Result<AtFence> PinBothSides(const TableRecord& record, AtFence fence, std::stop_token stop);
+  Result<AtFence> PinBothSides(const TableRecord& record, std::uint64_t ticket, AtFence fence,
+                               std::stop_token stop);
   Status ReadBothSides(verify::TableComparison& comparison, AtFence& fence,
                        const std::string& select, std::stop_token stop);
 
