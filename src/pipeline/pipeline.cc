@@ -365,6 +365,7 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
       return false;
     }
     if (running->pool().has_failed()) {
+      running->pool().Stop();  // the others would go on for as long as their copies take
       SLUICE_RETURN_IF_ERROR(running->pool().Join());
     }
     SLUICE_ASSIGN_OR_RETURN(const bool is_reached, UntilReached());
