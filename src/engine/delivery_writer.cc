@@ -536,6 +536,7 @@ Status DeliveryWriter::Land(UnitId unit) {
     destination_.Abandon();
     staged_.clear();
     shapes_.clear();
+    machine_.SetSchema(unit.relation, before.schema);  // the table stays as it was
     const Status discarded = destination_.DiscardCopy(unit);
     if (!discarded) {
       logger_.Warn("the copy of {} could not be removed: {}", ToString(before.source),
