@@ -206,8 +206,8 @@ TEST_F(TablesTest, AnEpochThatIsNotTheFilesMayNotCommit) {
 TEST_F(TablesTest, CopiesByManyThreadsAndCommitsByTheWriterDoNotDisturbEachOther) {
   constexpr std::uint32_t kTables = 4;
   constexpr int kBatches = 12;
-  constexpr int kBatchRows = 30'000;
-  OpenFile({.copy_transaction_rows = 100'000});
+  constexpr int kBatchRows = 10'000;
+  OpenFile({.copy_transaction_rows = 50'000});
   MakeLive(Orders(), {{"0", "a"}});
   std::atomic<int> failures = 0;
   std::vector<std::thread> threads;
@@ -224,7 +224,7 @@ TEST_F(TablesTest, CopiesByManyThreadsAndCommitsByTheWriterDoNotDisturbEachOther
       if (!writer || !(*writer)->Finish()) ++failures;
     });
   }
-  for (int i = 1; i <= 40; ++i) {
+  for (int i = 1; i <= 15; ++i) {
     Stage(Inserts(Orders(), {{std::to_string(i), "b"}}));
     Stage(Updates(Orders(), {{"0"}}, {{"0", std::to_string(i)}}));
     Commit();
@@ -241,12 +241,12 @@ TEST_F(TablesTest, CopiesByManyThreadsAndCommitsByTheWriterDoNotDisturbEachOther
   }
   const auto outcome = destination_->Commit(record);
   ASSERT_TRUE(outcome) << Why(outcome);
-  EXPECT_EQ(Sql("SELECT count(*), count(DISTINCT id) FROM public.t3"), "360001|360001");
-  EXPECT_EQ(Sql("SELECT count(*) FROM public.orders"), "41");
+  EXPECT_EQ(Sql("SELECT count(*), count(DISTINCT id) FROM public.t3"), "120001|120001");
+  EXPECT_EQ(Sql("SELECT count(*) FROM public.orders"), "16");
   CloseFile();
   EXPECT_FALSE(fs::exists(file_ + ".wal"));
   OpenFile();
-  EXPECT_EQ(Sql("SELECT count(*) FROM public.t4"), "360001");
+  EXPECT_EQ(Sql("SELECT count(*) FROM public.t4"), "120001");
 }
 
 std::uintmax_t SizeOrZero(const std::string& path) {
