@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cstdio>
 #include <exception>
+#include <set>
 
 #include <CLI/CLI.hpp>
 
@@ -83,14 +84,15 @@ class Parser {
       flags_[key] = app_.add_flag(FlagNames(name, short_name));
       return;
     }
+    if (!is_list) scalars_.insert(key);
     app_.add_option(FlagNames(name, short_name), values_[key])
         ->allow_extra_args(false)
-        ->multi_option_policy(is_list ? CLI::MultiOptionPolicy::TakeAll
-                                      : CLI::MultiOptionPolicy::TakeLast);
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
 
   void Take(const std::string& name, std::vector<std::string> values, Arguments& out) const {
     if (values.empty()) return;
+    if (scalars_.count(name) > 0) values = {values.back()};  // the last one wins
     const auto is_own = [&](const CommandFlag& flag) { return flag.name == name; };
     if (std::any_of(command_.flags.begin(), command_.flags.end(), is_own)) {
       if (values.size() == 1 && values[0] == "false" && flags_.count(name) > 0) return;
@@ -139,6 +141,7 @@ class Parser {
   CLI::App app_;
   std::map<std::string, std::vector<std::string>> values_;
   std::map<std::string, CLI::Option*> flags_;
+  std::set<std::string> scalars_;
   std::vector<std::string> words_;
 };
 

@@ -71,13 +71,31 @@ std::size_t ValueEnd(std::string_view text, std::size_t at) {
   return text.size();
 }
 
+/// What follows "://", up to a space or a quote.
+std::vector<Range> FindUrls(std::string_view text) {
+  std::vector<Range> out;
+  for (std::size_t scheme = text.find("://"); scheme != std::string_view::npos;
+       scheme = text.find("://", scheme + 3)) {
+    const std::size_t begin = scheme + 3;
+    std::size_t end = begin;
+    while (end < text.size() && !IsSpace(text[end]) && text[end] != '"') ++end;
+    out.push_back({begin, end});
+  }
+  return out;
+}
+
 /// password = value, outside of URLs.
-void FindKeywordPasswords(std::string_view text, std::vector<Range>& out) {
+void FindKeywordPasswords(std::string_view text, const std::vector<Range>& urls,
+                          std::vector<Range>& out) {
+  const auto is_in_url = [&](std::size_t at) {
+    return std::any_of(urls.begin(), urls.end(),
+                       [at](const Range& url) { return url.begin <= at && at < url.end; });
+  };
   for (std::size_t equals = text.find('='); equals != std::string_view::npos;
        equals = text.find('=', equals + 1)) {
     std::size_t key_end = equals;
     while (key_end > 0 && IsSpace(text[key_end - 1])) --key_end;
-    if (!EndsWithPassword(text.substr(0, key_end))) continue;
+    if (!EndsWithPassword(text.substr(0, key_end)) || is_in_url(equals)) continue;
     std::size_t begin = equals + 1;
     while (begin < text.size() && IsSpace(text[begin])) ++begin;
     const std::size_t end = ValueEnd(text, begin);
@@ -89,15 +107,12 @@ void FindKeywordPasswords(std::string_view text, std::vector<Range>& out) {
 /// Ascending, disjoint.
 std::vector<Range> FindPasswords(std::string_view text) {
   std::vector<Range> found;
-  FindKeywordPasswords(text, found);
-  for (std::size_t scheme = text.find("://"); scheme != std::string_view::npos;
-       scheme = text.find("://", scheme + 3)) {
-    const std::size_t begin = scheme + 3;
-    std::size_t end = begin;
-    while (end < text.size() && !IsSpace(text[end]) && text[end] != '"') ++end;
-    const std::string_view url = text.substr(begin, end - begin);
-    FindUrlPassword(url, begin, found);
-    FindQueryPasswords(url, begin, found);
+  const std::vector<Range> urls = FindUrls(text);
+  FindKeywordPasswords(text, urls, found);
+  for (const Range& range : urls) {
+    const std::string_view url = text.substr(range.begin, range.end - range.begin);
+    FindUrlPassword(url, range.begin, found);
+    FindQueryPasswords(url, range.begin, found);
   }
   std::sort(found.begin(), found.end(),
             [](const Range& a, const Range& b) { return a.begin < b.begin; });

@@ -30,6 +30,10 @@ TEST(BlankPasswords, OverwritesPasswordsOfAQuery) {
   EXPECT_EQ(Blanked("postgres:///shop?p%61ssword=abc&x=1"), "postgres:///shop?p%61ssword=xxx&x=1");
 }
 
+TEST(BlankPasswords, TakesAPasswordThatLooksLikeAUrl) {
+  EXPECT_EQ(Blanked("host=db password=a://b&c=d x=1"), "host=db password=xxxxxxxxx x=1");
+}
+
 TEST(BlankPasswords, OverwritesKeywordStrings) {
   EXPECT_EQ(Blanked("host=db password=secret dbname=shop"), "host=db password=xxxxxx dbname=shop");
   EXPECT_EQ(Blanked("password = 'a b\\'c' host=db"), "password = xxxxxxxx host=db");

@@ -54,7 +54,7 @@ TEST(CutTo, CountsCharactersNotBytes) {
 
 TEST(ProgressLines, ShowABarForWhatIsCopiedAndOneLineForAll) {
   EXPECT_THAT(ProgressLines(Running(), {.rows = 1234.4, .transactions = 5}, 100),
-              ElementsAre("  public.orders [==========>         ]  50% 512 rows, 512.0 KiB",
+              ElementsAre("  public.orders [==========>         ]  50% 512 rows, 512 KiB",
                           "running | 1 of 2 tables live, 1 copying | lag 0.0 s | 1,234 rows/s, "
                           "5 tx/s | 0/16B3748"));
 }
