@@ -138,8 +138,8 @@ Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
     const Status closed = destination->Close(Clock::now() + kCloseGrace);
     SLUICE_RETURN_IF_ERROR(forgotten);
     SLUICE_RETURN_IF_ERROR(closed);
-    removed(fmt::format("schema sluice in {}; {} mirrored {} stay", plan.destination,
-                        plan.table_count, plan.table_count == 1 ? "table" : "tables"));
+    removed(fmt::format("schema sluice in {}; {} mirrored {}", plan.destination, plan.table_count,
+                        plan.table_count == 1 ? "table stays" : "tables stay"));
   }
   return {};
 }
