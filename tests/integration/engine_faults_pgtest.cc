@@ -57,12 +57,33 @@ TEST_F(EngineOverFailures, CommitsOfUnknownOutcomeAreNeitherLostNorDoubled) {
   ExpectEqual(Memory());
 }
 
-TEST_F(EngineOverFailures, CopiesThatFailBeginAgain) {
-  Drive(FailingInTurn(Memory(), {{.method = Method::kAppend, .call = 1, .error = kGone},
-                                 {.method = Method::kFinishCopy, .call = 2, .error = kGone},
-                                 {.method = Method::kOpenCopy, .call = 1, .error = kGone}}),
-        3, {.seed = 23});
-  ExpectEqual(Memory());
+TEST_F(EngineOverFailures, CopiesThatFailBeginAgainAndTheStreamGoesOn) {
+  std::int64_t first_key = 0;
+  for (const Method method : {Method::kOpenCopy, Method::kAppend, Method::kFinishCopy}) {
+    storage_ = std::make_shared<memory::MemoryStorage>();
+    const MakeDestination make =
+        FailingInTurn(Memory(), {{.method = method, .call = 1, .times = 2, .error = kGone}});
+    StartChanges({.seed = 23, .first_key = first_key += 1'000'000});
+    EngineRun& run = Run(make);
+    ASSERT_THAT(run.Open(), IsOk());
+    ASSERT_THAT(UntilChanged(20), IsOk());
+    ASSERT_THAT(changes_->Stop(), IsOk());
+    ASSERT_THAT(run.CatchUp(kPatience), IsOk());
+    EXPECT_EQ(run.open_count(), 1);
+    ASSERT_THAT(run.Stop(), IsOk());
+    ExpectEqual(Memory());
+    DropSlot();
+  }
+}
+
+TEST_F(EngineOverFailures, ACopyThatTheDestinationRefusesEndsTheRun) {
+  const Error refused{.kind = ErrorKind::kDestination, .message = "refused by the test"};
+  EngineRun& run =
+      Run(FailingInTurn(Memory(), {{.method = Method::kAppend, .call = 2, .error = refused}}));
+  ASSERT_THAT(run.Open(), IsOk());
+  EXPECT_THAT(run.Until(
+                  "the end", [] { return false; }, kPatience),
+              testing::IsError(ErrorKind::kDestination));
 }
 
 TEST_F(EngineOverFailures, AnOpenThatFailsIsTriedAgain) {
@@ -87,8 +108,7 @@ TEST_F(EngineOverFailures, DuckDbIsReplayedFromItsPosition) {
 
 TEST_F(EngineOverFailures, ATableThatFailsHaltsAloneAndAResyncBringsItBack) {
   const Error refused{.kind = ErrorKind::kDestination, .message = "refused by the test"};
-  auto failing = std::make_shared<bool>(true);
-  // The fifth item is past the four landings at the earliest; whose it is does not matter.
+  // Past the four landings; whose item it is does not matter.
   const MakeDestination make = FailingInTurn(
       Memory(), {{.method = Method::kStage, .call = 25, .error = refused, .table_only = true}});
   StartChanges({.seed = 26});

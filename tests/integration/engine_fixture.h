@@ -82,6 +82,11 @@ class EngineTest : public ::testing::Test {
         "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '" + slot() + "'"));
     return lsn ? *lsn : Lsn{};
   }
+  /// So that the next birth finds nothing.
+  void DropSlot() {
+    Sql("SELECT pg_drop_replication_slot('" + slot() + "')");
+    Sql("DROP PUBLICATION " + slot());
+  }
   /// A commit of nothing published: the stream's position moves.
   void Nudge() { Sql("INSERT INTO unpublished VALUES (1, 'nudge')"); }
 
@@ -108,8 +113,10 @@ class EngineTest : public ::testing::Test {
   /// Until so many more transactions of the changes have been committed.
   Status UntilChanged(std::int64_t transactions) {
     const std::int64_t target = changes_->transactions() + transactions;
-    return run_->Until(
-        "the source to change", [&] { return changes_->transactions() >= target; }, kPatience);
+    SLUICE_RETURN_IF_ERROR(run_->Until(
+        "the source to change",
+        [&] { return changes_->transactions() >= target || changes_->has_ended(); }, kPatience));
+    return changes_->transactions() >= target ? Status{} : changes_->Stop();
   }
 
   /// Every table at the destination holds what it holds at the source.

@@ -141,6 +141,7 @@ Status EngineRun::Tick() {
   } else {
     failure = session_->Failure();
     if (!failure && session_->pool().has_failed()) {
+      session_->pool().Stop();
       const Status joined = session_->pool().Join();
       if (!joined) failure = joined.error();
     }
@@ -205,9 +206,9 @@ void EngineRun::CloseAll() {
   destination_.reset();
 }
 
-Status EngineRun::Stop() {
+Status EngineRun::Stop(Duration grace) {
   Status stopped;
-  if (session_) stopped = session_->Stop(Clock::now() + kGrace);
+  if (session_) stopped = session_->Stop(Clock::now() + grace);
   session_.reset();
   Status closed;
   if (destination_) closed = destination_->Close(Clock::now() + kGrace);

@@ -55,8 +55,8 @@ class EngineRun {
   /// the destination. `nudge` is called now and then: a destination that shows only every n-th
   /// commit needs commits.
   Status CatchUp(Duration timeout, const std::function<void()>& nudge = {}, bool may_halt = false);
-  /// Session, then destination. As Pipeline ends.
-  Status Stop();
+  /// Session, then destination. As Pipeline ends. What is not done within `grace` is interrupted.
+  Status Stop(Duration grace = std::chrono::seconds(8));
 
   engine::Progress& progress() { return progress_; }
   pipeline::Session* session() { return session_.get(); }

@@ -68,14 +68,20 @@ Result<testing::SqlRows> SourceRows(testing::SqlSession& sql, const std::string&
 }
 
 SourceChanges::SourceChanges(std::string conninfo, ChangesOptions options)
-    : conninfo_(std::move(conninfo)), options_(options), random_(options.seed) {}
+    : conninfo_(std::move(conninfo)),
+      options_(options),
+      random_(options.seed),
+      next_key_(options.first_key) {}
 
 SourceChanges::~SourceChanges() {
   (void)Stop();
 }
 
 void SourceChanges::Start() {
-  thread_ = std::jthread([this](const std::stop_token& stop) { ended_ = Run(stop); });
+  thread_ = std::jthread([this](const std::stop_token& stop) {
+    ended_ = Run(stop);
+    has_ended_.store(true);
+  });
 }
 
 Status SourceChanges::Stop() {

@@ -28,6 +28,8 @@ struct ChangesOptions {
   /// Off where a destination sees changes more than once: those cannot be repeated.
   bool keyless = true;
   bool toasted_moves = true;
+  /// New rows have keys from here on; another one for changes of the same tables later.
+  std::int64_t first_key = 1'000'000;
   /// Ends by itself after this many transactions; 0: never.
   std::int64_t transactions_max = 0;
 };
@@ -41,6 +43,8 @@ class SourceChanges {
   /// Returns after the transaction under way; the first error of a statement.
   Status Stop();
   std::int64_t transactions() const { return transactions_.load(); }
+  /// It ended by itself; Stop() says why.
+  bool has_ended() const { return has_ended_.load(); }
 
  private:
   Status Run(const std::stop_token& stop);
@@ -56,9 +60,10 @@ class SourceChanges {
   const std::string conninfo_;
   const ChangesOptions options_;
   std::mt19937 random_;
-  std::int64_t next_key_ = 1'000'000;
+  std::int64_t next_key_;
   std::atomic<std::int64_t> transactions_{0};
   Status ended_;
+  std::atomic<bool> has_ended_{false};
   std::jthread thread_;
 };
 

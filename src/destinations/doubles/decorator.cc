@@ -33,6 +33,9 @@ Result<CommitOutcome> Decorator::Commit(const CommitRecord& record) {
 void Decorator::Abandon() {
   inner_->Abandon();
 }
+void Decorator::Interrupt() {
+  inner_->Interrupt();
+}
 void Decorator::OnWatermark(std::function<void(const Watermarks&)> listener) {
   inner_->OnWatermark(std::move(listener));
 }

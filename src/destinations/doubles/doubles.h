@@ -37,6 +37,7 @@ class Decorator : public Destination {
   Result<StageOutcome> Stage(const SequenceItem& item) override;
   Result<CommitOutcome> Commit(const CommitRecord& record) override;
   void Abandon() override;
+  void Interrupt() override;
   void OnWatermark(std::function<void(const Watermarks&)> listener) override;
   Status Maintain(Clock::time_point deadline) override;
   Result<std::unique_ptr<DestinationReader>> OpenReader() override;
