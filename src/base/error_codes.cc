@@ -419,6 +419,14 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-4204", "the schema changed twice before its rows came",
      "What older rows read as in the column added in between can no longer be told.",
      "sluice resync TABLE"},
+    {"SLU-4205", "a column was added with a computed default",
+     "PostgreSQL filled older rows by rewriting the table, which the stream does not carry; or the "
+     "default was set after the column was added, which looks the same.",
+     "sluice resync TABLE"},
+    {"SLU-4206", "a column was dropped and added again",
+     "Under the same name and type the stream does not tell the two apart; the old values would "
+     "have stayed.",
+     "sluice resync TABLE"},
     {"SLU-4210", "a table lost its replica identity",
      "Its primary key or identity index was dropped. Published without one, its own UPDATE and "
      "DELETE would fail, so it was taken out of the publication.",

@@ -167,14 +167,14 @@ class ArrowStream {
 };
 
 Result<std::unique_ptr<duckdb::SqlSession>> OpenSession(pipeline::Pipeline& pipeline) {
-  Destination* destination = pipeline.destination();
+  const std::shared_ptr<Destination> destination = pipeline.destination();
   if (destination == nullptr) {
     return Error{.kind = ErrorKind::kConnection,
                  .message = "the destination is not open yet",
                  .code = "SLU-1023",
                  .advice = "try again when `sluice status` says running"};
   }
-  auto* file = dynamic_cast<duckdb::DuckDbDestination*>(destination);
+  auto* file = dynamic_cast<duckdb::DuckDbDestination*>(destination.get());
   if (file == nullptr) {
     return Error{.kind = ErrorKind::kUnsupported,
                  .message = "this destination answers no SQL",

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "postgres/column_facts.h"
 #include "postgres/publication.h"
 #include "postgres/server_facts.h"
 #include "postgres/slot.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr Duration kTick = std::chrono::milliseconds(200);
 constexpr Duration kIdentityInterval = std::chrono::seconds(4);
 constexpr Duration kSlotInterval = std::chrono::seconds(10);
+constexpr Duration kColumnInterval = std::chrono::seconds(10);
 constexpr Duration kLockTimeout = std::chrono::seconds(2);
 
 }  // namespace
@@ -83,6 +85,55 @@ Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now
   if (now - slot_at_ >= kSlotInterval) {
     slot_at_ = now;
     SLUICE_RETURN_IF_ERROR(LookAtSlot(connection));
+  }
+  if (now - columns_at_ >= kColumnInterval) {
+    columns_at_ = now;
+    SLUICE_RETURN_IF_ERROR(LookAtColumns(connection));
+  }
+  return {};
+}
+
+/// A column dropped and added again under its name and type looks unchanged in the stream; its
+/// number tells.
+Status ControlLoop::LookAtColumns(postgres::Connection& connection) {
+  struct Known {
+    RelationId relation;
+    SchemaPtr schema;
+  };
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<Known> known,
+                          writer_.inbox().CallAndWait([this]() -> Result<std::vector<Known>> {
+                            std::vector<Known> live;
+                            for (const RelationId relation : writer_.machine().tables()) {
+                              const TableRecord& record = writer_.machine().record(relation);
+                              if (record.state == TableState::kLive && record.schema)
+                                live.push_back({relation, record.schema});
+                            }
+                            return live;
+                          }));
+  if (known.empty()) return {};
+  std::vector<RelationId> relations;
+  for (const Known& table : known) relations.push_back(table.relation);
+  SLUICE_ASSIGN_OR_RETURN(const auto numbers, postgres::ReadColumnNumbers(connection, relations));
+  for (const Known& table : known) {
+    const auto now = numbers.find(table.relation);
+    if (now == numbers.end()) continue;
+    for (const Column& column : table.schema->columns) {
+      const auto number = now->second.find(column.name);
+      if (column.attnum == 0 || number == now->second.end() || number->second == column.attnum)
+        continue;
+      SLUICE_RETURN_IF_ERROR(writer_.inbox().CallAndWait([&]() -> Status {
+        if (!writer_.machine().has_table(table.relation) ||
+            writer_.machine().record(table.relation).schema != table.schema) {
+          return {};
+        }
+        return writer_.HaltTable(table.relation,
+                                 Error{.kind = ErrorKind::kSchemaConflict,
+                                       .message = "schema changed: column " + column.name +
+                                                  " was dropped and added again",
+                                       .code = "SLU-4206"});
+      }));
+      break;
+    }
   }
   return {};
 }

@@ -53,6 +53,7 @@ class ControlLoop {
   Status Tick(postgres::Connection& connection, Clock::time_point now);
   Status FeedMachine(postgres::Connection& connection);
   Status LookAtIdentities(postgres::Connection& connection);
+  Status LookAtColumns(postgres::Connection& connection);
   Status LookAtSlot(postgres::Connection& connection);
 
   const ControlOptions options_;
@@ -63,6 +64,7 @@ class ControlLoop {
   std::int64_t transactions_seen_ = -1;
   Clock::time_point identities_at_{};
   Clock::time_point slot_at_{};
+  Clock::time_point columns_at_{};
   std::vector<RelationId> alarmed_;
   mutable base::Mutex mutex_;
   SlotInfo slot_ SLUICE_GUARDED_BY(mutex_);

@@ -141,6 +141,9 @@ Status DeliveryWriter::CommitStates() {
 
 Status DeliveryWriter::HandleSet(ChangeSet set) {
   SLUICE_CHECK(set.continues_previous == in_transaction_);
+  if (!set.transactions.empty() && progress_.oldest_pending_commit_us.load() == 0) {
+    progress_.oldest_pending_commit_us.store(set.transactions.front().committed_at.value);
+  }
   std::optional<ChangeSet> behind = fence_.CutBehind(set);
   for (;;) {
     SLUICE_ASSIGN_OR_RETURN(const SetOutcome outcome, StageSet(set));
@@ -263,7 +266,11 @@ Result<DeliveryWriter::SetOutcome> DeliveryWriter::ApplyItems(
                      : ApplyNet(relation, items, marks);
   if (!outcome || *outcome == SetOutcome::kTableHalted) return outcome;
   std::int64_t rows_delta = 0;
-  for (const ChangeItem& item : items) rows_delta += CountItem(relation, item);
+  for (const ChangeItem& item : items) {
+    // A truncate takes back what was counted of this run, too.
+    const std::int64_t delta = CountItem(relation, item);
+    rows_delta = std::holds_alternative<TruncateMark>(item) ? delta : rows_delta + delta;
+  }
   if (!items.empty() && !marks.empty()) machine_.CountApplied(relation, rows_delta, marks.back());
   return outcome;
 }
@@ -346,7 +353,8 @@ Result<DeliveryWriter::SetOutcome> DeliveryWriter::BringTo(RelationId relation,
   }
   const auto change = replication::CompareSchema(*shape, *schema);
   if (!change) {
-    // Rows of an older version never come behind a newer one: whoever alters a table waits for its writers to end.
+    // Rows of an older version never come behind a newer one: whoever alters a table waits for its
+    // writers to end.
     return Halt(relation, change.error());
   }
   if (*change == replication::SchemaChange::kNone) return SetOutcome::kDone;

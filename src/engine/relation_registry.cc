@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "postgres/catalog.h"
+#include "postgres/column_facts.h"
 
 namespace sluice::engine {
 namespace {
@@ -79,6 +80,10 @@ Result<replication::Resolution> RelationRegistry::Resolve(
     if (!from_message) return replication::Resolution::Fail(from_message.error());
     schema = *std::move(from_message);
   }
+  if (known && schema->columns.size() > known->columns.size()) {
+    SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> unknown, CheckAddedColumns(*known, *schema));
+    if (unknown) return replication::Resolution::Fail(*unknown);
+  }
   if (stream_is_binary && HasTextOnlyColumn(*schema)) {
     SetKnown(relation.id, schema);
     return Error{.kind = ErrorKind::kConnection,
@@ -88,6 +93,28 @@ Result<replication::Resolution> RelationRegistry::Resolve(
   }
   if (!context.is_replayed) SetKnown(relation.id, schema);
   return replication::Resolution::Use(std::move(schema));
+}
+
+/// A default that was computed row by row rewrote the table without a word in the stream; a
+/// constant one is stored as missing value. A default set after the column was added looks the same
+/// and is refused, too.
+Result<std::optional<Error>> RelationRegistry::CheckAddedColumns(const TableSchema& known,
+                                                                 const TableSchema& schema) {
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<std::string> computed,
+                          postgres::ReadComputedDefaults(*connection_, schema.relation));
+  for (const Column& column : schema.columns) {
+    const bool is_known = std::any_of(known.columns.begin(), known.columns.end(),
+                                      [&](const Column& c) { return c.name == column.name; });
+    if (is_known || std::find(computed.begin(), computed.end(), column.name) == computed.end())
+      continue;
+    return std::optional<Error>(Error{
+        .kind = ErrorKind::kSchemaConflict,
+        .message = "schema changed: column " + column.name +
+                   " was added with a default whose values in older rows are not in the stream",
+        .code = "SLU-4205",
+        .advice = "sluice resync " + ToString(schema.name)});
+  }
+  return std::optional<Error>();
 }
 
 void RelationRegistry::OnType(const pgoutput::Type& /*type*/,

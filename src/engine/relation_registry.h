@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "sluice/schema.h"
@@ -61,6 +62,8 @@ class RelationRegistry final : public replication::RelationResolver {
   Result<SchemaPtr> FromMessage(const pgoutput::Relation& relation, const SchemaPtr& known,
                                 const SchemaPtr& catalog) const;
   bool Agrees(const TableSchema& schema, const pgoutput::Relation& relation) const;
+  Result<std::optional<Error>> CheckAddedColumns(const TableSchema& known,
+                                                 const TableSchema& schema);
   Status ReloadTypes();
 
   Connect connect_;

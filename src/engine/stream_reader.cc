@@ -28,10 +28,11 @@ StreamReader::StreamReader(postgres::ReplicationStream stream, Lsn start, Lsn pr
       inbox_(inbox),
       progress_(progress),
       logger_(logger),
-      assembler_(options_.assembler, std::max(start, processed), std::move(witness), resolver),
+      assembler_(options_.assembler, std::max(start, processed), witness, resolver),
       tracker_(start, options_.feedback_interval, Clock::now()),
       pushed_(std::max(start, processed)),
-      start_(start) {
+      start_(start),
+      expects_witness_(witness.has_value()) {
   tracker_.OnReceived(pushed_);
   progress_.received.Store(pushed_);
 }
@@ -40,6 +41,11 @@ Status StreamReader::Run(std::stop_token stop) {
   stop_ = stop;
   SLUICE_RETURN_IF_ERROR(SendFeedback(Clock::now(), false));
   while (!stop.stop_requested()) {
+    if (options_.restart != nullptr && options_.restart->load()) {
+      return Error{.kind = ErrorKind::kConnection,
+                   .message = "the stream starts again to describe its tables anew",
+                   .code = "SLU-3091"};
+    }
     const Clock::time_point deadline = NextDeadline(Clock::now());
     for (int i = 0; i < kMessagesPerLook; ++i) {
       Result<std::optional<postgres::ReplicationStream::Message>> message =
@@ -68,13 +74,30 @@ Status StreamReader::HandleFrame(std::span<const std::byte> frame) {
   SLUICE_ASSIGN_OR_RETURN(const pgoutput::Envelope envelope, pgoutput::DecodeEnvelope(frame));
   if (const auto* data = std::get_if<pgoutput::XLogData>(&envelope)) {
     progress_.server_flush.Store(std::max(progress_.server_flush.Load(), data->wal_end));
-    return assembler_.Consume(data->wal_start, data->message);
+    SLUICE_RETURN_IF_ERROR(assembler_.Consume(data->wal_start, data->message));
+    return expects_witness_ ? CheckWitness() : Status{};
   }
   const auto& keepalive = std::get<pgoutput::Keepalive>(envelope);
   progress_.server_flush.Store(std::max(progress_.server_flush.Load(), keepalive.wal_end));
   assembler_.Keepalive(keepalive.wal_end);
   if (keepalive.wants_reply) tracker_.OnReplyRequested();
   return {};
+}
+
+/// The last durable transaction was asked for once more. Another one in its place is another
+/// history.
+Status StreamReader::CheckWitness() {
+  if (assembler_.has_seen_witness()) {
+    expects_witness_ = false;
+    return {};
+  }
+  if (assembler_.counters().transactions == 0) return {};
+  return Error{
+      .kind = ErrorKind::kConfig,
+      .message =
+          "the last transaction that is durable at the destination is not in the source's log",
+      .code = "SLU-3105",
+      .advice = "the source is not the one that was copied, or was restored: copy it anew"};
 }
 
 /// Spills, read-backs and full sets, until the assembler takes messages again.
@@ -121,6 +144,7 @@ Status StreamReader::CarryOut(replication::Action action) {
 /// Waits for room without reading, while feedback goes on.
 Status StreamReader::Push(ChangeSet set, std::stop_token stop) {
   const Lsn end = set.end;
+  const bool ends_at_boundary = set.ends_at_boundary;
   sealed_transactions_ = assembler_.counters().transactions;
   for (;;) {
     if (inbox_.PushUntil(set, Clock::now() + std::chrono::milliseconds(100), stop)) break;
@@ -135,6 +159,7 @@ Status StreamReader::Push(ChangeSet set, std::stop_token stop) {
     NoteProgress(now);
     SLUICE_RETURN_IF_ERROR(MaybeFeedback(now));
   }
+  in_transaction_ = !ends_at_boundary;
   if (end.is_valid()) {
     pushed_ = end;
     tracker_.OnReceived(end);
@@ -145,7 +170,8 @@ Status StreamReader::Push(ChangeSet set, std::stop_token stop) {
 }
 
 bool StreamReader::HasTransactions() const {
-  return assembler_.counters().transactions > sealed_transactions_ || assembler_.open_rows() > 0;
+  return in_transaction_ || assembler_.counters().transactions > sealed_transactions_ ||
+         assembler_.open_rows() > 0;
 }
 
 Status StreamReader::MaybeSeal(Clock::time_point now, std::stop_token stop) {

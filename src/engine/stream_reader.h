@@ -11,6 +11,7 @@
 /// at the durable position.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -34,6 +35,8 @@ struct StreamReaderOptions {
   std::string spill_dir;
   /// What is acknowledged never passes this; empty: durable is acknowledged.
   std::optional<Lsn> acknowledge_limit;
+  /// Set by another thread: end with SLU-3091, for a fresh description of every table. May be null.
+  const std::atomic<bool>* restart = nullptr;
 };
 
 class StreamReader {
@@ -53,6 +56,7 @@ class StreamReader {
 
  private:
   Status HandleFrame(std::span<const std::byte> frame);
+  Status CheckWitness();
   Status Settle(std::stop_token stop);
   Status CarryOut(replication::Action action);
   Status Push(ChangeSet set, std::stop_token stop);
@@ -76,6 +80,9 @@ class StreamReader {
   std::uint64_t sealed_transactions_ = 0;
   Lsn pushed_;
   Lsn start_;
+  bool expects_witness_ = false;
+  /// A piece went out: the rest of its transaction is owed, even if it has no rows.
+  bool in_transaction_ = false;
   std::stop_token stop_;
 };
 

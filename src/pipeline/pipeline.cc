@@ -71,7 +71,7 @@ struct Pipeline::State {
 
   // Shared with callers of Status(), Verify() and so on.
   mutable std::mutex mutex;
-  std::unique_ptr<Destination> opened;
+  std::shared_ptr<Destination> opened;  ///< a verify under way keeps it
   std::shared_ptr<Session> session;
   std::uint64_t epoch = 0;
   engine::Phase phase = engine::Phase::kConnecting;
@@ -181,7 +181,7 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
 Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   const std::string file = DestinationFile(options);
   std::error_code ignored;
-  created_file = !has_begun && !file.empty() && !std::filesystem::exists(file, ignored);
+  if (!has_begun && !file.empty() && !std::filesystem::exists(file, ignored)) created_file = true;
   std::filesystem::create_directories(options.state_dir, ignored);
   SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Destination> destination, MakeDestination(options));
   SLUICE_ASSIGN_OR_RETURN(
@@ -207,6 +207,12 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
     plan.slot = SlotName();
     plan.publication = PublicationName();
     plan.is_first_run = is_first_run;
+    for (Plan::Table& table : plan.tables) {
+      for (const TableRecord& record : restored.tables) {
+        const bool is_same = record.source == table.name && table.state != TableState::kSkipped;
+        if (is_same && record.state != TableState::kSkipped) table.state = record.state;
+      }
+    }
     if (!file.empty()) {
       const auto space = std::filesystem::space(std::filesystem::path(file).parent_path(), ignored);
       plan.bytes_free = ignored ? 0 : space.available;
@@ -224,12 +230,14 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   session_options.wal_segment_bytes = facts->wal_segment_size;
   session_options.wal_sender_timeout = std::chrono::milliseconds(facts->wal_sender_timeout_ms);
   session_options.retry_for = options.retry_for;
-  auto made = std::make_shared<Session>(
-      session_options,
-      [this](const std::string& role, bool is_replication) {
-        return Connect(role, is_replication);
-      },
-      *opened, restored, *types, progress, latency, logger);
+  // Whoever holds the session keeps the destination under it.
+  std::shared_ptr<Session> made(new Session(
+                                    session_options,
+                                    [this](const std::string& role, bool is_replication) {
+                                      return Connect(role, is_replication);
+                                    },
+                                    *opened, restored, *types, progress, latency, logger),
+                                [keep = opened](Session* ended) { delete ended; });
   for (const postgres::PlannedTable& table : planned) {
     made->pool().SetEstimate(table.table.relation, table.table.size_bytes);
   }
@@ -245,7 +253,7 @@ Status Pipeline::State::CheckDestinationTables(postgres::Connection& control,
     if (table.is_skipped) continue;
     const bool is_known =
         std::any_of(state.tables.begin(), state.tables.end(), [&](const TableRecord& record) {
-          return record.relation == table.table.relation && record.schema;
+          return record.relation == table.table.relation && record.schema && state.position;
         });
     if (is_known) continue;
     SLUICE_ASSIGN_OR_RETURN(const postgres::LoadedTable loaded,
@@ -400,7 +408,7 @@ Result<bool> Pipeline::State::UntilReached() {
 }
 
 void Pipeline::State::CloseDestination(Clock::time_point deadline, bool& left_wal) {
-  std::unique_ptr<Destination> closing;
+  std::shared_ptr<Destination> closing;
   {
     const std::scoped_lock lock(mutex);
     session.reset();
@@ -450,6 +458,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
   bool left_wal = false;
   engine::PipelineStatus last;
   std::optional<Clock::time_point> trouble_since;
+  std::int64_t commits_seen = 0;
   Status ended = state.LookAtSource(stop);
   base::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(10));
   while (ended) {
@@ -459,16 +468,18 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     state.SetPhase(engine::Phase::kStopping, ran ? "" : ran.error().message);
     if (const std::shared_ptr<Session> session = state.CurrentSession()) {
       const Status stopped = session->Stop(deadline);
-      if (ran && *ran && !stopped && stopped.error().kind != ErrorKind::kCancelled)
-        ran = stopped.error();
+      const bool is_harmless = stopped || stopped.error().kind == ErrorKind::kCancelled ||
+                               (stop.stop_requested() && base::IsRetryable(stopped.error().kind));
+      if (ran && *ran && !is_harmless) ran = stopped.error();
       last = CurrentStatus();
     }
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
     if (ran && *ran) break;
     if (!ran) {
       ended = ran.error();
-      if (state.has_begun) trouble_since.reset();
-      if (!trouble_since) trouble_since = Clock::now();
+      const std::int64_t commits = state.progress.commits.load();
+      if (!trouble_since || commits > commits_seen) trouble_since = Clock::now();
+      commits_seen = commits;
       const Duration patience = state.has_begun
                                     ? state.options.retry_for.value_or(Duration::max())
                                     : state.options.retry_for.value_or(kDefaultFirstRetry);
@@ -519,6 +530,17 @@ Status Pipeline::Resync(const std::vector<std::string>& patterns) {
   for (const engine::TableStatus& table : session->writer().Tables())
     records.push_back(table.record);
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables, MatchTables(patterns, records));
+  // What the stream made of a table that halted is forgotten first: a failed description would halt
+  // it again.
+  const bool has_halted =
+      std::any_of(records.begin(), records.end(), [&](const TableRecord& record) {
+        return record.state == TableState::kHalted &&
+               std::find(tables.begin(), tables.end(), record.relation) != tables.end();
+      });
+  if (has_halted) {
+    for (const RelationId relation : tables) session->registry().SetKnown(relation, nullptr);
+    session->RestartStream(Clock::now() + std::chrono::seconds(10));
+  }
   const auto mark_pending = [&]() -> Status {
     for (const RelationId relation : tables) {
       SLUICE_RETURN_IF_ERROR(session->writer().Resync(relation));
@@ -534,18 +556,18 @@ Result<verify::VerifyResult> Pipeline::Verify(
     const std::vector<std::string>& patterns, std::stop_token stop,
     const std::function<void(const std::string&)>& progress) {
   const std::shared_ptr<Session> session = state_->CurrentSession();
-  if (!session)
+  const std::shared_ptr<Destination> opened = destination();
+  if (!session || !opened)
     return Error{.kind = ErrorKind::kConnection, .message = "the destination is not open now"};
   VerifyRunner runner(
-      *session, *state_->opened,
-      [this](const std::string& role) { return state_->Connect(role, false); },
+      *session, *opened, [this](const std::string& role) { return state_->Connect(role, false); },
       state_->facts->wal_segment_size, state_->progress, state_->logger);
   return runner.Run(patterns, std::move(stop), progress);
 }
 
-Destination* Pipeline::destination() {
+std::shared_ptr<Destination> Pipeline::destination() {
   const std::scoped_lock lock(state_->mutex);
-  return state_->opened.get();
+  return state_->opened;
 }
 
 bool Pipeline::IsStuck() const {

@@ -85,7 +85,7 @@ class Pipeline {
                                       const std::function<void(const std::string&)>& progress);
 
   /// For `sluice sql` through the socket; nullptr while the destination is not open.
-  Destination* destination();
+  std::shared_ptr<Destination> destination();
 
   /// A thread is stuck: what /healthz reports.
   bool IsStuck() const;

@@ -179,6 +179,8 @@ Status Session::RunStream(std::stop_token stop) {
       replication::FeedbackInterval(options_.wal_sender_timeout), std::chrono::seconds(4));
   reader_options.spill_dir = options_.pipeline->state_dir;
   if (!options_.pipeline->acknowledges) reader_options.acknowledge_limit = Lsn{};
+  restart_stream_.store(false);
+  reader_options.restart = &restart_stream_;
   reader_ = std::make_unique<engine::StreamReader>(
       std::move(stream), start, progress_.processed.Load(), witness, registry_,
       std::move(reader_options), writer_.inbox(), progress_, logger_);
@@ -225,6 +227,13 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
                  stream_options.is_binary ? "" : ", text form");
   }
   return stream;
+}
+
+void Session::RestartStream(Clock::time_point deadline) {
+  restart_stream_.store(true);
+  while (restart_stream_.load() && Clock::now() < deadline && !Failure()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 Status Session::Stop(Clock::time_point deadline) {

@@ -58,6 +58,9 @@ class Session {
   engine::DeliveryWriter& writer() { return writer_; }
   engine::CopyPool& pool() { return pool_; }
   engine::RelationRegistry& registry() { return registry_; }
+  /// Ends the incarnation of the stream, so that the next one resolves every table again, and waits
+  /// until it has begun.
+  void RestartStream(Clock::time_point deadline);
   const engine::ControlLoop& control() const { return control_; }
   const Birth& birth() const { return birth_; }
   /// Why the stream is not connected now; empty: it is.
@@ -89,6 +92,7 @@ class Session {
   std::jthread stream_thread_;
   const Duration held_timeout_;
   std::atomic<bool> is_stopping_{false};
+  std::atomic<bool> restart_stream_{false};
 
   mutable base::Mutex mutex_;
   std::optional<Error> failure_ SLUICE_GUARDED_BY(mutex_);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "pipeline/destination_factory.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -108,6 +109,8 @@ void FinishOutcome(RunOutcome& outcome, const engine::PipelineOptions& options,
   }
   if (outcome.exit_code == 0 && has_stopped_table) outcome.exit_code = 3;
   if (status.birth.slot.empty()) return;
+  const std::string file = DestinationFile(options);
+  const std::string where = file.empty() ? options.destination : file;
   outcome.closing_line = fmt::format(
       "slot {} stays on the source and keeps {} of WAL; go on: sluice run SOURCE {}; remove it: "
       "sluice drop SOURCE {}",

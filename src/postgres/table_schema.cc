@@ -26,10 +26,24 @@ FROM pg_attribute a
 WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum)";
 
-// Column lists and row filters came with 15.
-constexpr std::string_view kPublishedSql = R"(
-SELECT attnames, rowfilter FROM pg_publication_tables
-WHERE pubname = $1 AND schemaname = $2 AND tablename = $3)";
+// Column lists and row filters came with 15, generated columns with 18. Not from
+// pg_publication_tables: that opens every table of the publication, and asking for another table's
+// lock while we hold ours could end a transaction of the application in a deadlock.
+std::string PublishedSql(int server_version) {
+  const std::string columns =
+      "(SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = "
+      "$2::oid"
+      " AND a.attnum > 0 AND NOT a.attisdropped AND ";
+  const std::string listed = columns + "a.attnum = ANY (r.prattrs::int2[]))";
+  const std::string with_generated = columns + "a.attgenerated IN ('', 's'))";
+  const std::string unlisted = server_version >= 180000
+                                   ? "CASE WHEN p.pubgencols = 's' THEN " + with_generated + " END"
+                                   : "NULL";
+  return "SELECT CASE WHEN r.prattrs IS NOT NULL THEN " + listed + " ELSE " + unlisted +
+         " END, pg_get_expr(r.prqual, r.prrelid) FROM pg_publication p"
+         " LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = $2::oid"
+         " WHERE p.pubname = $1";
+}
 
 struct Published {
   std::optional<std::vector<std::string>> columns;  // nullopt: all that are not generated
@@ -37,15 +51,16 @@ struct Published {
 };
 
 Result<Published> ReadPublished(Connection& connection, std::string_view publication,
-                                const TableName& name) {
+                                RelationId relation, const TableName& name) {
   Published out;
   if (publication.empty() || connection.server_version() < 150000) return out;
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult rows,
-      connection.Exec("read what the publication holds of " + ToString(name), kPublishedSql,
-                      {std::string(publication), name.schema, name.table}));
+      connection.Exec("read what the publication holds of " + ToString(name),
+                      PublishedSql(connection.server_version()),
+                      {std::string(publication), std::to_string(relation.value)}));
   if (rows.row_count() == 0) return out;
-  out.columns = ParseArrayText(rows.text(0, 0));
+  if (!rows.is_null(0, 0)) out.columns = ParseArrayText(rows.text(0, 0));
   out.row_filter = rows.str(0, 1);
   return out;
 }
@@ -147,7 +162,7 @@ Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCat
   const char identity = rows.text(0, 3).empty() ? 'd' : rows.text(0, 3).front();
   schema->identity = static_cast<ReplicaIdentity>(identity);
   SLUICE_ASSIGN_OR_RETURN(const Published published,
-                          ReadPublished(connection, publication, schema->name));
+                          ReadPublished(connection, publication, relation, schema->name));
   auto columns = ReadColumns(connection, types, relation, published);
   if (!columns) return std::move(columns).error().At("table " + ToString(schema->name));
   schema->columns = *std::move(columns);

@@ -58,8 +58,10 @@ Result<Snapshot> ParseSnapshot(std::string_view text) {
   const bool ends_in_comma = text.back() == ',';
   const auto xmin = TakeNumber(text, ':');
   const auto xmax = xmin ? TakeNumber(text, ':') : std::nullopt;
-  if (!xmax || ends_in_comma || *xmin == 0 || *xmax < *xmin) return Malformed();
-  Snapshot snapshot{.xmin = *xmin, .xmax = *xmax};
+  if (!xmax || ends_in_comma || *xmin == 0 || *xmax == 0) return Malformed();
+  // A slot's own snapshot may say "136181:135139:" after rollbacks: everything below xmin has ended
+  // and is seen, so that xmin is where the unseen begins.
+  Snapshot snapshot{.xmin = *xmin, .xmax = std::max(*xmin, *xmax)};
   while (!text.empty()) {
     const auto xid = TakeNumber(text, ',');
     if (!xid || *xid < *xmin || *xid >= *xmax) return Malformed();

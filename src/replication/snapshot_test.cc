@@ -39,7 +39,7 @@ TEST(ParseSnapshot, RejectsWhatIsNone) {
                            "::",       "1:2",
                            "1:2:3:4",  "a:2:",
                            "1:b:",     "1:2:c",
-                           "5:4:",     "0:4:",
+                           "5:0:",     "0:4:",
                            "3:9:4,",   "3:9:,4",
                            "3:9:4,,5", "3:9:5,4",
                            "3:9:4,4",  "3:9:2",
@@ -48,6 +48,12 @@ TEST(ParseSnapshot, RejectsWhatIsNone) {
                            "-3:9:",    "3:99999999999999999999:"}) {
     EXPECT_THAT(ParseSnapshot(text), IsError(ErrorKind::kProtocol)) << text;
   }
+}
+
+TEST(ParseSnapshot, TakesASlotsSnapshotWhoseXmaxFellBehindAfterRollbacks) {
+  const Snapshot snapshot = Parsed("136181:135139:");
+  EXPECT_TRUE(snapshot.Sees({136180}));
+  EXPECT_FALSE(snapshot.Sees({136181}));
 }
 
 TEST(Snapshot, SeesWhatIsBelowXmaxAndNotRunning) {
