@@ -628,6 +628,12 @@ void DeliveryWriter::PublishTables() {
   published_.swap(tables);
 }
 
+std::vector<TableRecord> DeliveryWriter::Records() const {
+  std::vector<TableRecord> records;
+  for (const RelationId relation : machine_.tables()) records.push_back(machine_.record(relation));
+  return records;
+}
+
 std::vector<TableStatus> DeliveryWriter::Tables() const {
   const base::MutexLock lock(shared_mutex_);
   return published_;

@@ -91,6 +91,7 @@ class DeliveryWriter {
   Status Resync(RelationId relation);
   /// Commits changed table states although no transaction came.
   Status CommitStates();
+  std::vector<TableRecord> Records() const;
   Fence& fence() { return fence_; }
   /// From now on none stops the change sets. Any thread.
   void GiveUpFences() { takes_fences_.store(false); }

@@ -26,6 +26,7 @@ namespace {
 constexpr Duration kTick = std::chrono::milliseconds(20);
 constexpr Duration kGrace = std::chrono::seconds(8);
 constexpr Duration kCloseGrace = std::chrono::seconds(1);
+constexpr Duration kFileWait = std::chrono::seconds(3);
 constexpr Duration kDefaultFirstRetry = std::chrono::minutes(1);
 
 void SleepFor(Duration duration, const std::stop_token& stop) {
@@ -184,9 +185,16 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   if (!has_begun && !file.empty() && !std::filesystem::exists(file, ignored)) created_file = true;
   std::filesystem::create_directories(options.state_dir, ignored);
   SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Destination> destination, MakeDestination(options));
-  SLUICE_ASSIGN_OR_RETURN(
-      DeliveryState restored,
-      destination->Open({.pipeline = options.pipeline, .system_identifier = system_identifier}));
+  const OpenRequest request{.pipeline = options.pipeline, .system_identifier = system_identifier};
+  Result<DeliveryState> open = destination->Open(request);
+  // `sluice status` and its like hold the file for a moment; a longer holder is named.
+  const Clock::time_point give_up = Clock::now() + kFileWait;
+  while (!open && open.error().code == "SLU-5001" && Clock::now() < give_up &&
+         !stop.stop_requested()) {
+    SleepFor(std::chrono::milliseconds(50), stop);
+    open = destination->Open(request);
+  }
+  SLUICE_ASSIGN_OR_RETURN(DeliveryState restored, std::move(open));
   {
     const std::scoped_lock lock(mutex);
     opened = std::move(destination);
@@ -526,9 +534,10 @@ Status Pipeline::Resync(const std::vector<std::string>& patterns) {
   const std::shared_ptr<Session> session = state_->CurrentSession();
   if (!session)
     return Error{.kind = ErrorKind::kConnection, .message = "the destination is not open now"};
-  std::vector<TableRecord> records;
-  for (const engine::TableStatus& table : session->writer().Tables())
-    records.push_back(table.record);
+  SLUICE_ASSIGN_OR_RETURN(
+      const std::vector<TableRecord> records,
+      session->writer().inbox().CallAndWait(
+          [&]() -> Result<std::vector<TableRecord>> { return session->writer().Records(); }));
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables, MatchTables(patterns, records));
   // What the stream made of a table that halted is forgotten first: a failed description would halt
   // it again.

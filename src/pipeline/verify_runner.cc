@@ -75,9 +75,10 @@ Result<verify::VerifyResult> VerifyRunner::Run(
                  .message = "this destination keeps no rows to compare",
                  .code = "SLU-5050"};
   }
-  std::vector<TableRecord> records;
-  for (const engine::TableStatus& table : session_.writer().Tables())
-    records.push_back(table.record);
+  SLUICE_ASSIGN_OR_RETURN(
+      std::vector<TableRecord> records,
+      session_.writer().inbox().CallAndWait(
+          [this]() -> Result<std::vector<TableRecord>> { return session_.writer().Records(); }));
   std::sort(records.begin(), records.end(),
             [](const TableRecord& a, const TableRecord& b) { return a.source < b.source; });
   if (!patterns.empty()) {

@@ -21,7 +21,9 @@ class ServerTest : public ::testing::Test {
   void SetUp() override {
     const char* conninfo = std::getenv("SLUICE_TEST_PG");  // NOLINT(concurrency-mt-unsafe)
     if (conninfo == nullptr) GTEST_SKIP() << "SLUICE_TEST_PG is not set";
-    server_ = conninfo;
+    const auto url = SourceUrl::Parse(conninfo);
+    ASSERT_TRUE(url.has_value());
+    server_ = "host=" + url->host() + " port=" + url->port() + " user=" + url->user();
     database_ = "sluice_postgres_" + std::to_string(getpid());
     admin_.emplace(OpenIn("postgres"));
     DropDatabase();
