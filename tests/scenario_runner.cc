@@ -239,6 +239,13 @@ Status ScenarioRunner::Settle() {
     if (!sluice_.IsRunning()) {
       return Differs("sluice ended while it was waited for", LastLines(RunLog(), kLogLines));
     }
+    // What an earlier run left in the file says nothing about this one.
+    const auto phase = sluice_.Run({"status", "--json"}, kCommandTimeout);
+    if (!phase || phase->stdout_text.find(R"("phase": "running")") == std::string::npos) {
+      last = phase ? phase->stdout_text + phase->stderr_text : phase.error().message;
+      PollPause();
+      continue;
+    }
     const auto rows = QueryMirror(sql);
     if (rows && *rows == std::vector<std::string>{"true"}) return {};
     last = rows ? Joined(*rows) : rows.error().message + "\n" + rows.error().server_message;

@@ -58,14 +58,14 @@ Result<std::string> Resync(const Arguments& arguments) {
 }  // namespace
 
 int RunStatus(const Arguments& arguments) {
-  const auto status = ReadStatus(arguments);
+  const auto status = WithPatience([&] { return ReadStatus(arguments); });
   if (!status) return ReportError(status.error(), ExitCodeOfAnswer(status.error()));
   PrintOut(arguments.has("json") ? PrintJson(*status, 2) + '\n' : StatusText(*status));
   return kExitDone;
 }
 
 int RunTables(const Arguments& arguments) {
-  const auto status = ReadStatus(arguments);
+  const auto status = WithPatience([&] { return ReadStatus(arguments); });
   if (!status) return ReportError(status.error(), ExitCodeOfAnswer(status.error()));
   const Json tables = status->value("tables", Json::array());
   PrintOut(arguments.has("json") ? PrintJson(tables, 2) + '\n' : TablesText(tables));
@@ -74,7 +74,7 @@ int RunTables(const Arguments& arguments) {
 
 int RunResync(const Arguments& arguments) {
   if (arguments.words.empty()) return ReportUsage("resync", "no table is named");
-  const auto said = Resync(arguments);
+  const auto said = WithPatience([&] { return Resync(arguments); });
   if (!said) return ReportError(said.error(), ExitCodeOfAnswer(said.error()));
   PrintOut(*said);
   return kExitDone;

@@ -22,6 +22,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 using telemetry::ControlReply;
 
+/// A start takes less, unless the source or the file is not there; then the answer says so.
+constexpr Duration kStartPatience = std::chrono::seconds(10);
 /// Rows leave in lines of about this size.
 constexpr std::size_t kLineBytes = 256 * 1024;
 /// Bytes of an Arrow stream in one line, before base64 makes them a third larger.
@@ -208,6 +210,9 @@ Status Answer(pipeline::Pipeline& pipeline, const std::string& text, ControlRepl
   const Json request = Json::parse(text, nullptr, false);
   if (!request.is_object()) return BadRequest("not a JSON object");
   SLUICE_ASSIGN_OR_RETURN(const std::string command, TextOf(request, "command"));
+  if (command != "ping" && command != "status") {
+    pipeline.WaitForStart(kStartPatience, reply.stop_token());
+  }
   if (command == "verify") return Verify(pipeline, request, reply);
   if (command == "resync") return Resync(pipeline, request, reply);
   if (command == "sql") return Sql(pipeline, request, reply);

@@ -3,6 +3,7 @@
 /// it.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -11,7 +12,9 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "sluice/result.h"
+#include "sluice/time.h"
 
+#include "base/sleep.h"
 #include "cli/command.h"
 #include "config/options.h"
 #include "telemetry/control_socket.h"
@@ -48,6 +51,20 @@ Status Ask(telemetry::ControlClient& client, const nlohmann::ordered_json& reque
 Result<nlohmann::ordered_json> AskFor(telemetry::ControlClient& client,
                                       const nlohmann::ordered_json& request,
                                       const std::string& name);
+
+/// Tries `attempt`, a function of Result or Status, again while another process holds the file, for
+/// three seconds: a pipeline that has just opened it is found at its socket by the next attempt, and
+/// one that has just ended has let go of it.
+template <typename Attempt>
+auto WithPatience(const Attempt& attempt) {
+  const Clock::time_point give_up = Clock::now() + std::chrono::seconds(3);
+  auto result = attempt();
+  while (!result && result.error().code == "SLU-5001" && Clock::now() < give_up) {
+    base::SleepFor(std::chrono::milliseconds(50), {});
+    result = attempt();
+  }
+  return result;
+}
 
 /// The exit code of an error of a command that only asks.
 int ExitCodeOfAnswer(const Error& error);

@@ -161,11 +161,10 @@ OutputFormat FormatOf(const Arguments& arguments) {
   return IsTerminal(stdout) ? OutputFormat::kTable : OutputFormat::kCsv;
 }
 
-Status Query(const Arguments& arguments) {
+Status Query(const Arguments& arguments, const std::string& sql) {
   SLUICE_ASSIGN_OR_RETURN(const config::RunOptions options, LoadOptionsFor(arguments));
   SLUICE_ASSIGN_OR_RETURN(std::optional<telemetry::ControlClient> client, FindRunning(options));
   if (!client) SLUICE_RETURN_IF_ERROR(RequireEnds(options, false, true));
-  SLUICE_ASSIGN_OR_RETURN(const std::string sql, ReadQuery(arguments));
   const bool is_arrow = arguments.has("arrow");
   const std::unique_ptr<QueryOutput> output = MakeQueryOutput(FormatOf(arguments), WriteOut);
   if (client) return is_arrow ? AskArrow(*client, sql) : AskText(*client, sql, *output);
@@ -188,7 +187,9 @@ int RunSql(const Arguments& arguments) {
   if (arguments.has("arrow") && IsTerminal(stdout)) {
     return ReportUsage("sql", "--arrow is binary: write it to a file or a pipe");
   }
-  const Status status = Query(arguments);
+  const Result<std::string> sql = ReadQuery(arguments);
+  if (!sql) return ReportError(sql.error(), ExitCodeOfAnswer(sql.error()));
+  const Status status = WithPatience([&] { return Query(arguments, *sql); });
   if (!status) return ReportError(status.error(), ExitCodeOfAnswer(status.error()));
   if (std::fflush(stdout) != 0) {
     return ReportError({.kind = ErrorKind::kConfig,

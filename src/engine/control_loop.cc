@@ -3,11 +3,10 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <utility>
 
+#include "base/sleep.h"
 #include "postgres/column_facts.h"
 #include "postgres/publication.h"
 #include "postgres/server_facts.h"
@@ -56,8 +55,6 @@ SlotInfo ControlLoop::slot() const {
 
 void ControlLoop::Loop(std::stop_token stop) {
   std::optional<postgres::Connection> connection;
-  std::mutex mutex;
-  std::condition_variable_any never;
   Duration wait = kTick;
   while (!stop.stop_requested()) {
     if (!connection) {
@@ -71,8 +68,7 @@ void ControlLoop::Loop(std::stop_token stop) {
       if (!connection->is_alive()) connection.reset();
     }
     wait = connection ? kTick : std::min<Duration>(wait * 2, std::chrono::seconds(5));
-    std::unique_lock lock(mutex);
-    (void)never.wait_for(lock, stop, wait, [] { return false; });
+    base::SleepFor(wait, stop);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/backoff.h"
 #include "base/bounded_queue.h"
+#include "base/sleep.h"
 #include "columnar/copy_decoder.h"
 #include "postgres/catalog.h"
 #include "postgres/copy_reader.h"
@@ -39,14 +40,6 @@ bool HaltsTable(const Error& error) {
       return false;
   }
   return false;
-}
-
-/// Waits, unless stop comes first.
-void SleepFor(Duration duration, std::stop_token stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  (void)never.wait_for(lock, stop, duration, [] { return false; });
 }
 
 /// The second thread of a worker: takes batches, writes them.
@@ -136,7 +129,7 @@ class CopyPool::Attempt {
             "standby down?",
             ToString(record().source));
       }
-      SleepFor(backoff.Next(0), stop_);
+      base::SleepFor(backoff.Next(0), stop_);
     }
     return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
   }

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <condition_variable>
-#include <mutex>
 #include <random>
 #include <utility>
 
+#include "base/sleep.h"
 #include "engine/progress.h"
 #include "postgres/publication.h"
 #include "replication/passed_list.h"
@@ -35,16 +34,13 @@ Status EndLingeringBirth(const Birth& earlier, postgres::Connection& control) {
 Status WaitForSlot(const BirthRequest& request, postgres::Connection& control,
                    const std::stop_token& stop) {
   const Clock::time_point give_up = Clock::now() + request.slot_wait;
-  std::mutex mutex;
-  std::condition_variable_any never;
   for (;;) {
     SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
                             postgres::ReadSlot(control, request.slot));
     if (!slot || !slot->is_active || Clock::now() > give_up) return {};
     if (request.on_waiting)
       request.on_waiting("the session that holds it, pid " + std::to_string(slot->active_pid));
-    std::unique_lock lock(mutex);
-    (void)never.wait_for(lock, stop, std::chrono::milliseconds(300), [] { return false; });
+    base::SleepFor(std::chrono::milliseconds(300), stop);
     if (stop.stop_requested()) return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
   }
 }

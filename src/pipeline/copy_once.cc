@@ -4,13 +4,13 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <filesystem>
 #include <mutex>
 #include <thread>
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/sleep.h"
 #include "base/units.h"
 #include "engine/progress.h"
 #include "pipeline/copy_table.h"
@@ -32,13 +32,6 @@ constexpr Duration kDefaultRetry = std::chrono::minutes(1);
 
 Error Stopped() {
   return {.kind = ErrorKind::kCancelled, .message = "the copy was stopped; nothing was changed"};
-}
-
-void SleepFor(Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  (void)never.wait_for(lock, stop, duration, [] { return false; });
 }
 
 /// A table's own trouble: the others land.
@@ -461,7 +454,7 @@ RunOutcome CopyOnce::Run(std::stop_token stop) {
     const Duration wait = backoff.Next(0);
     state.logger.Warn("the copy begins again in {}: {} ({})", base::FormatDuration(wait),
                       ended.error().message, ended.error().code);
-    SleepFor(wait, stop);
+    base::SleepFor(wait, stop);
     if (stop.stop_requested()) return state.Finish(Stopped());
   }
 }

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <filesystem>
 #include <mutex>
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/sleep.h"
 #include "base/units.h"
 #include "pipeline/birth.h"
 #include "pipeline/destination_factory.h"
@@ -28,13 +28,6 @@ constexpr Duration kGrace = std::chrono::seconds(8);
 constexpr Duration kCloseGrace = std::chrono::seconds(1);
 constexpr Duration kFileWait = std::chrono::seconds(3);
 constexpr Duration kDefaultFirstRetry = std::chrono::minutes(1);
-
-void SleepFor(Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  (void)never.wait_for(lock, stop, duration, [] { return false; });
-}
 
 /// Contract, exit codes. `has_begun`: the first byte was touched.
 int ExitCodeFor(const Error& error, bool has_begun) {
@@ -141,7 +134,7 @@ Status Pipeline::State::LookAtSource(std::stop_token stop) {
     const Duration wait = backoff.Next(0);
     logger.Warn("the source does not answer, again in {}: {} ({})", base::FormatDuration(wait),
                 looked.error().message, looked.error().code);
-    SleepFor(wait, stop);
+    base::SleepFor(wait, stop);
   }
 }
 
@@ -191,7 +184,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   const Clock::time_point give_up = Clock::now() + kFileWait;
   while (!open && open.error().code == "SLU-5001" && Clock::now() < give_up &&
          !stop.stop_requested()) {
-    SleepFor(std::chrono::milliseconds(50), stop);
+    base::SleepFor(std::chrono::milliseconds(50), stop);
     open = destination->Open(request);
   }
   SLUICE_ASSIGN_OR_RETURN(DeliveryState restored, std::move(open));
@@ -372,7 +365,7 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
   SetPhase(engine::Phase::kRunning);
   std::optional<engine::PositionWish> wish;
   for (;;) {
-    SleepFor(kTick, stop);
+    base::SleepFor(kTick, stop);
     if (stop.stop_requested()) return true;
     const std::optional<Error> failure = running->Failure();
     if (failure) {
@@ -499,7 +492,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     }
     ++state.progress.retries_destination;
     state.SetPhase(engine::Phase::kRetrying);
-    SleepFor(backoff.Next(0), stop);
+    base::SleepFor(backoff.Next(0), stop);
     if (stop.stop_requested()) break;
     ended = state.LookAtSource(stop);
   }
@@ -528,6 +521,17 @@ engine::PipelineStatus Pipeline::CurrentStatus() const {
                       .session = state.session.get(),
                       .progress = state.progress,
                       .latency = state.latency});
+}
+
+void Pipeline::WaitForStart(Duration patience, const std::stop_token& stop) const {
+  const Clock::time_point give_up = Clock::now() + patience;
+  const auto is_starting = [this] {
+    const std::scoped_lock lock(state_->mutex);
+    return !state_->session && state_->phase == engine::Phase::kConnecting;
+  };
+  while (is_starting() && Clock::now() < give_up && !stop.stop_requested()) {
+    base::SleepFor(kTick, stop);
+  }
 }
 
 Status Pipeline::Resync(const std::vector<std::string>& patterns) {

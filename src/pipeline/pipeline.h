@@ -75,6 +75,10 @@ class Pipeline {
 
   engine::PipelineStatus CurrentStatus() const;
 
+  /// Waits, `patience` at most, while the first start is under way: what asks a pipeline that was
+  /// started a moment ago gets an answer, not a refusal.
+  void WaitForStart(Duration patience, const std::stop_token& stop) const;
+
   /// Copy these tables again while the others go on. Returns when they are pending.
   Status Resync(const std::vector<std::string>& patterns);
 

@@ -3,12 +3,11 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <random>
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/sleep.h"
 #include "pipeline/birth.h"
 #include "replication/position_tracker.h"
 
@@ -111,8 +110,6 @@ void Session::WriterThread() {
 void Session::StreamThread(std::stop_token stop) {
   base::Backoff backoff(kFirstWait, kLongestWait);
   std::mt19937 random{std::random_device{}()};
-  std::mutex mutex;
-  std::condition_variable_any never;
   Clock::time_point last_useful = Clock::now();
   Clock::time_point held_since{};  // default: not held
   while (!stop.stop_requested()) {
@@ -161,8 +158,7 @@ void Session::StreamThread(std::stop_token stop) {
     logger_.Warn("the stream broke and is opened again in {} ms: {} ({})",
                  std::chrono::duration_cast<std::chrono::milliseconds>(wait).count(),
                  ended.error().message, ended.error().code);
-    std::unique_lock lock(mutex);
-    (void)never.wait_for(lock, stop, wait, [] { return false; });
+    base::SleepFor(wait, stop);
   }
 }
 
@@ -240,10 +236,7 @@ Status Session::Stop(Clock::time_point deadline) {
   if (is_stopping_.exchange(true)) return {};
   // Whoever waits below waits for the writer in the end, and the writer for the destination.
   std::jthread watchdog([this, deadline](std::stop_token done) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    (void)never.wait_until(lock, done, deadline, [] { return false; });
+    base::SleepFor(deadline - Clock::now(), done);
     if (done.stop_requested()) return;
     logger_.Warn(
         "the destination is still busy: what is not committed is rolled back and read again next "

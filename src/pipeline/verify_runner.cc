@@ -3,12 +3,11 @@
 #include <arrow/record_batch.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/sleep.h"
 #include "pipeline/table_set.h"
 #include "postgres/catalog.h"
 #include "verify/source_select.h"
@@ -19,13 +18,6 @@ namespace {
 constexpr Duration kLockTimeout = std::chrono::seconds(5);
 constexpr Duration kFenceDeadline = std::chrono::minutes(2);
 constexpr Duration kTryFor = std::chrono::minutes(5);
-
-void SleepFor(Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  (void)never.wait_for(lock, stop, duration, [] { return false; });
-}
 
 /// Releases the writer whatever happens.
 class FenceGuard {
@@ -130,7 +122,7 @@ Result<VerifyRunner::AtFence> VerifyRunner::StandAtFence(const TableRecord& reco
                    .code = "SLU-3081",
                    .advice = "try again when the pipeline has caught up"};
     }
-    SleepFor(backoff.Next(0), stop);
+    base::SleepFor(backoff.Next(0), stop);
     if (stop.stop_requested()) return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
   }
 }
