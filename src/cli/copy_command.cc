@@ -1,6 +1,7 @@
 // sluice copy: one consistent copy, and what a person sees of it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <thread>
@@ -45,6 +46,14 @@ telemetry::LogOptions LogOptionsOf(const config::RunOptions& options, Screen& sc
   log.pipeline = options.pipeline.pipeline;
   log.sink = [&screen](std::string_view line) { screen.PrintError(line); };
   return log;
+}
+
+std::string ClosingLine(const engine::PipelineStatus& status) {
+  const auto live =
+      std::count_if(status.tables.begin(), status.tables.end(),
+                    [](const auto& table) { return table.record.state == TableState::kLive; });
+  return fmt::format("{} rows of {} tables are in {}; nothing stays at the source\n",
+                     base::FormatCount(status.rows_copied), live, status.destination);
 }
 
 class Copier {
@@ -102,7 +111,7 @@ class Copier {
       screen_.PrintError(WithoutPasswords(NotLiveText(outcome.final_status)));
     }
     if (outcome.error) ReportError(*outcome.error, outcome.exit_code);
-    if (!outcome.closing_line.empty()) Say(outcome.closing_line + '\n');
+    if (!outcome.error) Say(ClosingLine(outcome.final_status));
     if (!options_.report) return outcome.exit_code;
     const RunReport report{.exit_code = outcome.exit_code,
                            .error = outcome.error,

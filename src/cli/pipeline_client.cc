@@ -31,7 +31,6 @@ Error Cut() {
 
 /// Does the pipeline of that name write to the destination that is meant?
 Result<bool> IsOnDestination(const config::RunOptions& options, const std::string& name) {
-  if (!options.destination) return true;
   SLUICE_ASSIGN_OR_RETURN(std::optional<telemetry::ControlClient> client,
                           telemetry::ControlClient::Connect(options.pipeline.state_dir, name));
   if (!client) return false;
@@ -65,11 +64,11 @@ Status RequireEnds(const config::RunOptions& options, bool needs_source, bool ne
                    "SLUICE_DESTINATION, or use --config FILE"};
 }
 
-Result<Choice> ChoosePipeline(const config::RunOptions& options,
-                              const std::vector<std::string>& running) {
+Result<std::string> ChoosePipeline(const config::RunOptions& options,
+                                   const std::vector<std::string>& running) {
   const std::string& name = options.pipeline.pipeline;
   const bool runs = std::find(running.begin(), running.end(), name) != running.end();
-  if (options.destination || (options.is_pipeline_named && runs)) return Choice{name, false};
+  if (options.is_pipeline_named && runs) return name;
   if (options.is_pipeline_named || running.empty()) {
     return Error{.kind = ErrorKind::kConfig,
                  .message = options.is_pipeline_named
@@ -86,17 +85,23 @@ Result<Choice> ChoosePipeline(const config::RunOptions& options,
                  .code = "SLU-1041",
                  .advice = "choose one with --pipeline NAME"};
   }
-  return Choice{running.front(), true};
+  return running.front();
 }
 
 Result<std::optional<telemetry::ControlClient>> FindRunning(const config::RunOptions& options) {
   const std::string& state_dir = options.pipeline.state_dir;
   SLUICE_ASSIGN_OR_RETURN(const std::vector<std::string> running,
                           telemetry::RunningPipelines(state_dir));
-  SLUICE_ASSIGN_OR_RETURN(const Choice choice, ChoosePipeline(options, running));
-  SLUICE_ASSIGN_OR_RETURN(const bool is_meant, IsOnDestination(options, choice.name));
-  if (!is_meant) return std::optional<telemetry::ControlClient>();
-  return telemetry::ControlClient::Connect(state_dir, choice.name);
+  if (!options.destination) {
+    SLUICE_ASSIGN_OR_RETURN(const std::string name, ChoosePipeline(options, running));
+    return telemetry::ControlClient::Connect(state_dir, name);
+  }
+  for (const std::string& name : running) {
+    if (options.is_pipeline_named && name != options.pipeline.pipeline) continue;
+    SLUICE_ASSIGN_OR_RETURN(const bool is_meant, IsOnDestination(options, name));
+    if (is_meant) return telemetry::ControlClient::Connect(state_dir, name);
+  }
+  return std::optional<telemetry::ControlClient>();
 }
 
 Status Ask(telemetry::ControlClient& client, const Json& request, const LineHandler& on_line) {

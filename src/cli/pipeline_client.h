@@ -26,19 +26,15 @@ Result<config::RunOptions> LoadOptionsFor(const Arguments& arguments);
 /// What the command needs where no pipeline runs. Errors: SLU-1005.
 Status RequireEnds(const config::RunOptions& options, bool needs_source, bool needs_destination);
 
-/// Which pipeline is asked for: by --pipeline, else by the destination's name, else the only one
-/// running. Pure.
-struct Choice {
-  std::string name;
-  /// Nobody was named: the only one running.
-  bool is_guess = false;
-};
-/// Errors: kConfig SLU-1041 (several run), SLU-1040 (none runs, and no destination is named).
-Result<Choice> ChoosePipeline(const config::RunOptions& options,
-                              const std::vector<std::string>& running);
+/// Which pipeline is asked for where no destination is named: by --pipeline, else the only one
+/// running. Pure. Errors: kConfig SLU-1041 (several run), SLU-1040 (none runs, and no destination
+/// is named).
+Result<std::string> ChoosePipeline(const config::RunOptions& options,
+                                   const std::vector<std::string>& running);
 
-/// A client of the pipeline that is meant. nullopt: it does not run, or it is of the same name and
-/// on another destination; `options` then names one. Errors: SLU-1040, SLU-1041, SLU-1013.
+/// A client of the pipeline that is meant: the one that writes to the destination where one is
+/// named (of the given name, where that is too), else ChoosePipeline(). nullopt: it does not run,
+/// and `options` names a destination. Errors: SLU-1040, SLU-1041, SLU-1013.
 Result<std::optional<telemetry::ControlClient>> FindRunning(const config::RunOptions& options);
 
 /// One line of the answer. True: it was the last one.
@@ -53,8 +49,8 @@ Result<nlohmann::ordered_json> AskFor(telemetry::ControlClient& client,
                                       const std::string& name);
 
 /// Tries `attempt`, a function of Result or Status, again while another process holds the file, for
-/// three seconds: a pipeline that has just opened it is found at its socket by the next attempt, and
-/// one that has just ended has let go of it.
+/// three seconds: a pipeline that has just opened it is found at its socket by the next attempt,
+/// and one that has just ended has let go of it.
 template <typename Attempt>
 auto WithPatience(const Attempt& attempt) {
   const Clock::time_point give_up = Clock::now() + std::chrono::seconds(3);

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/units.h"
 #include "cli/commands.h"
 #include "cli/control_protocol.h"
 #include "cli/metrics_feed.h"
@@ -64,6 +65,19 @@ std::string DestinationText(const config::RunOptions& options) {
     return destination->path;
   }
   return options.pipeline.destination;
+}
+
+/// Which slot stays, how much WAL it keeps, how to go on and how to remove it; "" where nothing was
+/// made.
+std::string ClosingLine(const config::RunOptions& options, const engine::PipelineStatus& status) {
+  if (status.birth.slot.empty()) return {};
+  const std::string ends = "SOURCE " + options.pipeline.destination +
+                           (options.is_pipeline_named ? " --pipeline " + status.pipeline : "");
+  return fmt::format(
+      "slot {} stays on the source and keeps {} of WAL\n"
+      "  go on:     sluice run {}\n"
+      "  remove it: sluice drop {}\n",
+      status.birth.slot, base::FormatSize(status.slot_retained_bytes), ends, ends);
 }
 
 /// One run, from the options to the exit code.
@@ -160,7 +174,7 @@ class Runner {
       screen_.PrintError(WithoutPasswords(NotLiveText(outcome.final_status)));
     }
     if (outcome.error) ReportError(*outcome.error, exit_code);
-    if (!outcome.closing_line.empty()) Say(outcome.closing_line + '\n');
+    Say(ClosingLine(options_, outcome.final_status));
     if (outcome.left_wal_file) {
       Say("the time to stop was too short for the checkpoint: a .wal file stays beside the "
           "destination, the next open finishes it\n");

@@ -418,13 +418,7 @@ RunOutcome CopyOnce::State::Finish(Status ended) {
                                                             : 2;
     return outcome;
   }
-  FinishOutcome(outcome, options, planned, selection);
-  outcome.closing_line = fmt::format(
-      "{} rows of {} tables are in {}; nothing stays at the source",
-      outcome.final_status.rows_copied,
-      std::count_if(tables.begin(), tables.end(),
-                    [](const auto& table) { return table.record.state == TableState::kLive; }),
-      options.destination);
+  FinishOutcome(outcome, planned, selection);
   return outcome;
 }
 

@@ -501,7 +501,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
   RunOutcome outcome = state.Outcome(ended, left_wal);
   last.phase = engine::Phase::kStopped;
   outcome.final_status = std::move(last);
-  FinishOutcome(outcome, state.options, state.planned, state.selection);
+  FinishOutcome(outcome, state.planned, state.selection);
   return outcome;
 }
 

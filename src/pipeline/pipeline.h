@@ -53,8 +53,6 @@ struct RunOutcome {
   int exit_code = 0;
   std::optional<Error> error;
   engine::PipelineStatus final_status;
-  /// Which slot stays, how much WAL it keeps, how to go on and how to remove it.
-  std::string closing_line;
   /// A graceful end left a .wal beside the file: the next open finishes it.
   bool left_wal_file = false;
 };

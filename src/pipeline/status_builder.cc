@@ -91,8 +91,7 @@ engine::PipelineStatus BuildStatus(const StatusInput& input) {
   return status;
 }
 
-void FinishOutcome(RunOutcome& outcome, const engine::PipelineOptions& options,
-                   const std::vector<postgres::PlannedTable>& planned,
+void FinishOutcome(RunOutcome& outcome, const std::vector<postgres::PlannedTable>& planned,
                    const postgres::TableSelection& selection) {
   const engine::PipelineStatus& status = outcome.final_status;
   bool has_stopped_table =
@@ -108,14 +107,6 @@ void FinishOutcome(RunOutcome& outcome, const engine::PipelineOptions& options,
                                          }));
   }
   if (outcome.exit_code == 0 && has_stopped_table) outcome.exit_code = 3;
-  if (status.birth.slot.empty()) return;
-  const std::string file = DestinationFile(options);
-  const std::string where = file.empty() ? options.destination : file;
-  outcome.closing_line = fmt::format(
-      "slot {} stays on the source and keeps {} of WAL; go on: sluice run SOURCE {}; remove it: "
-      "sluice drop SOURCE {}",
-      status.birth.slot, base::FormatSize(status.slot_retained_bytes), options.destination,
-      options.destination);
 }
 
 }  // namespace sluice::pipeline

@@ -30,9 +30,8 @@ struct StatusInput {
 
 engine::PipelineStatus BuildStatus(const StatusInput& input);
 
-/// Exit code 3 where a table is halted or a named one skipped, and the closing line.
-void FinishOutcome(RunOutcome& outcome, const engine::PipelineOptions& options,
-                   const std::vector<postgres::PlannedTable>& planned,
+/// Exit code 3 where a table is halted or a named one skipped.
+void FinishOutcome(RunOutcome& outcome, const std::vector<postgres::PlannedTable>& planned,
                    const postgres::TableSelection& selection);
 
 }  // namespace sluice::pipeline
