@@ -105,6 +105,31 @@ TEST_P(CopyReaderTest, NoticesAKilledServerProcess) {
   EXPECT_FALSE(sql_->is_alive());
 }
 
+// A server that shuts down ends the session with a FATAL, which may stand right behind the COPY's
+// own end in what one read brings.
+TEST_P(CopyReaderTest, NoticesASessionThatEndedRightAfterTheCopy) {
+  const std::string pid = std::to_string(sql_->backend_pid());
+  auto reader = CopyReader::Start(*sql_, "COPY (SELECT generate_series(1, 10)) TO STDOUT",
+                                  {.may_read_raw = GetParam()});
+  ASSERT_THAT(reader, IsOk());
+  Connection other = Open();
+  const auto wait_until = [&](const std::string& condition) {
+    while (Sql(other, "SELECT " + condition).text(0, 0) != "t") std::this_thread::yield();
+  };
+  const std::string session = "(SELECT 1 FROM pg_stat_activity WHERE pid = " + pid;
+  wait_until("EXISTS " + session + " AND state = 'idle' AND query LIKE 'COPY%')");
+  Sql(other, "SELECT pg_terminate_backend(" + pid + ")");
+  wait_until("NOT EXISTS " + session + ")");
+  std::size_t count = 0;
+  Result<std::span<const CopyReader::Message>> rows = reader->NextRows();
+  for (; rows && !rows->empty(); rows = reader->NextRows()) count += rows->size();
+  EXPECT_EQ(count, 10U);
+  if (!rows) {
+    EXPECT_THAT(rows, IsError(ErrorKind::kConnection));
+  }
+  EXPECT_FALSE(sql_->Exec("look", "SELECT 1").has_value());
+}
+
 TEST_P(CopyReaderTest, WorksInsideATransaction) {
   Sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   ASSERT_THAT(ReadAll("COPY (SELECT 1) TO STDOUT (FORMAT binary)"), IsOk());

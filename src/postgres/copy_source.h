@@ -63,6 +63,7 @@ class CopyReader::RawSource : public Source {
   bool is_raw() const override { return true; }
 
  private:
+  bool is_at_end() const { return !is_running_ && begin_ == end_; }
   Status SendAll(std::span<const std::byte> bytes);
   Status Receive(const std::stop_token& stop);
   Status Frame();

@@ -77,6 +77,7 @@ CopyReader::RawSource::~RawSource() {
 // What is left on the wire is not framed any more: nobody can use this connection.
 Error CopyReader::RawSource::Broken(ErrorKind kind, std::string_view why) {
   is_running_ = false;
+  begin_ = end_;
   low_water_.Set(1);
   connection_.Break();
   return Error{.kind = kind,
@@ -218,11 +219,13 @@ Status CopyReader::RawSource::TakeOther(char type, Message body) {
 }
 
 // Whole messages of the buffer become `messages_`; need_ is what the one cut off will measure.
+// After ReadyForQuery come only the ones a server sends by itself (docs, "Asynchronous
+// Operations"): a notice, a changed setting, or the FATAL of a server that shuts down.
 Status CopyReader::RawSource::Frame() {
   need_ = 0;
   const std::size_t before = received_bytes;
-  while (is_running_ && end_ - begin_ >= kHead &&
-         received_bytes - before < options_.batch_bytes_max) {
+  while (end_ - begin_ >= kHead && received_bytes - before < options_.batch_bytes_max) {
+    if (!is_running_ && !messages_.empty()) return {};  // the rows first
     const std::byte* at = buffer_.get() + begin_;
     const char type = static_cast<char>(at[0]);
     std::uint32_t length = 0;
@@ -239,6 +242,9 @@ Status CopyReader::RawSource::Frame() {
     }
     const Message body(at + kHead, length - 4);
     begin_ += size;
+    if (!is_running_ && type != 'N' && type != 'S' && type != 'A' && type != 'E') {
+      return Broken(ErrorKind::kProtocol, "the server went on after the end of the COPY");
+    }
     if (type == 'd') [[likely]] {
       messages_.push_back(body);
       received_bytes += size;
@@ -251,19 +257,18 @@ Status CopyReader::RawSource::Frame() {
 
 Result<std::span<const CopyReader::Message>> CopyReader::RawSource::Next(std::stop_token stop) {
   messages_.clear();
-  while (is_running_) {
+  while (!is_at_end()) {
     if (stop.stop_requested()) {
       SLUICE_RETURN_IF_ERROR(Stop());
       return Error{.kind = ErrorKind::kCancelled, .message = "stopped while copying"};
     }
     SLUICE_RETURN_IF_ERROR(Frame());
     if (!messages_.empty()) return std::span<const Message>(messages_);
-    if (!is_running_) break;
+    if (is_at_end()) break;
     MakeRoom();
     SLUICE_RETURN_IF_ERROR(Receive(stop));
   }
   if (failure_) return *std::exchange(failure_, std::nullopt);
-  if (begin_ != end_) return Broken(ErrorKind::kProtocol, "bytes came after the end");
   if (!has_command_completed_ && received_bytes > 0) {
     return Broken(ErrorKind::kProtocol, "the COPY ended without its completion");
   }
@@ -281,11 +286,11 @@ Status CopyReader::RawSource::Stop() {
 
 Status CopyReader::RawSource::DrainToReady(Clock::time_point deadline) {
   const int socket = PQsocket(connection_.native());
-  while (is_running_) {
+  while (!is_at_end()) {
     messages_.clear();
     SLUICE_RETURN_IF_ERROR(Frame());
     if (!messages_.empty()) continue;
-    if (!is_running_) break;
+    if (is_at_end()) break;
     MakeRoom();
     if (WaitSocket(socket, {}, deadline, {}) != Readiness::kReady) {
       return Broken(ErrorKind::kConnection, "the server did not end a cancelled COPY in time");
