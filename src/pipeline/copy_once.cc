@@ -194,7 +194,7 @@ void CopyOnce::State::ShowPlan() {
   if (has_planned) return;
   has_planned = true;
   if (!on_plan) return;
-  Plan plan = DescribePlan(planned, options, selection);
+  Plan plan = DescribePlan(planned, {}, options, selection);
   plan.source = url->redacted() + " (PostgreSQL " + facts.version + ")";
   plan.is_first_run = true;
   const std::string file = DestinationFile(options);

@@ -15,6 +15,8 @@
 #include "pipeline/session.h"
 #include "pipeline/status_builder.h"
 #include "pipeline/table_set.h"
+#include "pipeline/table_sync.h"
+#include "pipeline/until_watch.h"
 #include "pipeline/verify_runner.h"
 #include "postgres/catalog.h"
 #include "postgres/preflight.h"
@@ -42,7 +44,7 @@ int ExitCodeFor(const Error& error, bool has_begun) {
 
 struct Pipeline::State {
   State(engine::PipelineOptions given, telemetry::Logger& log)
-      : options(std::move(given)), logger(log) {}
+      : options(std::move(given)), logger(log), until(options.until) {}
 
   engine::PipelineOptions options;
   telemetry::Logger& logger;
@@ -61,7 +63,7 @@ struct Pipeline::State {
   bool has_streamed = false;
   bool created_file = false;
   bool is_half_born = false;
-  std::optional<Lsn> until_lsn;
+  UntilWatch until;
 
   // Shared with callers of Status(), Verify() and so on.
   mutable std::mutex mutex;
@@ -99,18 +101,16 @@ struct Pipeline::State {
   Status LookAtSource(std::stop_token stop);
   Status ReadPreflight(postgres::Connection& control);
   Status OpenAndPlan(std::stop_token stop);
-  Status CheckDestinationTables(postgres::Connection& control, const DeliveryState& state);
-  Status SyncTables(postgres::Connection& control, DeliveryState& state);
+  void ShowPlan(const DeliveryState& restored);
+  void MakeSession(const DeliveryState& restored);
   Status BeginBirth(postgres::Connection& control, DeliveryState& state, std::stop_token stop);
   Result<bool> RunSession(std::stop_token stop);
-  Result<bool> UntilReached();
   void CloseDestination(Clock::time_point deadline, bool& left_wal);
   void UndoCreatedFile();
   RunOutcome Outcome(const Status& ended, bool left_wal);
 };
 
 // Before the first byte
-// -----------------------------------------------------------------------------------------------
 
 /// Connects, with patience where the source is not there yet, and finds what is wrong.
 Status Pipeline::State::LookAtSource(std::stop_token stop) {
@@ -201,30 +201,38 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
                  .code = "SLU-1031",
                  .advice = "sluice run makes it"};
   }
-  SLUICE_RETURN_IF_ERROR(CheckDestinationTables(control, restored));
-  if (on_plan && !has_begun) {
-    Plan plan = DescribePlan(planned, options, selection);
-    plan.source = url->redacted() + " (PostgreSQL " + facts->version + ")";
-    plan.slot = SlotName();
-    plan.publication = PublicationName();
-    plan.is_first_run = is_first_run;
-    for (Plan::Table& table : plan.tables) {
-      for (const TableRecord& record : restored.tables) {
-        const bool is_same = record.source == table.name && table.state != TableState::kSkipped;
-        if (is_same && record.state != TableState::kSkipped) table.state = record.state;
-      }
-    }
-    if (!file.empty()) {
-      const auto space = std::filesystem::space(std::filesystem::path(file).parent_path(), ignored);
-      plan.bytes_free = ignored ? 0 : space.available;
-    }
-    on_plan(plan);
-  }
+  const TableSyncInput tables{.options = options,
+                              .planned = planned,
+                              .types = *types,
+                              .control = control,
+                              .logger = logger};
+  SLUICE_RETURN_IF_ERROR(CheckDestinationTables(tables, *opened, restored));
+  if (on_plan && !has_begun) ShowPlan(restored);
   if (is_first_run) {
     SLUICE_RETURN_IF_ERROR(BeginBirth(control, restored, stop));
   } else {
-    SLUICE_RETURN_IF_ERROR(SyncTables(control, restored));
+    SLUICE_RETURN_IF_ERROR(SyncTables(tables, *opened, restored));
   }
+  MakeSession(restored);
+  return {};
+}
+
+/// What the reader sees before the first byte.
+void Pipeline::State::ShowPlan(const DeliveryState& restored) {
+  Plan plan = DescribePlan(planned, restored.tables, options, selection);
+  plan.source = url->redacted() + " (PostgreSQL " + facts->version + ")";
+  plan.slot = SlotName();
+  plan.publication = PublicationName();
+  plan.is_first_run = !restored.position.has_value();
+  if (const std::string file = DestinationFile(options); !file.empty()) {
+    std::error_code ignored;
+    const auto space = std::filesystem::space(std::filesystem::path(file).parent_path(), ignored);
+    plan.bytes_free = ignored ? 0 : space.available;
+  }
+  on_plan(plan);
+}
+
+void Pipeline::State::MakeSession(const DeliveryState& restored) {
   SessionOptions session_options;
   session_options.pipeline = &options;
   session_options.memory = ShareMemory(options);
@@ -244,28 +252,6 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   }
   const std::scoped_lock lock(mutex);
   session = std::move(made);
-  return {};
-}
-
-/// A destination table that is not ours is found before anything is made at the source.
-Status Pipeline::State::CheckDestinationTables(postgres::Connection& control,
-                                               const DeliveryState& state) {
-  for (postgres::PlannedTable& table : planned) {
-    if (table.is_skipped) continue;
-    const bool is_known =
-        std::any_of(state.tables.begin(), state.tables.end(), [&](const TableRecord& record) {
-          return record.relation == table.table.relation && record.schema && state.position;
-        });
-    if (is_known) continue;
-    SLUICE_ASSIGN_OR_RETURN(const postgres::LoadedTable loaded,
-                            postgres::LoadTableSchema(control, *types, table.table.relation,
-                                                      options.publication.value_or("")));
-    SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refusal,
-                            opened->CheckTable(*loaded.schema, table.table.name,
-                                               options.existing != engine::Existing::kRefuse));
-    if (refusal) return *refusal;
-  }
-  return {};
 }
 
 Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState& state,
@@ -300,62 +286,7 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   return born;
 }
 
-/// What changed at the source or in the selection since the last run, stored before anything
-/// streams.
-Status Pipeline::State::SyncTables(postgres::Connection& control, DeliveryState& state) {
-  const Birth& birth = *state.birth;
-  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
-                          postgres::ReadPublication(control, birth.publication));
-  if (!publication) return {};  // the connect checks say what that means
-  TableSet tables = PlanTables(planned, state.tables, {}, options);
-  if (birth.owns_publication && options.acknowledges) {
-    SLUICE_ASSIGN_OR_RETURN(const postgres::MembershipChange change,
-                            postgres::KeepPublication(control, birth.publication, tables.published,
-                                                      std::chrono::seconds(5)));
-    for (const auto& [name, error] : change.not_done) {
-      logger.Warn("publication {}: table {} could not be changed: {}", birth.publication,
-                  ToString(name), error.message);
-    }
-  }
-  SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
-                          postgres::ReadPublishedTables(control, birth.publication));
-  tables = PlanTables(planned, state.tables, entries, options);
-  replication::TableMachine machine(state);
-  for (const RelationId relation : tables.removed) machine.RemoveTable(relation);
-  for (const auto& [relation, entry] : tables.rejoined)
-    machine.Rejoined(relation, entry, engine::WallClock());
-  for (const TableRecord& record : tables.added) machine.AddTable(record);
-  CommitRecord record;
-  record.sequence = 1;
-  record.tables = machine.TakeChangedRecords(1);
-  // Added after those that go: a table that begins anew has one record.
-  for (const TableRecord& added : tables.added) {
-    const auto known = std::find_if(
-        record.tables.begin(), record.tables.end(),
-        [&](const TableRecord& r) { return r.relation == added.relation && !r.was_removed; });
-    if (known == record.tables.end()) record.tables.push_back(added);
-  }
-  if (record.tables.empty()) return {};
-  record.position = state.position;
-  record.passed = state.passed;
-  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, opened->Commit(record));
-  if (outcome == CommitOutcome::kUnknown) {
-    return Error{.kind = ErrorKind::kConnection,
-                 .message = "a commit's outcome is unknown",
-                 .code = "SLU-5005"};
-  }
-  for (const TableRecord& changed : record.tables) {
-    std::erase_if(state.tables,
-                  [&](const TableRecord& table) { return table.relation == changed.relation; });
-  }
-  for (const TableRecord& changed : record.tables) {
-    if (!changed.was_removed) state.tables.push_back(changed);
-  }
-  return {};
-}
-
 // Running
-// -------------------------------------------------------------------------------------------------------------
 
 /// \return true: done (stopped, or `until` was reached); false: open the destination again.
 Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
@@ -377,35 +308,13 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
       running->pool().Stop();  // the others would go on for as long as their copies take
       SLUICE_RETURN_IF_ERROR(running->pool().Join());
     }
-    SLUICE_ASSIGN_OR_RETURN(const bool is_reached, UntilReached());
+    SLUICE_ASSIGN_OR_RETURN(
+        const bool is_reached,
+        until.IsReached(running->writer().Tables(), progress, facts->wal_segment_size,
+                        [this] { return Connect("until", false); }));
     if (is_reached) return true;
-    if (until_lsn && !wish) wish.emplace(progress);
+    if (until.lsn() && !wish) wish.emplace(progress);
   }
-}
-
-Result<bool> Pipeline::State::UntilReached() {
-  if (std::holds_alternative<engine::UntilNever>(options.until)) return false;
-  if (const auto* lsn = std::get_if<Lsn>(&options.until)) {
-    until_lsn = *lsn;
-    return progress.visible.Load() >= *lsn;
-  }
-  const std::vector<engine::TableStatus> tables = CurrentSession()->writer().Tables();
-  const bool is_settled =
-      std::none_of(tables.begin(), tables.end(), [](const engine::TableStatus& table) {
-        return table.record.state == TableState::kPending ||
-               table.record.state == TableState::kCopying;
-      });
-  if (!is_settled) return false;
-  if (std::holds_alternative<engine::UntilCopied>(options.until)) return true;
-  if (!until_lsn) {
-    Result<postgres::Connection> control = Connect("until", false);
-    if (!control)
-      return base::IsRetryable(control.error().kind) ? Result<bool>(false) : control.error();
-    const Result<postgres::WalPositions> positions = postgres::ReadWalPositions(*control);
-    if (!positions) return false;
-    until_lsn = replication::InsertLsnFloor(positions->insert_lsn, facts->wal_segment_size);
-  }
-  return progress.visible.Load() >= *until_lsn;
 }
 
 void Pipeline::State::CloseDestination(Clock::time_point deadline, bool& left_wal) {
@@ -506,7 +415,6 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
 }
 
 // From other threads
-// --------------------------------------------------------------------------------------------------
 
 engine::PipelineStatus Pipeline::CurrentStatus() const {
   const State& state = *state_;

@@ -78,6 +78,7 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
 }
 
 Plan DescribePlan(const std::vector<postgres::PlannedTable>& planned,
+                  const std::vector<TableRecord>& remembered,
                   const engine::PipelineOptions& options,
                   const postgres::TableSelection& selection) {
   Plan plan;
@@ -96,7 +97,13 @@ Plan DescribePlan(const std::vector<postgres::PlannedTable>& planned,
                     [&](const postgres::NamePattern& pattern) {
                       return pattern.is_exact() && pattern.Matches(table.table.name);
                     });
-    if (!table.is_skipped) plan.bytes_needed += entry.bytes_estimated;
+    for (const TableRecord& record : remembered) {
+      if (record.source != entry.name || table.is_skipped) continue;
+      if (record.state != TableState::kSkipped) entry.state = record.state;
+    }
+    const bool is_copied =
+        entry.state == TableState::kPending || entry.state == TableState::kCopying;
+    if (is_copied) plan.bytes_needed += entry.bytes_estimated;
   }
   return plan;
 }

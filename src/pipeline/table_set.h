@@ -30,8 +30,10 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
                     const std::vector<postgres::PublishedTable>& entries,
                     const engine::PipelineOptions& options);
 
-/// For the reader, before the first byte.
+/// For the reader, before the first byte. `remembered`: what the destination holds; disk space is
+/// asked for what will be copied only.
 Plan DescribePlan(const std::vector<postgres::PlannedTable>& planned,
+                  const std::vector<TableRecord>& remembered,
                   const engine::PipelineOptions& options,
                   const postgres::TableSelection& selection);
 

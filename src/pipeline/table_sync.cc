@@ -1,0 +1,89 @@
+#include "pipeline/table_sync.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include "engine/progress.h"
+#include "pipeline/table_set.h"
+#include "postgres/catalog.h"
+#include "postgres/publication.h"
+#include "replication/table_machine.h"
+
+namespace sluice::pipeline {
+
+Status CheckDestinationTables(const TableSyncInput& input, Destination& destination,
+                              const DeliveryState& state) {
+  for (const postgres::PlannedTable& table : input.planned) {
+    if (table.is_skipped) continue;
+    const bool is_known =
+        std::any_of(state.tables.begin(), state.tables.end(), [&](const TableRecord& record) {
+          return record.relation == table.table.relation && record.schema && state.position;
+        });
+    if (is_known) continue;
+    SLUICE_ASSIGN_OR_RETURN(
+        const postgres::LoadedTable loaded,
+        postgres::LoadTableSchema(input.control, input.types, table.table.relation,
+                                  input.options.publication.value_or("")));
+    SLUICE_ASSIGN_OR_RETURN(
+        const std::optional<Error> refusal,
+        destination.CheckTable(*loaded.schema, table.table.name,
+                               input.options.existing != engine::Existing::kRefuse));
+    if (refusal) return *refusal;
+  }
+  return {};
+}
+
+Status SyncTables(const TableSyncInput& input, Destination& destination, DeliveryState& state) {
+  const Birth& birth = *state.birth;
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
+                          postgres::ReadPublication(input.control, birth.publication));
+  if (!publication) return {};  // the connect checks say what that means
+  TableSet tables = PlanTables(input.planned, state.tables, {}, input.options);
+  if (birth.owns_publication && input.options.acknowledges) {
+    SLUICE_ASSIGN_OR_RETURN(const postgres::MembershipChange change,
+                            postgres::KeepPublication(input.control, birth.publication,
+                                                      tables.published, std::chrono::seconds(5)));
+    for (const auto& [name, error] : change.not_done) {
+      input.logger.Warn("publication {}: table {} could not be changed: {}", birth.publication,
+                        ToString(name), error.message);
+    }
+  }
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
+                          postgres::ReadPublishedTables(input.control, birth.publication));
+  tables = PlanTables(input.planned, state.tables, entries, input.options);
+  replication::TableMachine machine(state);
+  for (const RelationId relation : tables.removed) machine.RemoveTable(relation);
+  for (const auto& [relation, entry] : tables.rejoined)
+    machine.Rejoined(relation, entry, engine::WallClock());
+  for (const TableRecord& record : tables.added) machine.AddTable(record);
+  CommitRecord record;
+  record.sequence = 1;
+  record.tables = machine.TakeChangedRecords(1);
+  // Added after those that go: a table that begins anew has one record.
+  for (const TableRecord& added : tables.added) {
+    const auto known = std::find_if(
+        record.tables.begin(), record.tables.end(),
+        [&](const TableRecord& r) { return r.relation == added.relation && !r.was_removed; });
+    if (known == record.tables.end()) record.tables.push_back(added);
+  }
+  if (record.tables.empty()) return {};
+  record.position = state.position;
+  record.passed = state.passed;
+  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination.Commit(record));
+  if (outcome == CommitOutcome::kUnknown) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "a commit's outcome is unknown",
+                 .code = "SLU-5005"};
+  }
+  for (const TableRecord& changed : record.tables) {
+    std::erase_if(state.tables,
+                  [&](const TableRecord& table) { return table.relation == changed.relation; });
+  }
+  for (const TableRecord& changed : record.tables) {
+    if (!changed.was_removed) state.tables.push_back(changed);
+  }
+  return {};
+}
+
+}  // namespace sluice::pipeline

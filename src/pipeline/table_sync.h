@@ -1,0 +1,37 @@
+/// \file
+/// A start of a pipeline that has run before: what changed at the source or in the selection since
+/// then is stored before anything streams.
+#pragma once
+
+#include <vector>
+
+#include "sluice/destination.h"
+
+#include "engine/options.h"
+#include "postgres/connection.h"
+#include "postgres/preflight.h"
+#include "telemetry/log.h"
+#include "types/type_catalog.h"
+
+namespace sluice::pipeline {
+
+/// All outlive the calls.
+struct TableSyncInput {
+  const engine::PipelineOptions& options;
+  const std::vector<postgres::PlannedTable>& planned;
+  const types::TypeCatalog& types;
+  postgres::Connection& control;
+  telemetry::Logger& logger;
+};
+
+/// A destination table that is not ours is found before anything is made at the source.
+/// Errors: kConfig (the table is somebody else's), of the source, of the destination.
+Status CheckDestinationTables(const TableSyncInput& input, Destination& destination,
+                              const DeliveryState& state);
+
+/// Keeps our own publication to the selection, and commits the tables that came and went.
+/// \param state as Open() gave it; updated to what is stored then.
+/// Errors: of the source, of the destination; kConnection SLU-5005 (a commit's outcome is unknown).
+Status SyncTables(const TableSyncInput& input, Destination& destination, DeliveryState& state);
+
+}  // namespace sluice::pipeline
