@@ -4,9 +4,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "replication/lift.h"
-#include "replication/net_change_fold.h"
-#include "replication/schema_versions.h"
 
 namespace sluice::engine {
 namespace {
@@ -22,6 +19,10 @@ std::uint32_t TransactionOf(const ChangeItem& item) {
   return 0;
 }
 
+StageOutcome Failed(RelationId relation, Error error) {
+  return {.table_failed = TableFailed{relation, std::move(error)}};
+}
+
 }  // namespace
 
 DeliveryWriter::DeliveryWriter(Destination& destination, DeliveryState restored,
@@ -34,7 +35,9 @@ DeliveryWriter::DeliveryWriter(Destination& destination, DeliveryState restored,
       logger_(logger),
       inbox_(options_.inbox_bytes),
       machine_(restored),
-      held_(options_.spill_dir, options_.held_memory_bytes) {
+      held_(options_.spill_dir, options_.held_memory_bytes),
+      stager_(destination, machine_, logger),
+      in_flight_(progress, sequence_) {
   if (restored.position) {
     position_ = restored.position->lsn;
     last_transaction_ = restored.position->last_transaction;
@@ -42,7 +45,7 @@ DeliveryWriter::DeliveryWriter(Destination& destination, DeliveryState restored,
   progress_.processed.Store(position_);
   progress_.durable.Store(position_);
   progress_.visible.Store(position_);
-  destination_.OnWatermark([this](const Watermarks& marks) { OnWatermarks(marks); });
+  destination_.OnWatermark([this](const Watermarks& marks) { in_flight_.OnWatermarks(marks); });
   PublishTables();
 }
 
@@ -119,7 +122,7 @@ Result<bool> DeliveryWriter::CopyFailed(const replication::CopyTicket& ticket) {
 }
 
 Status DeliveryWriter::HaltTable(RelationId relation, const Error& error) {
-  Halt(relation, error);
+  Halt({relation, error});
   return {};
 }
 
@@ -146,15 +149,14 @@ Status DeliveryWriter::HandleSet(ChangeSet set) {
   }
   std::optional<ChangeSet> behind = fence_.CutBehind(set);
   for (;;) {
-    SLUICE_ASSIGN_OR_RETURN(const SetOutcome outcome, StageSet(set));
-    if (outcome == SetOutcome::kDone) break;
-    // A table halted: nothing of this set may stay staged with half of it. Stage again without that
+    SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, StageSet(set));
+    if (!outcome.table_failed) break;
+    // Nothing of this set may stay staged with half of a table. It is staged again without that
     // table; where earlier pieces of a transaction are gone already, the stream has to bring them
     // again.
-    destination_.Abandon();
+    stager_.Abandon();
     held_.Rollback();
-    staged_.clear();
-    shapes_.clear();
+    Halt(*outcome.table_failed);
     if (set.continues_previous) {
       in_transaction_ = false;
       pending_.clear();
@@ -187,33 +189,33 @@ Status DeliveryWriter::HandleSet(ChangeSet set) {
   return {};
 }
 
-Result<DeliveryWriter::SetOutcome> DeliveryWriter::StageSet(const ChangeSet& set) {
+Result<StageOutcome> DeliveryWriter::StageSet(const ChangeSet& set) {
   for (const TableChanges& table : set.tables) {
-    SLUICE_ASSIGN_OR_RETURN(const SetOutcome outcome, StageTable(table, set.transactions));
-    if (outcome == SetOutcome::kTableHalted) return outcome;
+    SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, StageTable(table, set.transactions));
+    if (outcome.table_failed) return outcome;
   }
-  return SetOutcome::kDone;
+  return StageOutcome{};
 }
 
-Result<DeliveryWriter::SetOutcome> DeliveryWriter::StageTable(
-    const TableChanges& changes, const std::vector<TransactionMark>& marks) {
-  if (!machine_.has_table(changes.relation)) return SetOutcome::kDone;
+Result<StageOutcome> DeliveryWriter::StageTable(const TableChanges& changes,
+                                                const std::vector<TransactionMark>& marks) {
+  if (!machine_.has_table(changes.relation)) return StageOutcome{};
   const UnitId unit{changes.relation, 0};
   if (machine_.DecideAll(changes.relation) == replication::Decision::kApply) {
-    return ApplyItems(changes.relation, changes.items, marks);
+    return stager_.Apply(changes.relation, changes.items, marks);
   }
   const bool is_waiting = machine_.unit_state(unit) == replication::UnitState::kWaiting;
   for (const ChangeItem& item : changes.items) {
     // Later rows of this set are missing, also those of transactions that the copy does not see:
     // that the copy sees the transaction that failed is no way out. A waiting table needs none.
     const auto* failure = std::get_if<TableFailure>(&item);
-    if (failure != nullptr && !is_waiting) return Halt(changes.relation, failure->error);
-    const Status held = HoldItem(unit, item, marks);
+    if (failure != nullptr && !is_waiting) return Failed(changes.relation, failure->error);
+    Status held = HoldItem(unit, item, marks);
     // Held changes that find no place make their copy begin again: nothing of it is needed any
     // more.
-    if (!held) return Halt(changes.relation, held.error());
+    if (!held) return Failed(changes.relation, std::move(held).error());
   }
-  return SetOutcome::kDone;
+  return StageOutcome{};
 }
 
 Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
@@ -224,7 +226,8 @@ Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
     const TransactionMark& mark = marks.at(TransactionOf(item));
     if (machine_.Decide(unit.relation, mark) == Decision::kHold)
       return held_.Append(unit, item, {mark});
-    CountDropped(unit.relation, item);
+    if (machine_.record(unit.relation).state == TableState::kHalted)
+      stager_.CountDropped(unit.relation, item);
     return {};
   }
   std::vector<TransactionMark> run_marks;
@@ -237,7 +240,8 @@ Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
   const auto dropped = std::count(is_dropped.begin(), is_dropped.end(), true);
   if (dropped == 0) return held_.Append(unit, *batch, std::move(run_marks));
   if (dropped == static_cast<std::ptrdiff_t>(is_dropped.size())) {
-    CountDropped(unit.relation, item);
+    if (machine_.record(unit.relation).state == TableState::kHalted)
+      stager_.CountDropped(unit.relation, item);
     return {};
   }
   // Only a unit whose snapshot is known drops some and holds others; the single marks are not asked
@@ -248,168 +252,17 @@ Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
   return {};
 }
 
-void DeliveryWriter::CountDropped(RelationId relation, const ChangeItem& item) {
-  if (machine_.record(relation).state != TableState::kHalted) return;
-  const auto* batch = std::get_if<ChangeBatch>(&item);
-  counters_[relation].dropped +=
-      batch == nullptr ? 1 : static_cast<std::int64_t>(batch->row_count());
-}
-
-Result<DeliveryWriter::SetOutcome> DeliveryWriter::ApplyItems(
-    RelationId relation, std::vector<ChangeItem> items, const std::vector<TransactionMark>& marks) {
-  for (const ChangeItem& item : items) {
-    if (const auto* failure = std::get_if<TableFailure>(&item))
-      return Halt(relation, failure->error);
-  }
-  auto outcome = destination_.capabilities().wants == Capabilities::Rows::kLog
-                     ? ApplyLog(relation, items, marks)
-                     : ApplyNet(relation, items, marks);
-  if (!outcome || *outcome == SetOutcome::kTableHalted) return outcome;
-  std::int64_t rows_delta = 0;
-  for (const ChangeItem& item : items) {
-    // A truncate takes back what was counted of this run, too.
-    const std::int64_t delta = CountItem(relation, item);
-    rows_delta = std::holds_alternative<TruncateMark>(item) ? delta : rows_delta + delta;
-  }
-  if (!items.empty() && !marks.empty()) machine_.CountApplied(relation, rows_delta, marks.back());
-  return outcome;
-}
-
-Result<DeliveryWriter::SetOutcome> DeliveryWriter::ApplyLog(
-    RelationId relation, std::vector<ChangeItem>& items,
-    const std::vector<TransactionMark>& marks) {
-  const auto shared_marks = std::make_shared<const std::vector<TransactionMark>>(marks);
-  for (ChangeItem& item : items) {
-    SetOutcome outcome = SetOutcome::kDone;
-    if (auto* batch = std::get_if<ChangeBatch>(&item)) {
-      SLUICE_ASSIGN_OR_RETURN(outcome, BringTo(relation, batch->schema));
-      if (outcome == SetOutcome::kTableHalted) return outcome;
-      LogRows rows{std::make_shared<const ChangeBatch>(*batch), shared_marks};
-      SLUICE_ASSIGN_OR_RETURN(outcome, StageItem(relation, SequenceItem(std::move(rows))));
-    } else if (const auto* truncate = std::get_if<TruncateMark>(&item)) {
-      const TransactionMark& mark =
-          marks.at(std::min<std::size_t>(truncate->transaction, marks.size() - 1));
-      SLUICE_ASSIGN_OR_RETURN(
-          outcome, StageItem(relation, TruncateTable{relation, mark, truncate->ordinal}));
-    }
-    if (outcome == SetOutcome::kTableHalted) return outcome;
-  }
-  return SetOutcome::kDone;
-}
-
-Result<DeliveryWriter::SetOutcome> DeliveryWriter::ApplyNet(
-    RelationId relation, std::vector<ChangeItem>& items,
-    const std::vector<TransactionMark>& marks) {
-  // All DDL before rows: the table is brought to the newest version in this run first, older rows
-  // are lifted.
-  for (const ChangeItem& item : items) {
-    const auto* batch = std::get_if<ChangeBatch>(&item);
-    if (batch == nullptr) continue;
-    SLUICE_ASSIGN_OR_RETURN(const SetOutcome outcome, BringTo(relation, batch->schema));
-    if (outcome == SetOutcome::kTableHalted) return outcome;
-  }
-  const SchemaPtr schema = Shape(relation);
-  std::vector<replication::FoldItem> fold;
-  for (ChangeItem& item : items) {
-    if (std::holds_alternative<TruncateMark>(item)) fold.emplace_back();
-    auto* batch = std::get_if<ChangeBatch>(&item);
-    if (batch == nullptr) continue;
-    if (batch->schema != schema) {
-      if (SameShape(*batch->schema, *schema)) {
-        batch->schema = schema;
-      } else {
-        Result<ChangeBatch> lifted = replication::LiftRows(*batch, schema);
-        if (!lifted) return Halt(relation, lifted.error());
-        *batch = *std::move(lifted);
-      }
-    }
-    replication::FoldItem& added = fold.emplace_back();
-    added.batch = batch;
-    added.transactions = &marks;
-  }
-  if (fold.empty()) return SetOutcome::kDone;
-  Result<NetChange> net = replication::FoldNet(
-      schema, fold, {.wants_change_ids = destination_.capabilities().wants_change_ids});
-  if (!net) return Halt(relation, net.error());
-  NetRows rows{std::make_shared<const NetChange>(*std::move(net))};
-  return StageItem(relation, SequenceItem(std::move(rows)));
-}
-
-/// What the table at the destination looks like now, changes that are staged included.
-SchemaPtr DeliveryWriter::Shape(RelationId relation) const {
-  const auto found = shapes_.find(relation);
-  return found != shapes_.end() ? found->second : machine_.record(relation).schema;
-}
-
-/// The table at the destination gets the shape of rows that come; rows of an older shape leave it
-/// alone.
-Result<DeliveryWriter::SetOutcome> DeliveryWriter::BringTo(RelationId relation,
-                                                           const SchemaPtr& schema) {
-  const SchemaPtr shape = Shape(relation);
-  if (shape == schema) return SetOutcome::kDone;
-  if (!shape) {
-    shapes_[relation] = schema;
-    return SetOutcome::kDone;
-  }
-  const auto change = replication::CompareSchema(*shape, *schema);
-  if (!change) {
-    // Rows of an older version never come behind a newer one: whoever alters a table waits for its
-    // writers to end.
-    return Halt(relation, change.error());
-  }
-  if (*change == replication::SchemaChange::kNone) return SetOutcome::kDone;
-  SLUICE_ASSIGN_OR_RETURN(const SetOutcome outcome,
-                          StageItem(relation, AlterTable{shape, schema, schema->since}));
-  if (outcome == SetOutcome::kTableHalted) return outcome;
-  logger_.Info("table {}: {} column(s) added", ToString(schema->name),
-               schema->columns.size() - shape->columns.size());
-  shapes_[relation] = schema;
-  return SetOutcome::kDone;
-}
-
-Result<DeliveryWriter::SetOutcome> DeliveryWriter::StageItem(RelationId relation,
-                                                             const SequenceItem& item) {
-  SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, destination_.Stage(item));
-  staged_.insert(relation);
-  if (!outcome.table_failed) return SetOutcome::kDone;
-  return Halt(outcome.table_failed->relation, outcome.table_failed->error);
-}
-
-DeliveryWriter::SetOutcome DeliveryWriter::Halt(RelationId relation, const Error& error) {
-  if (!machine_.has_table(relation)) return SetOutcome::kTableHalted;
-  const TableRecord& record = machine_.record(relation);
-  if (record.state == TableState::kHalted) return SetOutcome::kTableHalted;
-  Error with_advice = error;
+void DeliveryWriter::Halt(const TableFailed& failed) {
+  if (!machine_.has_table(failed.relation)) return;
+  const TableRecord& record = machine_.record(failed.relation);
+  if (record.state == TableState::kHalted) return;
+  Error with_advice = failed.error;
   if (with_advice.advice.empty()) with_advice.advice = "sluice resync " + ToString(record.source);
   logger_.Failed("table {} halted: {} ({}); the others go on; to continue: {}",
                  ToString(record.source), with_advice.message, with_advice.code,
                  with_advice.advice);
-  machine_.Halt(relation, with_advice, WallClock());
-  held_.Drop(UnitId{relation, 0});
-  return SetOutcome::kTableHalted;
-}
-
-/// \return by how many rows the table grew.
-std::int64_t DeliveryWriter::CountItem(RelationId relation, const ChangeItem& item) {
-  TableCounters& counters = counters_[relation];
-  if (std::holds_alternative<TruncateMark>(item)) {
-    ++counters.truncates;
-    return -machine_.record(relation).row_count;
-  }
-  const auto* batch = std::get_if<ChangeBatch>(&item);
-  if (batch == nullptr) return 0;
-  std::int64_t inserted = 0;
-  std::int64_t deleted = 0;
-  if (batch->kinds.empty()) {
-    inserted = static_cast<std::int64_t>(batch->row_count());
-  } else {
-    inserted = std::count(batch->kinds.begin(), batch->kinds.end(), ChangeKind::kInsert);
-    deleted = std::count(batch->kinds.begin(), batch->kinds.end(), ChangeKind::kDelete);
-  }
-  counters.inserted += inserted;
-  counters.deleted += deleted;
-  counters.updated += static_cast<std::int64_t>(batch->row_count()) - inserted - deleted;
-  return inserted - deleted;
+  machine_.Halt(failed.relation, with_advice, WallClock());
+  held_.Drop(UnitId{failed.relation, 0});
 }
 
 // Commits
@@ -428,12 +281,13 @@ Status DeliveryWriter::CommitPosition(Lsn end, const std::vector<TransactionMark
 
 Status DeliveryWriter::Commit(std::optional<Lsn> end, UnixMicros committed_at) {
   SLUICE_CHECK(!in_transaction_);
-  for (const auto& [relation, schema] : shapes_) machine_.SetSchema(relation, schema);
-  shapes_.clear();
+  const bool has_staged = stager_.has_staged();
+  stager_.Settle(machine_);
   CommitRecord record;
   record.tables = machine_.TakeChangedRecords(sequence_ + 1);
-  if (!end && record.tables.empty() && staged_.empty()) return {};
-  SLUICE_RETURN_IF_ERROR(WaitForRoom());
+  if (!end && record.tables.empty() && !has_staged) return {};
+  SLUICE_RETURN_IF_ERROR(in_flight_.WaitForRoom(
+      std::max<std::size_t>(1, destination_.capabilities().commits_in_flight_max)));
   record.sequence = ++sequence_;
   const Lsn position = end.value_or(position_);
   if (position.is_valid()) {
@@ -441,13 +295,8 @@ Status DeliveryWriter::Commit(std::optional<Lsn> end, UnixMicros committed_at) {
     record.passed = machine_.PassedAt(position);
   }
   record.committed_at = committed_at;
-  {
-    const base::MutexLock lock(shared_mutex_);
-    waiting_durable_.push_back({record.sequence, position, committed_at});
-    waiting_visible_.push_back({record.sequence, position, committed_at});
-  }
+  in_flight_.Add(record.sequence, position, committed_at);
   SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination_.Commit(record));
-  staged_.clear();
   if (outcome == CommitOutcome::kUnknown) {
     return Error{.kind = ErrorKind::kConnection,
                  .message =
@@ -458,58 +307,13 @@ Status DeliveryWriter::Commit(std::optional<Lsn> end, UnixMicros committed_at) {
   ++progress_.commits;
   position_ = position;
   progress_.processed.Store(position_);
-  machine_.OnDurable(durable_sequence_.load(std::memory_order_acquire));
+  machine_.OnDurable(in_flight_.durable_sequence());
   return {};
 }
 
 void DeliveryWriter::Interrupt() {
-  is_interrupted_.store(true);
+  in_flight_.Interrupt();
   destination_.Interrupt();
-}
-
-/// Several commits may be in flight only as far as the destination says: until they are visible.
-Status DeliveryWriter::WaitForRoom() {
-  const std::size_t most =
-      std::max<std::size_t>(1, destination_.capabilities().commits_in_flight_max);
-  const Clock::time_point deadline = Clock::now() + std::chrono::minutes(10);
-  for (;;) {
-    {
-      const base::MutexLock lock(shared_mutex_);
-      if (std::max(waiting_durable_.size(), waiting_visible_.size()) < most) return {};
-    }
-    if (is_interrupted_.load()) {
-      return Error{.kind = ErrorKind::kCancelled,
-                   .message = "stopped while earlier commits were not durable"};
-    }
-    if (Clock::now() > deadline) {
-      return Error{
-          .kind = ErrorKind::kTimeout,
-          .message = "the destination did not make earlier commits durable within 10 minutes",
-          .code = "SLU-5006"};
-    }
-    const Status maintained = destination_.Maintain(Clock::now() + std::chrono::milliseconds(10));
-    if (!maintained) return maintained;
-  }
-}
-
-void DeliveryWriter::OnWatermarks(const Watermarks& marks) {
-  durable_sequence_.store(marks.durable_sequence, std::memory_order_release);
-  const base::MutexLock lock(shared_mutex_);
-  while (!waiting_durable_.empty() && waiting_durable_.front().sequence <= marks.durable_sequence) {
-    const InFlight& front = waiting_durable_.front();
-    progress_.durable.Store(front.end);
-    if (front.committed_at.value != 0) {
-      progress_.last_commit_unix_us.store(front.committed_at.value, std::memory_order_relaxed);
-    }
-    waiting_durable_.pop_front();
-  }
-  while (!waiting_visible_.empty() && waiting_visible_.front().sequence <= marks.visible_sequence) {
-    progress_.visible.Store(waiting_visible_.front().end);
-    waiting_visible_.pop_front();
-  }
-  progress_.oldest_pending_commit_us.store(
-      waiting_durable_.empty() ? 0 : waiting_durable_.front().committed_at.value,
-      std::memory_order_relaxed);
 }
 
 void DeliveryWriter::NoteLatency(const std::vector<TransactionMark>& marks) {
@@ -529,59 +333,54 @@ Status DeliveryWriter::LandUnits() {
 }
 
 Status DeliveryWriter::Land(UnitId unit) {
-  const TableRecord before = machine_.record(unit.relation);
-  const SchemaPtr schema = machine_.unit_schema(unit);
-  const LandUnit item{
-      .unit = unit, .schema = schema, .destination = before.destination, .lsn = position_};
-  SLUICE_ASSIGN_OR_RETURN(SetOutcome outcome, StageItem(unit.relation, item));
-  if (outcome == SetOutcome::kDone) {
-    // First the copied rows are counted, then what the held changes make of them.
-    machine_.Land(unit, WallClock());
-    shapes_[unit.relation] = schema;
-    SLUICE_ASSIGN_OR_RETURN(outcome, ReplayHeld(unit));
-  }
-  if (outcome == SetOutcome::kTableHalted) {
-    destination_.Abandon();
-    staged_.clear();
-    shapes_.clear();
-    machine_.SetSchema(unit.relation, before.schema);  // the table stays as it was
+  const TableName source = machine_.record(unit.relation).source;
+  SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, StageLanding(unit));
+  if (outcome.table_failed) {
+    stager_.Abandon();
+    Halt(*outcome.table_failed);
     const Status discarded = destination_.DiscardCopy(unit);
     if (!discarded) {
-      logger_.Warn("the copy of {} could not be removed: {}", ToString(before.source),
+      logger_.Warn("the copy of {} could not be removed: {}", ToString(source),
                    discarded.error().message);
     }
     return CommitStates();
   }
+  machine_.Land(unit, WallClock());
   held_.Drop(unit);
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
-  logger_.Info("table {} is live: {} rows", ToString(before.source),
+  logger_.Info("table {} is live: {} rows", ToString(source),
                machine_.record(unit.relation).row_count);
   return {};
 }
 
-Result<DeliveryWriter::SetOutcome> DeliveryWriter::ReplayHeld(UnitId unit) {
+/// The copied rows, then what was held for them.
+Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
+  const LandUnit item{.unit = unit,
+                      .schema = machine_.unit_schema(unit),
+                      .destination = machine_.record(unit.relation).destination,
+                      .lsn = position_};
+  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, stager_.Land(item));
   std::vector<ChangeItem> items;
   std::vector<TransactionMark> marks;
   std::size_t bytes = 0;
-  SetOutcome outcome = SetOutcome::kDone;
   const auto flush = [&]() -> Status {
-    if (items.empty() || outcome == SetOutcome::kTableHalted) return {};
-    SLUICE_ASSIGN_OR_RETURN(outcome, ApplyItems(unit.relation, std::move(items), marks));
+    if (items.empty() || outcome.table_failed) return {};
+    SLUICE_ASSIGN_OR_RETURN(outcome, stager_.Apply(unit.relation, std::move(items), marks));
     items.clear();
     bytes = 0;
     return {};
   };
   SLUICE_RETURN_IF_ERROR(
-      held_.Replay(unit, [&](ChangeItem item, const TransactionMark& last) -> Status {
-        if (outcome == SetOutcome::kTableHalted) return {};
+      held_.Replay(unit, [&](ChangeItem change, const TransactionMark& last) -> Status {
+        if (outcome.table_failed) return {};
         marks.assign(1, last);
-        if (auto* batch = std::get_if<ChangeBatch>(&item)) {
+        if (auto* batch = std::get_if<ChangeBatch>(&change)) {
           bytes += batch->bytes;
           for (TransactionRun& run : batch->runs) run.transaction = 0;
-        } else if (auto* truncate = std::get_if<TruncateMark>(&item)) {
+        } else if (auto* truncate = std::get_if<TruncateMark>(&change)) {
           truncate->transaction = 0;
         }
-        items.push_back(std::move(item));
+        items.push_back(std::move(change));
         return bytes >= options_.landing_bytes ? flush() : Status{};
       }));
   SLUICE_RETURN_IF_ERROR(flush());
@@ -590,10 +389,8 @@ Result<DeliveryWriter::SetOutcome> DeliveryWriter::ReplayHeld(UnitId unit) {
 
 void DeliveryWriter::DropStream() {
   if (!in_transaction_) return;
-  destination_.Abandon();
+  stager_.Abandon();
   held_.Rollback();
-  staged_.clear();
-  shapes_.clear();
   pending_.clear();
   in_transaction_ = false;
 }
@@ -611,17 +408,15 @@ void DeliveryWriter::PublishTables() {
   for (const RelationId relation : machine_.tables()) {
     TableStatus& status = tables.emplace_back();
     status.record = machine_.record(relation);
-    const TableRecord& record = status.record;
     status.record.schema = nullptr;
-    const TableCounters& counters = counters_[record.relation];
+    const TableCounters& counters = stager_.counters(relation);
     status.rows_inserted = counters.inserted;
     status.rows_updated = counters.updated;
     status.rows_deleted = counters.deleted;
     status.truncates = counters.truncates;
     status.changes_dropped = counters.dropped;
-    status.held_bytes = held_.bytes(UnitId{record.relation, 0});
-    if (machine_.unit_state(UnitId{record.relation, 0}) == replication::UnitState::kCopied)
-      ++to_land;
+    status.held_bytes = held_.bytes(UnitId{relation, 0});
+    if (machine_.unit_state(UnitId{relation, 0}) == replication::UnitState::kCopied) ++to_land;
   }
   progress_.units_to_land.store(to_land);
   const base::MutexLock lock(shared_mutex_);

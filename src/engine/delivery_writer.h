@@ -20,21 +20,19 @@
 #pragma once
 
 #include <atomic>
-#include <deque>
-#include <future>
-#include <map>
-#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "sluice/destination.h"
 
+#include "base/mutex.h"
+#include "engine/commits_in_flight.h"
 #include "engine/fence.h"
 #include "engine/held_changes.h"
 #include "engine/progress.h"
 #include "engine/status.h"
+#include "engine/table_stager.h"
 #include "engine/writer_inbox.h"
 #include "replication/table_machine.h"
 #include "telemetry/log.h"
@@ -47,15 +45,6 @@ struct WriterOptions {
   std::size_t inbox_bytes = std::size_t{64} << 20;
   /// A fold works on at most this much at once when held changes land.
   std::size_t landing_bytes = std::size_t{32} << 20;
-};
-
-/// Counters per table, for display.
-struct TableCounters {
-  std::int64_t inserted = 0;
-  std::int64_t updated = 0;
-  std::int64_t deleted = 0;
-  std::int64_t truncates = 0;
-  std::int64_t dropped = 0;
 };
 
 class DeliveryWriter {
@@ -101,33 +90,19 @@ class DeliveryWriter {
   std::optional<Witness> last_transaction() const { return last_transaction_; }
 
  private:
-  enum class SetOutcome : std::uint8_t { kDone, kTableHalted };
-
   Status HandleSet(ChangeSet set);
-  Result<SetOutcome> StageSet(const ChangeSet& set);
-  Result<SetOutcome> StageTable(const TableChanges& changes,
-                                const std::vector<TransactionMark>& marks);
+  /// An outcome with a failed table leaves a part staged: abandon it, halt the table.
+  Result<StageOutcome> StageSet(const ChangeSet& set);
+  Result<StageOutcome> StageTable(const TableChanges& changes,
+                                  const std::vector<TransactionMark>& marks);
   Status HoldItem(UnitId unit, const ChangeItem& item, const std::vector<TransactionMark>& marks);
-  void CountDropped(RelationId relation, const ChangeItem& item);
-  Result<SetOutcome> ApplyItems(RelationId relation, std::vector<ChangeItem> items,
-                                const std::vector<TransactionMark>& marks);
-  Result<SetOutcome> ApplyLog(RelationId relation, std::vector<ChangeItem>& items,
-                              const std::vector<TransactionMark>& marks);
-  Result<SetOutcome> ApplyNet(RelationId relation, std::vector<ChangeItem>& items,
-                              const std::vector<TransactionMark>& marks);
-  SchemaPtr Shape(RelationId relation) const;
-  Result<SetOutcome> BringTo(RelationId relation, const SchemaPtr& schema);
-  Result<SetOutcome> StageItem(RelationId relation, const SequenceItem& item);
-  SetOutcome Halt(RelationId relation, const Error& error);
-  std::int64_t CountItem(RelationId relation, const ChangeItem& item);
+  void Halt(const TableFailed& failed);
   Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
   Status Commit(std::optional<Lsn> end, UnixMicros committed_at);
-  Status WaitForRoom();
   void NoteLatency(const std::vector<TransactionMark>& marks);
-  void OnWatermarks(const Watermarks& marks);
   Status LandUnits();
   Status Land(UnitId unit);
-  Result<SetOutcome> ReplayHeld(UnitId unit);
+  Result<StageOutcome> StageLanding(UnitId unit);
   void DropStream();
   void PublishTables();
 
@@ -145,25 +120,14 @@ class DeliveryWriter {
   bool in_transaction_ = false;
   /// Whole transactions of pieces whose last one is not finished yet.
   std::vector<TransactionMark> pending_;
-  /// Schema a landing gives its table; not in the record before it is committed.
-  std::map<RelationId, SchemaPtr> shapes_;
-  std::set<RelationId> staged_;  ///< tables with rows in the open destination transaction
   Lsn position_;
   std::optional<Witness> last_transaction_;
   std::uint64_t sequence_ = 1;  // the birth had the first
-  std::atomic<std::uint64_t> durable_sequence_{0};
-  std::atomic<bool> is_interrupted_{false};
-  std::map<RelationId, TableCounters> counters_;
+  TableStager stager_;
+  CommitsInFlight in_flight_;
   Clock::time_point published_at_{};
 
-  struct InFlight {
-    std::uint64_t sequence;
-    Lsn end;
-    UnixMicros committed_at;
-  };
   mutable base::Mutex shared_mutex_;
-  std::deque<InFlight> waiting_durable_ SLUICE_GUARDED_BY(shared_mutex_);
-  std::deque<InFlight> waiting_visible_ SLUICE_GUARDED_BY(shared_mutex_);
   std::vector<TableStatus> published_ SLUICE_GUARDED_BY(shared_mutex_);
 };
 

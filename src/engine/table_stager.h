@@ -1,0 +1,84 @@
+/// \file
+/// Changes of tables on their way into the open destination transaction: lifted to the table's
+/// shape, folded to their net effect, staged, counted.
+///
+///   { Apply | Land | CountDropped }* -> Settle, then the destination's Commit
+///                                    -> or Abandon: nothing of it happened, nothing was counted
+///
+/// What staged changes do to a table's record (its shape, its rows, its last change) is kept here
+/// until they are committed: the machine never knows more than the destination's next commit says.
+///
+/// Thread safety: the delivery writer's thread only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "sluice/destination.h"
+
+#include "replication/table_machine.h"
+#include "telemetry/log.h"
+
+namespace sluice::engine {
+
+/// Changes per table since start, for display.
+struct TableCounters {
+  std::int64_t inserted = 0;
+  std::int64_t updated = 0;
+  std::int64_t deleted = 0;
+  std::int64_t truncates = 0;
+  std::int64_t dropped = 0;  ///< arrived while it was halted
+};
+
+class TableStager {
+ public:
+  TableStager(Destination& destination, const replication::TableMachine& machine,
+              telemetry::Logger& logger)
+      : destination_(destination), machine_(machine), logger_(logger) {}
+
+  /// Changes of one table, in order. A table that failed leaves a part staged: abandon it.
+  Result<StageOutcome> Apply(RelationId relation, std::vector<ChangeItem> items,
+                             const std::vector<TransactionMark>& marks);
+  /// The unit's copy becomes the table; its held changes follow by Apply().
+  Result<StageOutcome> Land(const LandUnit& item);
+  void CountDropped(RelationId relation, const ChangeItem& item);
+
+  /// All that was staged is about to be committed: the records say so.
+  void Settle(replication::TableMachine& machine);
+  void Abandon();
+
+  /// The open destination transaction has something to commit.
+  bool has_staged() const { return has_staged_; }
+  /// Of what was settled.
+  const TableCounters& counters(RelationId relation) { return counters_[relation]; }
+
+ private:
+  /// What is staged of one table and not committed.
+  struct Effect {
+    SchemaPtr shape;  ///< null: as in its record
+    TableCounters counters;
+    bool is_truncated = false;
+    std::int64_t rows_delta = 0;  ///< since the truncate, if there was one
+    std::optional<TransactionMark> last;
+  };
+
+  Result<StageOutcome> ApplyLog(RelationId relation, std::vector<ChangeItem>& items,
+                                const std::vector<TransactionMark>& marks);
+  Result<StageOutcome> ApplyNet(RelationId relation, std::vector<ChangeItem>& items,
+                                const std::vector<TransactionMark>& marks);
+  SchemaPtr Shape(RelationId relation) const;
+  Result<StageOutcome> BringTo(RelationId relation, const SchemaPtr& schema);
+  Result<StageOutcome> Stage(const SequenceItem& item);
+  static void Count(Effect& effect, const ChangeItem& item);
+
+  Destination& destination_;
+  const replication::TableMachine& machine_;
+  telemetry::Logger& logger_;
+  std::map<RelationId, Effect> effects_;
+  bool has_staged_ = false;
+  std::map<RelationId, TableCounters> counters_;
+};
+
+}  // namespace sluice::engine
