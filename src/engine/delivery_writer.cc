@@ -151,19 +151,17 @@ Status DeliveryWriter::HandleSet(ChangeSet set) {
   for (;;) {
     SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, StageSet(set));
     if (!outcome.table_failed) break;
-    // Nothing of this set may stay staged with half of a table. It is staged again without that
-    // table; where earlier pieces of a transaction are gone already, the stream has to bring them
-    // again.
+    // Nothing of this set may stay staged with half of a table: it is staged again without that
+    // table.
     stager_.Abandon();
     held_.Rollback();
     Halt(*outcome.table_failed);
     if (set.continues_previous) {
+      // Earlier pieces of its transaction are gone already: the stream has to bring them again.
       in_transaction_ = false;
       pending_.clear();
-      SLUICE_RETURN_IF_ERROR(CommitStates());
-      return Error{.kind = ErrorKind::kConnection,
-                   .message = "a table halted inside a large transaction, which is read again",
-                   .code = "SLU-3090"};
+      inbox_.RefuseSets();
+      return {};
     }
   }
   progress_.rows_streamed += static_cast<std::int64_t>(set.row_count);

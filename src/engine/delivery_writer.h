@@ -12,7 +12,8 @@
 ///         of its own
 ///
 /// A table that cannot go on halts alone: what was staged is abandoned, the set is staged again
-/// without it.
+/// without it. Where earlier pieces of its transaction were staged, the inbox refuses the rest and
+/// the stream begins again at the position (SLU-3090); copies go on.
 ///
 /// Thread safety: Run() on one thread; the steps below it run on that thread, through
 /// inbox().CallAndWait(). Lifetime: destination, progress, latency, logger must outlive it. Limits:
@@ -58,8 +59,7 @@ class DeliveryWriter {
   WriterInbox& inbox() { return inbox_; }
 
   /// Until the inbox is closed and drained.
-  /// Errors: of the destination (kConnection, kTimeout: re-open and replay; else stop); code
-  /// SLU-3090: a table halted in the middle of a transaction, replay from the position.
+  /// Errors: of the destination (kConnection, kTimeout: re-open and replay; else stop).
   Status Run();
   /// For a stop that cannot wait: what waits for the destination ends soon with kCancelled. Any
   /// thread.

@@ -41,11 +41,7 @@ Status StreamReader::Run(std::stop_token stop) {
   stop_ = stop;
   SLUICE_RETURN_IF_ERROR(SendFeedback(Clock::now(), false));
   while (!stop.stop_requested()) {
-    if (options_.restart != nullptr && options_.restart->load()) {
-      return Error{.kind = ErrorKind::kConnection,
-                   .message = "the stream starts again to describe its tables anew",
-                   .code = "SLU-3091"};
-    }
+    SLUICE_RETURN_IF_ERROR(CheckRestart());
     const Clock::time_point deadline = NextDeadline(Clock::now());
     for (int i = 0; i < kMessagesPerLook; ++i) {
       Result<std::optional<postgres::ReplicationStream::Message>> message =
@@ -100,6 +96,20 @@ Status StreamReader::CheckWitness() {
       .advice = "the source is not the one that was copied, or was restored: copy it anew"};
 }
 
+Status StreamReader::CheckRestart() const {
+  if (options_.restart != nullptr && options_.restart->load()) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "the stream starts again to describe its tables anew",
+                 .code = "SLU-3091"};
+  }
+  if (inbox_.is_refusing()) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "a table halted inside a large transaction, which is read again",
+                 .code = "SLU-3090"};
+  }
+  return {};
+}
+
 /// Spills, read-backs and full sets, until the assembler takes messages again.
 Status StreamReader::Settle(std::stop_token stop) {
   while (assembler_.is_busy()) {
@@ -151,6 +161,7 @@ Status StreamReader::Push(ChangeSet set, std::stop_token stop) {
     if (inbox_.is_closed()) {
       return Error{.kind = ErrorKind::kCancelled, .message = "the delivery writer has ended"};
     }
+    SLUICE_RETURN_IF_ERROR(CheckRestart());
     if (stop.stop_requested()) {
       return Error{.kind = ErrorKind::kCancelled,
                    .message = "stopped while the destination was busy"};

@@ -57,6 +57,7 @@ class StreamReader {
  private:
   Status HandleFrame(std::span<const std::byte> frame);
   Status CheckWitness();
+  Status CheckRestart() const;
   Status Settle(std::stop_token stop);
   Status CarryOut(replication::Action action);
   Status Push(ChangeSet set, std::stop_token stop);

@@ -50,14 +50,15 @@ class WriterInbox {
   WriterInbox(const WriterInbox&) = delete;
   WriterInbox& operator=(const WriterInbox&) = delete;
 
-  /// Waits for room until `deadline`. False: no room in time, stopped or closed; `set` is
+  /// Waits for room until `deadline`. False: no room in time, refused, stopped or closed; `set` is
   /// untouched.
   bool PushUntil(ChangeSet& set, Clock::time_point deadline, std::stop_token stop) {
     std::unique_lock lock(mutex_);
     const auto has_room = [&] {
-      return closed_ || sets_.empty() || used_bytes_ + set.bytes <= limit_bytes_;
+      return closed_ || is_refusing_ || sets_.empty() || used_bytes_ + set.bytes <= limit_bytes_;
     };
-    if (!not_full_.wait_until(lock, stop, deadline, has_room) || closed_) return false;
+    if (!not_full_.wait_until(lock, stop, deadline, has_room) || closed_ || is_refusing_)
+      return false;
     used_bytes_ += set.bytes;
     sets_.emplace_back(std::move(set));
     lock.unlock();
@@ -73,6 +74,7 @@ class WriterInbox {
     {
       const std::scoped_lock lock(mutex_);
       if (closed_) return;
+      is_refusing_ = false;
       sets_.emplace_back(StreamLost{std::move(handled)});
     }
     not_empty_.notify_one();
@@ -133,6 +135,23 @@ class WriterInbox {
     sets_.emplace_front(std::move(set));
   }
 
+  /// The transaction that the writer was in has to come again from its beginning: what is queued of
+  /// this stream is dropped, and more of it refused until PushStreamLostAndWait().
+  void RefuseSets() {
+    {
+      const std::scoped_lock lock(mutex_);
+      const bool is_lost = !sets_.empty() && std::holds_alternative<StreamLost>(sets_.back());
+      sets_.erase(sets_.begin(), is_lost ? sets_.end() - 1 : sets_.end());
+      used_bytes_ = 0;
+      is_refusing_ = !is_lost;
+    }
+    not_full_.notify_all();
+  }
+  bool is_refusing() const {
+    const std::scoped_lock lock(mutex_);
+    return is_refusing_;
+  }
+
   /// The writer waits for work: a batch may be sealed for it now.
   bool is_idle() const {
     const std::scoped_lock lock(mutex_);
@@ -187,6 +206,7 @@ class WriterInbox {
   std::deque<Call> calls_;
   std::size_t used_bytes_ = 0;
   bool closed_ = false;
+  bool is_refusing_ = false;
   bool is_idle_ = false;
 };
 

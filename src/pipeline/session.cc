@@ -123,7 +123,9 @@ void Session::StreamThread(std::stop_token stop) {
     if (ended) return;  // stopped; what was whole has been handed on
     if (ended.error().kind == ErrorKind::kCancelled) return;
     reader_.reset();
-    if (ended.error().code == "SLU-3091") continue;
+    const bool is_wanted = ended.error().code == "SLU-3090" || ended.error().code == "SLU-3091";
+    if (is_wanted) logger_.Info("{} ({})", ended.error().message, ended.error().code);
+    if (is_wanted) continue;
     // A walsender that was killed lingers; one that stays belongs to somebody.
     if (ended.error().code != "SLU-2105") held_since = {};
     if (ended.error().code == "SLU-2105" && held_since == Clock::time_point{}) {
