@@ -402,6 +402,7 @@ void DeliveryWriter::PublishTables() {
   published_at_ = now;
   progress_.held_bytes.store(held_.total_bytes(), std::memory_order_relaxed);
   int to_land = 0;
+  bool is_settled = true;
   std::vector<TableStatus> tables;
   for (const RelationId relation : machine_.tables()) {
     TableStatus& status = tables.emplace_back();
@@ -415,10 +416,22 @@ void DeliveryWriter::PublishTables() {
     status.changes_dropped = counters.dropped;
     status.held_bytes = held_.bytes(UnitId{relation, 0});
     if (machine_.unit_state(UnitId{relation, 0}) == replication::UnitState::kCopied) ++to_land;
+    is_settled = is_settled && status.record.state != TableState::kPending &&
+                 status.record.state != TableState::kCopying;
+  }
+  if (!is_settled) {
+    settled_sequence_.store(0);
+  } else if (settled_sequence_.load() == 0) {
+    settled_sequence_.store(sequence_);
   }
   progress_.units_to_land.store(to_land);
   const base::MutexLock lock(shared_mutex_);
   published_.swap(tables);
+}
+
+bool DeliveryWriter::AreCopiesVisible() const {
+  const std::uint64_t sequence = settled_sequence_.load();
+  return sequence != 0 && in_flight_.visible_sequence() >= sequence;
 }
 
 std::vector<TableRecord> DeliveryWriter::Records() const {

@@ -87,6 +87,8 @@ class DeliveryWriter {
 
   /// What is known of tables now, for display. Any thread.
   std::vector<TableStatus> Tables() const;
+  /// No table waits for its copy, and readers see all that were copied. Any thread.
+  bool AreCopiesVisible() const;
   std::optional<Witness> last_transaction() const { return last_transaction_; }
 
  private:
@@ -126,6 +128,8 @@ class DeliveryWriter {
   TableStager stager_;
   CommitsInFlight in_flight_;
   Clock::time_point published_at_{};
+  /// The last commit when no table waited for its copy any more; 0: one does.
+  std::atomic<std::uint64_t> settled_sequence_{0};
 
   mutable base::Mutex shared_mutex_;
   std::vector<TableStatus> published_ SLUICE_GUARDED_BY(shared_mutex_);

@@ -310,7 +310,7 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
     }
     SLUICE_ASSIGN_OR_RETURN(
         const bool is_reached,
-        until.IsReached(running->writer().Tables(), progress, facts->wal_segment_size,
+        until.IsReached(running->writer().AreCopiesVisible(), progress, facts->wal_segment_size,
                         [this] { return Connect("until", false); }));
     if (is_reached) return true;
     if (until.lsn() && !wish) wish.emplace(progress);

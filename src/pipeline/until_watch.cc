@@ -1,6 +1,5 @@
 #include "pipeline/until_watch.h"
 
-#include <algorithm>
 #include <variant>
 
 #include "base/backoff.h"
@@ -9,8 +8,7 @@
 
 namespace sluice::pipeline {
 
-Result<bool> UntilWatch::IsReached(const std::vector<engine::TableStatus>& tables,
-                                   const engine::Progress& progress,
+Result<bool> UntilWatch::IsReached(bool are_copies_visible, const engine::Progress& progress,
                                    std::uint64_t wal_segment_bytes,
                                    const std::function<Result<postgres::Connection>()>& connect) {
   if (std::holds_alternative<engine::UntilNever>(until_)) return false;
@@ -18,12 +16,7 @@ Result<bool> UntilWatch::IsReached(const std::vector<engine::TableStatus>& table
     lsn_ = *lsn;
     return progress.visible.Load() >= *lsn;
   }
-  const bool is_settled =
-      std::none_of(tables.begin(), tables.end(), [](const engine::TableStatus& table) {
-        return table.record.state == TableState::kPending ||
-               table.record.state == TableState::kCopying;
-      });
-  if (!is_settled) return false;
+  if (!are_copies_visible) return false;
   if (std::holds_alternative<engine::UntilCopied>(until_)) return true;
   if (!lsn_) {
     Result<postgres::Connection> control = connect();

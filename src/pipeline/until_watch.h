@@ -12,7 +12,6 @@
 
 #include "engine/options.h"
 #include "engine/progress.h"
-#include "engine/status.h"
 #include "postgres/connection.h"
 
 namespace sluice::pipeline {
@@ -23,10 +22,11 @@ class UntilWatch {
  public:
   explicit UntilWatch(engine::Until until) : until_(std::move(until)) {}
 
-  /// \param connect opens a connection to the source; asked once, when every table has settled.
+  /// \param are_copies_visible DeliveryWriter's word. \param connect opens a connection to the
+  /// source; asked once, when the copies are visible.
   /// Errors: of `connect`, where trying again does not help.
-  Result<bool> IsReached(const std::vector<engine::TableStatus>& tables,
-                         const engine::Progress& progress, std::uint64_t wal_segment_bytes,
+  Result<bool> IsReached(bool are_copies_visible, const engine::Progress& progress,
+                         std::uint64_t wal_segment_bytes,
                          const std::function<Result<postgres::Connection>()>& connect);
 
   /// The position that ends the run, once it is known.
