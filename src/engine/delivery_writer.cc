@@ -19,6 +19,13 @@ std::uint32_t TransactionOf(const ChangeItem& item) {
   return 0;
 }
 
+/// How long ago its oldest transaction committed. The clocks of two machines may differ.
+std::int64_t AgeOf(const ChangeSet& set) {
+  if (set.transactions.empty()) return 0;
+  const std::int64_t committed_at = set.transactions.front().committed_at.value;
+  return std::max<std::int64_t>(0, WallClock().value - committed_at);
+}
+
 StageOutcome Failed(RelationId relation, Error error) {
   return {.table_failed = TableFailed{relation, std::move(error)}};
 }
@@ -148,6 +155,7 @@ Status DeliveryWriter::HandleSet(ChangeSet set) {
     progress_.oldest_pending_commit_us.store(set.transactions.front().committed_at.value);
   }
   std::optional<ChangeSet> behind = fence_.CutBehind(set);
+  if (!in_transaction_) batch_ = {.taken = Clock::now(), .age_us = AgeOf(set)};
   for (;;) {
     SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, StageSet(set));
     if (!outcome.table_failed) break;
@@ -164,7 +172,7 @@ Status DeliveryWriter::HandleSet(ChangeSet set) {
       return {};
     }
   }
-  progress_.rows_streamed += static_cast<std::int64_t>(set.row_count);
+  batch_.row_count += static_cast<std::int64_t>(set.row_count);
   if (!set.ends_at_boundary) {
     SLUICE_CHECK(!behind && !set.transactions.empty());
     in_transaction_ = true;
@@ -272,8 +280,7 @@ Status DeliveryWriter::CommitPosition(Lsn end, const std::vector<TransactionMark
     last_transaction_ = Witness{last.commit_lsn, last.xid, last.committed_at};
   }
   SLUICE_RETURN_IF_ERROR(Commit(end, marks.empty() ? UnixMicros{} : marks.back().committed_at));
-  progress_.transactions += static_cast<std::int64_t>(marks.size());
-  NoteLatency(marks);
+  if (!marks.empty()) NoteBatch(marks);
   return {};
 }
 
@@ -314,7 +321,13 @@ void DeliveryWriter::Interrupt() {
   destination_.Interrupt();
 }
 
-void DeliveryWriter::NoteLatency(const std::vector<TransactionMark>& marks) {
+void DeliveryWriter::NoteBatch(const std::vector<TransactionMark>& marks) {
+  progress_.transactions += static_cast<std::int64_t>(marks.size());
+  progress_.rows_streamed += batch_.row_count;
+  progress_.last_batch_rows.store(batch_.row_count);
+  progress_.last_batch_age_us.store(batch_.age_us);
+  progress_.last_apply_us.store(
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - batch_.taken).count());
   const std::int64_t now = WallClock().value;
   const std::size_t step = marks.size() / 64 + 1;
   for (std::size_t i = 0; i < marks.size(); i += step) {

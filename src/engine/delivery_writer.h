@@ -101,7 +101,7 @@ class DeliveryWriter {
   void Halt(const TableFailed& failed);
   Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
   Status Commit(std::optional<Lsn> end, UnixMicros committed_at);
-  void NoteLatency(const std::vector<TransactionMark>& marks);
+  void NoteBatch(const std::vector<TransactionMark>& marks);
   Status LandUnits();
   Status Land(UnitId unit);
   Result<StageOutcome> StageLanding(UnitId unit);
@@ -120,6 +120,13 @@ class DeliveryWriter {
 
   std::atomic<bool> takes_fences_{true};
   bool in_transaction_ = false;
+  /// What the open destination transaction has of the stream, for display.
+  struct Batch {
+    Clock::time_point taken{};
+    std::int64_t age_us = 0;
+    std::int64_t row_count = 0;
+  };
+  Batch batch_;
   /// Whole transactions of pieces whose last one is not finished yet.
   std::vector<TransactionMark> pending_;
   Lsn position_;

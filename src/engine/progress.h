@@ -51,6 +51,10 @@ struct Progress {
   std::atomic<std::int64_t> rows_copied{0};
   std::atomic<std::uint64_t> bytes_received{0};
   std::atomic<std::int64_t> commits{0};
+  /// writer: of the last destination transaction that had source transactions.
+  std::atomic<std::int64_t> last_batch_rows{0};
+  std::atomic<std::int64_t> last_batch_age_us{0};  ///< of its oldest commit when it was taken over
+  std::atomic<std::int64_t> last_apply_us{0};      ///< from there to the commit's return
   std::atomic<std::int64_t> retries_source{0};
   std::atomic<std::int64_t> retries_destination{0};
   std::atomic<std::uint64_t> staged_bytes{0};

@@ -71,6 +71,8 @@ struct PipelineStatus {
   std::int64_t commits = 0;  ///< destination transactions
   std::int64_t retries_source = 0;
   std::int64_t retries_destination = 0;
+  /// The last destination transaction with streamed changes: its rows, the age of its oldest commit
+  /// when the writer took it over, and how long staging and committing took from there.
   double last_batch_rows = 0;
   double last_batch_age_seconds = 0;
   double last_apply_seconds = 0;

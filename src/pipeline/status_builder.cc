@@ -57,6 +57,9 @@ engine::PipelineStatus BuildStatus(const StatusInput& input) {
   status.rows_copied = progress.rows_copied.load();
   status.bytes_received = progress.bytes_received.load();
   status.commits = progress.commits.load();
+  status.last_batch_rows = static_cast<double>(progress.last_batch_rows.load());
+  status.last_batch_age_seconds = static_cast<double>(progress.last_batch_age_us.load()) / 1e6;
+  status.last_apply_seconds = static_cast<double>(progress.last_apply_us.load()) / 1e6;
   status.retries_source = progress.retries_source.load();
   status.retries_destination = progress.retries_destination.load();
   status.held_bytes = progress.held_bytes.load();
