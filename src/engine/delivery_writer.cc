@@ -109,9 +109,14 @@ Result<replication::SnapshotVerdict> DeliveryWriter::OfferSnapshot(
   replication::SnapshotVerdict verdict =
       machine_.OfferSnapshot(ticket, std::move(taken), WallClock());
   if (!verdict.usable()) return verdict;
-  SLUICE_RETURN_IF_ERROR(held_.Decide(ticket.unit, [&](const TransactionMark& mark) {
+  const Status decided = held_.Decide(ticket.unit, [&](const TransactionMark& mark) {
     return machine_.DropsHeld(ticket.unit, mark);
-  }));
+  });
+  if (!decided) {
+    // What was held is lost to this table alone; its copy ends as one that was given up.
+    Halt({ticket.unit.relation, decided.error()});
+    verdict.kind = replication::SnapshotVerdict::Kind::kStale;
+  }
   return verdict;
 }
 
@@ -227,6 +232,8 @@ Result<StageOutcome> DeliveryWriter::StageTable(const TableChanges& changes,
 Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
                                 const std::vector<TransactionMark>& marks) {
   using replication::Decision;
+  // Rows say themselves which version they have.
+  if (std::holds_alternative<SchemaMark>(item)) return {};
   const auto* batch = std::get_if<ChangeBatch>(&item);
   if (batch == nullptr) {
     const TransactionMark& mark = marks.at(TransactionOf(item));
@@ -374,28 +381,34 @@ Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
   std::vector<ChangeItem> items;
   std::vector<TransactionMark> marks;
   std::size_t bytes = 0;
-  const auto flush = [&]() -> Status {
-    if (items.empty() || outcome.table_failed) return {};
-    SLUICE_ASSIGN_OR_RETURN(outcome, stager_.Apply(unit.relation, std::move(items), marks));
-    items.clear();
+  Status applied;
+  const auto flush = [&] {
+    Result<StageOutcome> staged = stager_.Apply(unit.relation, std::exchange(items, {}), marks);
     bytes = 0;
-    return {};
+    if (!staged) {
+      applied = std::move(staged).error();
+    } else {
+      outcome = *std::move(staged);
+    }
+    return applied && !outcome.table_failed;
   };
-  SLUICE_RETURN_IF_ERROR(
-      held_.Replay(unit, [&](ChangeItem change, const TransactionMark& last) -> Status {
-        if (outcome.table_failed) return {};
-        marks.assign(1, last);
-        if (auto* batch = std::get_if<ChangeBatch>(&change)) {
-          bytes += batch->bytes;
-          for (TransactionRun& run : batch->runs) run.transaction = 0;
-        } else if (auto* truncate = std::get_if<TruncateMark>(&change)) {
-          truncate->transaction = 0;
-        }
-        items.push_back(std::move(change));
-        return bytes >= options_.landing_bytes ? flush() : Status{};
-      }));
-  SLUICE_RETURN_IF_ERROR(flush());
-  return outcome;
+  const auto take = [&](ChangeItem change, const TransactionMark& last) {
+    marks.assign(1, last);
+    if (auto* batch = std::get_if<ChangeBatch>(&change)) {
+      bytes += batch->bytes;
+      for (TransactionRun& run : batch->runs) run.transaction = 0;
+    } else if (auto* truncate = std::get_if<TruncateMark>(&change)) {
+      truncate->transaction = 0;
+    }
+    items.push_back(std::move(change));
+    return bytes < options_.landing_bytes || flush();
+  };
+  if (outcome.table_failed) return outcome;
+  Status read = held_.Replay(unit, take);
+  if (read && !items.empty()) flush();
+  SLUICE_RETURN_IF_ERROR(applied);
+  // What cannot be read back is lost to this table alone.
+  return read ? outcome : Failed(unit.relation, std::move(read).error());
 }
 
 void DeliveryWriter::DropStream() {

@@ -9,9 +9,10 @@
 namespace sluice::engine {
 namespace {
 
-std::size_t BytesOf(const ChangeItem& item) {
+/// What an entry takes in memory, about, `base` being its own size.
+std::size_t BytesOf(std::size_t base, const ChangeItem& item, std::size_t mark_count) {
   const auto* batch = std::get_if<ChangeBatch>(&item);
-  return sizeof(ChangeItem) + (batch == nullptr ? 0 : batch->bytes);
+  return base + (batch == nullptr ? 0 : batch->bytes) + mark_count * sizeof(TransactionMark);
 }
 
 }  // namespace
@@ -41,59 +42,63 @@ std::vector<ChangeBatch> KeepRuns(const ChangeBatch& batch, const std::vector<bo
 Status HeldChanges::Append(UnitId unit_id, ChangeItem item, std::vector<TransactionMark> marks) {
   SLUICE_CHECK(!marks.empty());
   Unit& unit = units_[unit_id];
+  if (unit.is_decided) marks.assign(1, TransactionMark(marks.back()));
   Entry entry{.item = std::move(item), .marks = std::move(marks)};
-  entry.bytes = BytesOf(entry.item) + entry.marks.size() * sizeof(TransactionMark);
-  if (unit.is_decided) entry.marks.erase(entry.marks.begin(), entry.marks.end() - 1);
+  entry.bytes = BytesOf(sizeof(Entry), entry.item, entry.marks.size());
   unit.bytes += entry.bytes;
+  unit.tail_bytes += entry.bytes;
   memory_bytes_ += entry.bytes;
-  unit.entries.push_back(std::move(entry));
+  unit.tail.push_back(std::move(entry));
   return memory_bytes_ > memory_bytes_max_ ? SpillLargest() : Status{};
 }
 
 Status HeldChanges::Decide(UnitId unit_id,
                            const std::function<bool(const TransactionMark&)>& is_seen) {
-  const auto found = units_.find(unit_id);
-  if (found == units_.end()) {
-    units_[unit_id].is_decided = true;
-    return {};
-  }
   // Built anew: what S sees is cut out and the marks are no longer needed.
-  Unit old = std::move(found->second);
-  SLUICE_CHECK(old.boundary == old.entries.size());
-  Unit& unit = found->second;
-  unit = Unit{};
-  unit.is_decided = true;
-  for (Entry& entry : old.entries) {
-    std::vector<bool> is_dropped(entry.marks.size());
-    std::transform(entry.marks.begin(), entry.marks.end(), is_dropped.begin(), is_seen);
-    const TransactionMark last = entry.marks.back();
-    if (std::all_of(is_dropped.begin(), is_dropped.end(), [](bool dropped) { return dropped; })) {
-      if (!entry.is_spilled) memory_bytes_ -= entry.bytes;
-      continue;
-    }
-    SLUICE_ASSIGN_OR_RETURN(ChangeItem item, Load(old, entry));
-    if (!entry.is_spilled) memory_bytes_ -= entry.bytes;
-    if (auto* batch = std::get_if<ChangeBatch>(&item)) {
-      for (ChangeBatch& kept : KeepRuns(*batch, is_dropped)) {
-        SLUICE_RETURN_IF_ERROR(Append(unit_id, std::move(kept), {last}));
-      }
-    } else {
-      SLUICE_RETURN_IF_ERROR(Append(unit_id, std::move(item), {last}));
-    }
+  Unit old = std::exchange(units_[unit_id], Unit{});
+  SLUICE_CHECK(old.is_at_boundary());
+  units_[unit_id].is_decided = true;
+  Status status;
+  for (spill::LogPlace place; status && old.log && place < old.log->end();) {
+    Result<spill::SequentialLog::Record> read = old.log->Read(place);
+    status = read ? Keep(unit_id, std::move(read->item), read->marks, is_seen)
+                  : Status(std::move(read).error());
   }
-  unit.boundary = unit.entries.size();
+  for (Entry& entry : old.tail) {
+    memory_bytes_ -= entry.bytes;
+    if (status) status = Keep(unit_id, std::move(entry.item), entry.marks, is_seen);
+  }
+  SetBoundary(units_[unit_id]);
+  return status;
+}
+
+/// What S does not see of one item.
+Status HeldChanges::Keep(UnitId unit_id, ChangeItem item, const std::vector<TransactionMark>& marks,
+                         const std::function<bool(const TransactionMark&)>& is_seen) {
+  std::vector<bool> is_dropped(marks.size());
+  std::transform(marks.begin(), marks.end(), is_dropped.begin(), is_seen);
+  const auto* batch = std::get_if<ChangeBatch>(&item);
+  if (batch == nullptr) {
+    return is_dropped.front() ? Status{} : Append(unit_id, std::move(item), {marks.back()});
+  }
+  for (ChangeBatch& kept : KeepRuns(*batch, is_dropped)) {
+    SLUICE_RETURN_IF_ERROR(Append(unit_id, std::move(kept), {marks.back()}));
+  }
   return {};
 }
 
 Status HeldChanges::Replay(
-    UnitId unit_id,
-    const std::function<Status(ChangeItem item, const TransactionMark& last)>& sink) {
+    UnitId unit_id, const std::function<bool(ChangeItem item, const TransactionMark& last)>& sink) {
   const auto found = units_.find(unit_id);
   if (found == units_.end()) return {};
-  SLUICE_CHECK(found->second.is_decided);
-  for (const Entry& entry : found->second.entries) {
-    SLUICE_ASSIGN_OR_RETURN(ChangeItem item, Load(found->second, entry));
-    SLUICE_RETURN_IF_ERROR(sink(std::move(item), entry.marks.back()));
+  const Unit& unit = found->second;
+  SLUICE_CHECK(unit.is_decided);
+  for (spill::LogPlace place; unit.log && place < unit.log->end();) {
+    SLUICE_ASSIGN_OR_RETURN(spill::SequentialLog::Record read, unit.log->Read(place));
+    if (!sink(std::move(read.item), read.marks.back())) return {};
+  }
+  for (const Entry& entry : unit.tail) {
+    if (!sink(entry.item, entry.marks.back())) return {};
   }
   return {};
 }
@@ -101,16 +106,31 @@ Status HeldChanges::Replay(
 void HeldChanges::Drop(UnitId unit_id) {
   const auto found = units_.find(unit_id);
   if (found == units_.end()) return;
-  Forget(found->second, 0);
+  memory_bytes_ -= found->second.tail_bytes;
   units_.erase(found);
 }
 
 void HeldChanges::Boundary() {
-  for (auto& [id, unit] : units_) unit.boundary = unit.entries.size();
+  for (auto& [id, unit] : units_) SetBoundary(unit);
+}
+
+void HeldChanges::SetBoundary(Unit& unit) {
+  unit.log_boundary = unit.log ? unit.log->end() : spill::LogPlace{};
+  unit.tail_boundary = unit.tail.size();
+  unit.bytes_boundary = unit.bytes;
 }
 
 void HeldChanges::Rollback() {
-  for (auto& [id, unit] : units_) Forget(unit, unit.boundary);
+  for (auto& [id, unit] : units_) {
+    while (unit.tail.size() > unit.tail_boundary) {
+      unit.tail_bytes -= unit.tail.back().bytes;
+      memory_bytes_ -= unit.tail.back().bytes;
+      unit.tail.pop_back();
+    }
+    // A file that cannot be made shorter is written over.
+    if (unit.log) (void)unit.log->Truncate(unit.log_boundary);
+    unit.bytes = unit.bytes_boundary;
+  }
 }
 
 std::uint64_t HeldChanges::bytes(UnitId unit_id) const {
@@ -124,49 +144,35 @@ std::uint64_t HeldChanges::total_bytes() const {
   return total;
 }
 
-void HeldChanges::Forget(Unit& unit, std::size_t from) {
-  for (std::size_t i = from; i < unit.entries.size(); ++i) {
-    unit.bytes -= unit.entries[i].bytes;
-    if (!unit.entries[i].is_spilled) memory_bytes_ -= unit.entries[i].bytes;
-  }
-  unit.entries.resize(from);
-}
-
 Status HeldChanges::SpillLargest() {
-  Unit* largest = nullptr;
-  std::size_t most = 0;
-  for (auto& [id, unit] : units_) {
-    std::size_t in_memory = 0;
-    for (const Entry& entry : unit.entries) in_memory += entry.is_spilled ? 0 : entry.bytes;
-    if (in_memory > most) {
-      most = in_memory;
-      largest = &unit;
-    }
-  }
-  return largest == nullptr ? Status{} : SpillUnit(*largest);
+  const auto largest = std::max_element(
+      units_.begin(), units_.end(),
+      [](const auto& a, const auto& b) { return a.second.tail_bytes < b.second.tail_bytes; });
+  return largest == units_.end() ? Status{} : SpillUnit(largest->second);
 }
 
 Status HeldChanges::SpillUnit(Unit& unit) {
   if (!unit.log) {
-    SLUICE_ASSIGN_OR_RETURN(spill::ChangeLog log, spill::ChangeLog::Create(spill_dir_));
+    SLUICE_ASSIGN_OR_RETURN(spill::SequentialLog log, spill::SequentialLog::Create(spill_dir_));
     unit.log.emplace(std::move(log));
   }
-  for (Entry& entry : unit.entries) {
-    auto* batch = std::get_if<ChangeBatch>(&entry.item);
-    if (entry.is_spilled || batch == nullptr) continue;
-    SLUICE_ASSIGN_OR_RETURN(entry.log_index, unit.log->Append(*batch));
-    *batch = ChangeBatch{};
-    entry.is_spilled = true;
-    memory_bytes_ -= entry.bytes;
-    spilled_bytes_ += entry.bytes;
+  const spill::LogPlace begin = unit.log->end();
+  spill::LogPlace boundary = unit.log_boundary;
+  for (std::size_t i = 0; i < unit.tail.size(); ++i) {
+    const Status written = unit.log->Append(unit.tail[i].item, unit.tail[i].marks);
+    if (!written) {
+      (void)unit.log->Truncate(begin);  // all of it is still in memory
+      return written;
+    }
+    if (i + 1 == unit.tail_boundary) boundary = unit.log->end();
   }
+  unit.log_boundary = boundary;
+  unit.tail_boundary = 0;
+  memory_bytes_ -= unit.tail_bytes;
+  spilled_bytes_ += unit.tail_bytes;
+  unit.tail_bytes = 0;
+  unit.tail.clear();
   return {};
-}
-
-Result<ChangeItem> HeldChanges::Load(Unit& unit, const Entry& entry) {
-  if (!entry.is_spilled) return entry.item;
-  SLUICE_ASSIGN_OR_RETURN(ChangeBatch batch, unit.log->ReadBatch(entry.log_index));
-  return ChangeItem(std::move(batch));
 }
 
 }  // namespace sluice::engine

@@ -13,8 +13,8 @@
 /// copied again.
 ///
 /// Thread safety: the delivery writer's thread only.
-/// Limits: memory by `memory_bytes_max` over all units, then spill files in `spill_dir`, unlinked
-/// when opened.
+/// Limits: memory by `memory_bytes_max` over all units, entries and marks included; then spill
+/// files in `spill_dir`, unlinked when opened. What is spilled takes no memory.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,7 @@
 #include "sluice/ids.h"
 #include "sluice/result.h"
 
-#include "spill/change_log.h"
+#include "spill/sequential_log.h"
 
 namespace sluice::engine {
 
@@ -37,16 +37,18 @@ class HeldChanges {
   HeldChanges(std::string spill_dir, std::size_t memory_bytes_max)
       : spill_dir_(std::move(spill_dir)), memory_bytes_max_(memory_bytes_max) {}
 
-  /// One item of `unit`'s table. `marks`: for a batch one per run, else exactly one.
-  /// Errors: kStateStore/kInternal from the disk (SLU-6xxx): the unit cannot go on.
+  /// A batch or a truncate of `unit`'s table. `marks`: for a batch one per run, else exactly one.
+  /// Errors: kStateStore from the disk (SLU-61xx): the unit cannot go on, Drop() it.
   Status Append(UnitId unit, ChangeItem item, std::vector<TransactionMark> marks);
 
-  /// S is known now: cut out every transaction for which `is_seen` says true.
+  /// S is known now: cut out every transaction for which `is_seen` says true. At a boundary only.
+  /// Errors: as Append().
   Status Decide(UnitId unit, const std::function<bool(const TransactionMark&)>& is_seen);
 
-  /// Calls `sink` with the kept items in order, `last` being the newest transaction in the item.
+  /// Calls `sink` with the kept items in order, `last` being the newest transaction in the item,
+  /// until it says false. Errors: as Append(), of reading; the sink keeps its own.
   Status Replay(UnitId unit,
-                const std::function<Status(ChangeItem item, const TransactionMark& last)>& sink);
+                const std::function<bool(ChangeItem item, const TransactionMark& last)>& sink);
 
   void Drop(UnitId unit);
   void Boundary();
@@ -59,24 +61,30 @@ class HeldChanges {
 
  private:
   struct Entry {
-    ChangeItem item;                     ///< an empty batch where it lies on disk
+    ChangeItem item;
     std::vector<TransactionMark> marks;  ///< per run; one when decided
     std::size_t bytes = 0;
-    bool is_spilled = false;
-    std::size_t log_index = 0;
   };
+  /// The older part on disk, the newer one in memory.
   struct Unit {
-    std::vector<Entry> entries;
-    std::size_t boundary = 0;  ///< entries.size() at the last boundary
-    std::optional<spill::ChangeLog> log;
-    bool is_decided = false;
+    std::optional<spill::SequentialLog> log;
+    std::vector<Entry> tail;
+    std::size_t tail_bytes = 0;
     std::uint64_t bytes = 0;
+    bool is_decided = false;
+    /// What there was at the last boundary. A log that is longer was spilled to since then.
+    spill::LogPlace log_boundary;
+    std::size_t tail_boundary = 0;
+    std::uint64_t bytes_boundary = 0;
+
+    bool is_at_boundary() const { return bytes == bytes_boundary; }
   };
 
+  static void SetBoundary(Unit& unit);
+  Status Keep(UnitId unit, ChangeItem item, const std::vector<TransactionMark>& marks,
+              const std::function<bool(const TransactionMark&)>& is_seen);
   Status SpillLargest();
   Status SpillUnit(Unit& unit);
-  Result<ChangeItem> Load(Unit& unit, const Entry& entry);
-  void Forget(Unit& unit, std::size_t from);
 
   std::string spill_dir_;
   std::size_t memory_bytes_max_;
