@@ -66,6 +66,8 @@ class ShadowWriter {
     }
     return false;
   }
+  /// What is queued is not worth writing any more.
+  void GiveUp() { failed_.store(true); }
   Status Finish() {
     queue_.Close();
     if (thread_.joinable()) thread_.join();
@@ -98,6 +100,7 @@ class CopyPool::Attempt {
     {
       ShadowWriter writer(*shadow);
       const Status read = Read(writer);
+      if (!read) writer.GiveUp();
       const Status written = writer.Finish();
       SLUICE_RETURN_IF_ERROR(written);
       SLUICE_RETURN_IF_ERROR(read);

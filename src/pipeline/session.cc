@@ -16,6 +16,8 @@ namespace {
 
 constexpr Duration kFirstWait = std::chrono::milliseconds(100);
 constexpr Duration kLongestWait = std::chrono::seconds(10);
+/// An interrupt reaches what the destination does at that moment, not what it does next.
+constexpr Duration kInterruptAgain = std::chrono::milliseconds(50);
 
 engine::WriterOptions WriterOptionsOf(const SessionOptions& options) {
   return {.spill_dir = options.pipeline->state_dir,
@@ -243,7 +245,10 @@ Status Session::Stop(Clock::time_point deadline) {
     logger_.Warn(
         "the destination is still busy: what is not committed is rolled back and read again next "
         "time");
-    writer_.Interrupt();
+    while (!done.stop_requested()) {
+      writer_.Interrupt();
+      base::SleepFor(kInterruptAgain, done);
+    }
   });
   writer_.GiveUpFences();
   stream_thread_.request_stop();
