@@ -76,7 +76,10 @@ Status DeliveryWriter::Run() {
       lost->handled->set_value();
     } else if (std::holds_alternative<WriterInbox::Closed>(item)) {
       DropStream();
-      return CommitStates();
+      SLUICE_RETURN_IF_ERROR(CommitStates());
+      published_at_ = {};  // the last word is exact
+      PublishTables();
+      return {};
     } else if (!in_transaction_) {
       const Status maintained = destination_.Maintain(Clock::now() + std::chrono::seconds(1));
       if (!maintained)

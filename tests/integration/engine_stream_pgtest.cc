@@ -203,6 +203,83 @@ TEST_F(EngineStream, ATransactionInPiecesIsTakenBackWhenItsStreamBreaks) {
   ExpectEqual(Memory());
 }
 
+TEST_F(EngineStream, ATableThatHaltsInsideALargeTransactionMakesOnlyTheStreamBeginAgain) {
+  const Error refused{.kind = ErrorKind::kDestination, .message = "refused by the test"};
+  // The landings, then a few pieces.
+  const doubles::Failure failure{.method = Method::kStage,
+                                 .call = TableNames().size() + 4,
+                                 .error = refused,
+                                 .table_only = true};
+  EngineRun& run = Run([memory = Memory(), failure] { return MakeFailing(memory(), failure); },
+                       std::size_t{32} << 20);
+  ASSERT_THAT(run.Open(), IsOk());
+  ASSERT_THAT(run.CatchUp(kPatience), IsOk());
+  const std::string before = WalsenderPid();
+  Sql("BEGIN; INSERT INTO keyed (id, name) SELECT 9000000 + i, repeat(md5(i::text), 10) FROM "
+      "generate_series(1, 60000) i; INSERT INTO keyless VALUES (-3, 'at its end'); COMMIT");
+  ASSERT_THAT(run.CatchUp(kPatience, {}, true), IsOk());
+  const auto halted = run.Table("keyed");
+  ASSERT_TRUE(halted && halted->record.state == TableState::kHalted);
+  EXPECT_NE(WalsenderPid(), before) << "earlier pieces were staged";
+  EXPECT_EQ(run.open_count(), 1);
+  EXPECT_EQ(run.progress().retries_source.load(), 0);
+  ASSERT_THAT(run.Stop(), IsOk());
+  ExpectEqual(Memory(), "keyed");
+}
+
+/// Commits once Shut() only when it was interrupted again and again.
+class Stubborn final : public doubles::Decorator {
+ public:
+  static constexpr int kInterrupts = 3;
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool is_shut = false;
+    bool is_waiting = false;
+    int interrupts = 0;
+  };
+  Stubborn(std::unique_ptr<Destination> inner, std::shared_ptr<State> state)
+      : Decorator(std::move(inner)), state_(std::move(state)) {}
+
+  Result<CommitOutcome> Commit(const CommitRecord& record) override {
+    std::unique_lock lock(state_->mutex);
+    if (!state_->is_shut) return inner().Commit(record);
+    state_->is_waiting = true;
+    const bool gave_in = state_->changed.wait_for(
+        lock, std::chrono::seconds(20), [&] { return state_->interrupts >= kInterrupts; });
+    return Error{.kind = gave_in ? ErrorKind::kCancelled : ErrorKind::kInternal,
+                 .message = gave_in ? "interrupted" : "not interrupted often enough"};
+  }
+  void Interrupt() override {
+    const std::scoped_lock lock(state_->mutex);
+    ++state_->interrupts;
+    state_->changed.notify_all();
+  }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+TEST_F(EngineStream, AStopThatCannotWaitInterruptsUntilItIsThrough) {
+  auto state = std::make_shared<Stubborn::State>();
+  EngineRun& run =
+      Run([memory = Memory(), state] { return std::make_unique<Stubborn>(memory(), state); });
+  ASSERT_THAT(run.Open(), IsOk());
+  ASSERT_THAT(run.CatchUp(kPatience), IsOk());
+  const auto with_state = [&](auto look) {
+    const std::scoped_lock lock(state->mutex);
+    return look();
+  };
+  with_state([&] { return state->is_shut = true; });
+  Sql("INSERT INTO keyless VALUES (-4, 'never committed')");
+  ASSERT_THAT(
+      run.Until(
+          "a commit", [&] { return with_state([&] { return state->is_waiting; }); }, kPatience),
+      IsOk());
+  EXPECT_THAT(run.Stop(std::chrono::milliseconds(100)), IsOk());
+  EXPECT_GE(with_state([&] { return state->interrupts; }), Stubborn::kInterrupts);
+}
+
 TEST_F(EngineStream, ChangesGoOnOverManyBrokenStreams) {
   StartChanges({.seed = 35});
   EngineRun& run = Run(Memory());
