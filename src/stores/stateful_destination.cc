@@ -67,6 +67,7 @@ class StatefulDestination final : public Destination {
   }
 
   void Abandon() override { destination_->Abandon(); }
+  void Interrupt() override { destination_->Interrupt(); }
   void OnWatermark(std::function<void(const Watermarks&)> listener) override {
     const std::scoped_lock lock(mutex_);
     listener_ = std::move(listener);

@@ -29,6 +29,7 @@ class LateDestination final : public Destination {
   Result<StageOutcome> Stage(const SequenceItem& i) override { return null_.Stage(i); }
   Result<CommitOutcome> Commit(const CommitRecord& r) override { return null_.Commit(r); }
   void Abandon() override { null_.Abandon(); }
+  void Interrupt() override { (*listener_)({.durable_sequence = 99}); }  // so that a test sees it
   void OnWatermark(std::function<void(const Watermarks&)> l) override { *listener_ = std::move(l); }
   Status Maintain(Clock::time_point d) override { return null_.Maintain(d); }
   Result<std::unique_ptr<DestinationReader>> OpenReader() override { return null_.OpenReader(); }
@@ -40,6 +41,17 @@ class LateDestination final : public Destination {
   null::NullDestination null_;
   std::function<void(const Watermarks&)>* listener_;
 };
+
+TEST(StatefulDestination, PassesAnInterruptOn) {
+  std::function<void(const Watermarks&)> inner;
+  auto destination =
+      MakeStatefulDestination(std::make_unique<LateDestination>(&inner),
+                              std::make_unique<MemoryStateStore>(std::make_shared<MemoryState>()));
+  bool was_interrupted = false;
+  inner = [&](const Watermarks&) { was_interrupted = true; };
+  destination->Interrupt();
+  EXPECT_TRUE(was_interrupted);
+}
 
 TEST(StatefulDestination, StoresAPositionOnlyWhenItsRowsAreDurable) {
   std::function<void(const Watermarks&)> inner;
