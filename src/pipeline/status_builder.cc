@@ -27,6 +27,26 @@ double LagSeconds(const engine::Progress& progress) {
   return 0;
 }
 
+std::vector<engine::TableStatus> TablesOf(
+    const Session& running, const std::vector<postgres::PlannedTable>& planned_tables) {
+  auto& session =
+      const_cast<Session&>(running);  // NOLINT(cppcoreguidelines-pro-type-const-cast): reads only
+  std::vector<engine::TableStatus> tables = session.writer().Tables();
+  for (engine::TableStatus& table : tables) {
+    const engine::CopyProgress copied = session.pool().ProgressOf(table.record.relation);
+    table.rows_copied = copied.rows;
+    table.bytes_copied = copied.bytes;
+    for (const postgres::PlannedTable& planned : planned_tables) {
+      if (planned.table.relation == table.record.relation) {
+        table.rows_estimated = std::max<std::int64_t>(0, planned.table.row_estimate);
+      }
+    }
+  }
+  std::sort(tables.begin(), tables.end(),
+            [](const auto& a, const auto& b) { return a.record.source < b.record.source; });
+  return tables;
+}
+
 }  // namespace
 
 engine::PipelineStatus BuildStatus(const StatusInput& input) {
@@ -76,21 +96,7 @@ engine::PipelineStatus BuildStatus(const StatusInput& input) {
   const engine::SlotInfo slot = input.session->control().slot();
   status.slot_retained_bytes = slot.retained_bytes;
   status.slot_wal_status = slot.wal_status;
-  auto& session = const_cast<Session&>(
-      *input.session);  // NOLINT(cppcoreguidelines-pro-type-const-cast): reads only
-  status.tables = session.writer().Tables();
-  for (engine::TableStatus& table : status.tables) {
-    const engine::CopyProgress copied = session.pool().ProgressOf(table.record.relation);
-    table.rows_copied = copied.rows;
-    table.bytes_copied = copied.bytes;
-    for (const postgres::PlannedTable& planned : input.planned) {
-      if (planned.table.relation == table.record.relation) {
-        table.rows_estimated = std::max<std::int64_t>(0, planned.table.row_estimate);
-      }
-    }
-  }
-  std::sort(status.tables.begin(), status.tables.end(),
-            [](const auto& a, const auto& b) { return a.record.source < b.record.source; });
+  status.tables = TablesOf(*input.session, input.planned);
   return status;
 }
 
