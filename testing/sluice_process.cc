@@ -39,6 +39,7 @@ SluiceProcess::SluiceProcess(SluiceProcess&& other) noexcept
     : folder_(std::exchange(other.folder_, {})),
       destination_(std::move(other.destination_)),
       environment_(std::move(other.environment_)),
+      prefix_(std::move(other.prefix_)),
       running_(std::exchange(other.running_, std::nullopt)),
       command_count_(other.command_count_) {}
 
@@ -49,6 +50,11 @@ SluiceProcess::~SluiceProcess() {
   fs::remove_all(folder_, ignored);
 }
 
+void SluiceProcess::SetFileLimit(const std::string& bytes) {
+  prefix_.clear();
+  if (bytes != "none") prefix_ = {"/usr/bin/prlimit", "--fsize=" + bytes};
+}
+
 void SluiceProcess::SetEnvironment(const std::string& name, const std::string& value) {
   std::erase_if(environment_, [&](const auto& entry) { return entry.first == name; });
   environment_.emplace_back(name, value);
@@ -56,6 +62,7 @@ void SluiceProcess::SetEnvironment(const std::string& name, const std::string& v
 
 ProcessOptions SluiceProcess::OptionsFor(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), SluiceProgram());
+  arguments.insert(arguments.begin(), prefix_.begin(), prefix_.end());
   return {.arguments = std::move(arguments),
           .environment = environment_,
           .stdout_path = folder_ + "/run.out",

@@ -42,6 +42,9 @@ class SluiceProcess {
   /// Adds to the environment of every later command.
   void SetEnvironment(const std::string& name, const std::string& value);
 
+  /// Later commands may write no file beyond this many bytes (RLIMIT_FSIZE); "none": as before.
+  void SetFileLimit(const std::string& bytes);
+
   /// Runs a command to its end. kTimeout: it was killed.
   Result<CommandResult> Run(std::vector<std::string> arguments, Duration timeout);
 
@@ -64,6 +67,7 @@ class SluiceProcess {
   std::string folder_;
   std::string destination_;
   std::vector<std::pair<std::string, std::string>> environment_;
+  std::vector<std::string> prefix_;  // of the command line
   std::optional<Process> running_;
   int command_count_ = 0;
 };

@@ -28,6 +28,7 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"destination", 0, 1, true, true},   {"same", 0, 0, true, false},
     {"change-file", 0, 0, true, false},  {"expect", 3, 4, false, false},
     {"verify", 1, 1, false, false},      {"sluice", 1, kAny, false, true},
+    {"file-limit", 1, 1, false, false},  {"administrator", 0, kAny, false, false},
 });
 
 Error At(int line, const std::string& message) {

@@ -30,6 +30,8 @@
 ///   -- expect table S.T STATE [TEXT] its state in sluice.tables, and TEXT in its reason or advice
 ///   -- verify equal | different      sluice verify, by its exit code
 ///   -- sluice [exit=N] ARGUMENTS     any command; each expected line must occur in its output
+///   -- administrator [ARGUMENTS]     what `sluice check --sql` prints, run at the source
+///   -- file-limit BYTES | none       no file of later commands may grow beyond it
 #pragma once
 
 #include <string>

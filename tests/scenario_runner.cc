@@ -116,6 +116,7 @@ Status ScenarioRunner::RunStep(const ScenarioStep& raw) {
   if (verb == "same") return Same(step);
   if (verb == "expect") return ExpectTable(step);
   if (verb == "verify") return Verify(step);
+  if (verb == "administrator") return Administrator(step);
   if (verb == "change-file") return ChangeDuckDbFile(sluice_.destination(), step.body);
   if (verb == "kill") {
     sluice_.Kill();
@@ -123,6 +124,8 @@ Status ScenarioRunner::RunStep(const ScenarioStep& raw) {
     run_options_.insert(run_options_.end(), step.arguments.begin(), step.arguments.end());
   } else if (verb == "environment") {
     sluice_.SetEnvironment(step.arguments[0], step.arguments[1]);
+  } else if (verb == "file-limit") {
+    sluice_.SetFileLimit(step.arguments[0]);
   } else if (verb == "pause") {
     std::this_thread::sleep_for(std::chrono::milliseconds(ToInt(step.arguments[0])));
   } else if (verb == "sluice") {
@@ -307,6 +310,20 @@ Status ScenarioRunner::ExpectTable(const ScenarioStep& step) {
 Status ScenarioRunner::Verify(const ScenarioStep& step) {
   const bool equal = step.arguments[0] == "equal";
   return Command({"verify"}, equal ? 0 : 1, {});
+}
+
+/// The script is run as it is printed; `check` itself ends with 1, as it found something.
+Status ScenarioRunner::Administrator(const ScenarioStep& step) {
+  std::vector<std::string> arguments = step.arguments;
+  arguments.insert(arguments.begin(), {"check", "--sql"});
+  SLUICE_ASSIGN_OR_RETURN(const CommandResult result,
+                          sluice_.Run(std::move(arguments), kCommandTimeout));
+  SLUICE_ASSIGN_OR_RETURN(SqlSession * session, Session("administrator"));
+  for (const std::string& statement : SplitStatements(result.stdout_text)) {
+    const Status done = session->Exec(statement);
+    if (!done) return Differs(statement, done.error().server_message);
+  }
+  return {};
 }
 
 Status ScenarioRunner::Command(std::vector<std::string> arguments, int exit_code,

@@ -61,6 +61,7 @@ class ScenarioRunner {
   Status Same(const ScenarioStep& step);
   Status ExpectTable(const ScenarioStep& step);
   Status Verify(const ScenarioStep& step);
+  Status Administrator(const ScenarioStep& step);
   Status Command(std::vector<std::string> arguments, int exit_code,
                  const std::vector<std::string>& expected);
 

@@ -10,13 +10,13 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     // 1nnn command line, configuration
     {"SLU-1001", "an option's value is not allowed",
      "A flag, an environment variable or a key of the config file has a value out of its range.",
-     "The message names it and what is allowed; docs/options.md lists every option."},
+     "Give one that is allowed; `sluice help run` lists every option."},
     {"SLU-1002", "the config file cannot be read",
      "There is no such file, it may not be read, or it is not YAML.",
-     "The message names file and line."},
+     "Correct the file, or name another one with --config."},
     {"SLU-1003", "unknown key in the config file",
      "Every key must be one that Sluice knows; a misspelt one would otherwise be ignored.",
-     "The message names file, line and what is allowed there."},
+     "Correct or remove the key; docs/options.md lists all of them."},
     {"SLU-1004", "the destination is not understood",
      "The destination's scheme is unknown, or it is not supported yet.",
      "Give a path such as shop.duckdb, duckdb:PATH, null: or memory:."},
@@ -191,8 +191,6 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-2042", "this minor version has a known defect",
      "Logical decoding of this PostgreSQL release has a defect that was fixed later.",
      "Install the newest minor release."},
-    {"SLU-2043", "the slot decodes prepared transactions",
-     "It was made with two-phase decoding, which Sluice does not use.", "Choose another slot."},
     {"SLU-2044", "a column's name is reserved",
      "Names that begin with _sluice_ are Sluice's own at the destination.",
      "Rename the column, or leave the table out."},
@@ -205,6 +203,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-2049", "a table that was named does not exist",
      "The pattern names one table, and it is not there.",
      "Check schema and name; without quotes, names fold to lower case."},
+    {"SLU-2050", "the server does not allow pgoutput",
+     "output_plugin_libraries lists the plugins that may be loaded, and pgoutput is not there.",
+     "Add pgoutput to that setting."},
     {"SLU-2101", "the slot exists already",
      "Another pipeline, or an earlier one of this name, made it.",
      "Choose another name with --slot or --pipeline, or remove it with `sluice drop`."},
@@ -299,13 +300,15 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "what lies between will not be sent.",
      "Copy again: `sluice drop`, then `sluice run` with --existing replace."},
     {"SLU-3016", "a slot exists and nothing proves that it is ours",
-     "A run ended while the slot was being made, and with a publication of yours there is no mark "
-     "that tells whose it is.",
+     "A slot of this pipeline's name is there, and no publication beside it carries the mark of "
+     "this "
+     "destination: another pipeline made it, or a run ended while it was being made.",
      "If nobody else uses it, drop it with pg_drop_replication_slot and start again."},
     {"SLU-3017", "the publication belongs to another destination",
-     "A publication of this name carries the generation of another pipeline, or none.",
-     "Choose another name with --pipeline, or remove it with `sluice drop` on the pipeline it "
-     "belongs to."},
+     "A publication of this name carries the generation of another destination, or none. So it is "
+     "too where the destination's file was removed or renamed.",
+     "Choose another name with --pipeline, or remove it with `sluice drop` and the destination it "
+     "belongs to; where that is gone, with `sluice drop --slot sluice_NAME`."},
     {"SLU-3020", "a snapshot's text is malformed",
      "The server, or something between, gave a text for pg_current_snapshot() that is none.",
      "Connect to PostgreSQL directly; report it if that is the case already."},

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <set>
@@ -212,6 +213,8 @@ Result<Arguments> ParseArguments(const Command& command, std::span<const std::st
 }
 
 int RunCommandLine(std::span<const std::string> words) {
+  // A limit on the size of files (ulimit -f) is an error of the write that meets it, not the end.
+  std::signal(SIGXFSZ, SIG_IGN);  // NOLINT(cert-err33-c): there is no other handler to miss
   try {
     return RunChecked(words);
   } catch (const std::exception& e) {

@@ -52,8 +52,10 @@ std::string ClosingLine(const engine::PipelineStatus& status) {
   const auto live =
       std::count_if(status.tables.begin(), status.tables.end(),
                     [](const auto& table) { return table.record.state == TableState::kLive; });
-  return fmt::format("{} rows of {} tables are in {}; nothing stays at the source\n",
-                     base::FormatCount(status.rows_copied), live, status.destination);
+  return fmt::format("{} {} of {} {} are in {}; nothing stays at the source\n",
+                     base::FormatCount(status.rows_copied),
+                     status.rows_copied == 1 ? "row" : "rows", live, live == 1 ? "table" : "tables",
+                     status.destination);
 }
 
 class Copier {

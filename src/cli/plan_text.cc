@@ -21,6 +21,10 @@ bool IsOut(const pipeline::Plan::Table& table) {
   return table.state == TableState::kSkipped || table.state == TableState::kHalted;
 }
 
+std::string TablesWord(std::size_t count) {
+  return fmt::format("{} {}", count, count == 1 ? "table" : "tables");
+}
+
 std::string ToCopyText(const pipeline::Plan& plan) {
   std::vector<const pipeline::Plan::Table*> tables;
   std::int64_t rows = 0;
@@ -34,9 +38,9 @@ std::string ToCopyText(const pipeline::Plan& plan) {
     bytes += table.bytes_estimated;
   }
   std::string out;
-  if (live > 0) out += fmt::format("live already: {} tables\n", live);
+  if (live > 0) out += fmt::format("live already: {}\n", TablesWord(live));
   if (tables.empty()) return out;
-  out += fmt::format("to copy: {} tables, {} rows, {}\n", tables.size(), RowsText(rows),
+  out += fmt::format("to copy: {}, {} rows, {}\n", TablesWord(tables.size()), RowsText(rows),
                      base::FormatSize(bytes));
   // The largest first: they decide how long it takes.
   std::stable_sort(tables.begin(), tables.end(), [](const auto* a, const auto* b) {

@@ -48,7 +48,7 @@ TEST(PlanText, IsShortWhenAllIsLive) {
   plan.slot = "a";
   plan.publication = "b";
   plan.tables = {Planned("t", 0, 0, TableState::kLive)};
-  EXPECT_EQ(PlanText(plan), "source: s\nslot a, publication b\nlive already: 1 tables\n");
+  EXPECT_EQ(PlanText(plan), "source: s\nslot a, publication b\nlive already: 1 table\n");
 }
 
 TEST(PlanText, BoundsTheList) {

@@ -176,8 +176,10 @@ class Runner {
     if (outcome.error) ReportError(*outcome.error, exit_code);
     Say(ClosingLine(options_, outcome.final_status));
     if (outcome.left_wal_file) {
-      Say("the time to stop was too short for the checkpoint: a .wal file stays beside the "
-          "destination, the next open finishes it\n");
+      Say(outcome.error ? "a .wal file stays beside the destination: keep both, the next open "
+                          "finishes it\n"
+                        : "the time to stop was too short for the checkpoint: a .wal file stays "
+                          "beside the destination, the next open finishes it\n");
     }
     if (!options_.report) return exit_code;
     RunReport report{.exit_code = exit_code,

@@ -45,34 +45,34 @@ Status WaitForSlot(const BirthRequest& request, postgres::Connection& control,
   }
 }
 
-/// Ours from an earlier try is removed; anybody else's stays and is an error.
-Status ClearEarlierTry(const std::optional<Birth>& earlier, const BirthRequest& request,
-                       postgres::Connection& control, postgres::Connection& replication,
-                       const std::stop_token& stop) {
+Birth AskedBirth(const std::optional<Birth>& earlier, const BirthRequest& request) {
   Birth asked = earlier.value_or(Birth{});
   asked.slot = request.slot;
   asked.publication = request.publication;
   asked.owns_publication = request.owns_publication;
+  return asked;
+}
+
+/// Ours from an earlier try is removed; anybody else's stays and is an error.
+Status ClearEarlierTry(const std::optional<Birth>& earlier, const BirthRequest& request,
+                       postgres::Connection& control, postgres::Connection& replication,
+                       const std::stop_token& stop) {
+  const Birth asked = AskedBirth(earlier, request);
+  const bool is_users_slot = request.options->slot.has_value();
   if (earlier) SLUICE_RETURN_IF_ERROR(EndLingeringBirth(*earlier, control));
-  SLUICE_RETURN_IF_ERROR(WaitForSlot(request, control, stop));
-  SLUICE_ASSIGN_OR_RETURN(const replication::SourceFacts facts,
+  SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts facts,
                           ReadSourceFacts(control, replication, asked));
-  if (facts.slot && request.options->slot) return {};  // the user's own, to be used as it is
-  SLUICE_RETURN_IF_ERROR(replication::CheckUnbornSlot(asked, facts));
-  if (facts.slot) {
+  Status judged = replication::CheckUnborn(asked, facts, is_users_slot);
+  if (!judged && judged.error().code == "SLU-3012") {
+    SLUICE_RETURN_IF_ERROR(WaitForSlot(request, control, stop));
+    SLUICE_ASSIGN_OR_RETURN(facts, ReadSourceFacts(control, replication, asked));
+    judged = replication::CheckUnborn(asked, facts, is_users_slot);
+  }
+  SLUICE_RETURN_IF_ERROR(judged);
+  if (facts.slot && !is_users_slot) {
     SLUICE_RETURN_IF_ERROR(postgres::DropSlot(control, request.slot, std::chrono::seconds(10)));
   }
   if (!request.owns_publication || !facts.publication_exists) return {};
-  if (!facts.generation || !earlier || *facts.generation != earlier->generation) {
-    return Error{
-        .kind = ErrorKind::kConfig,
-        .message =
-            "publication " + request.publication + " exists and belongs to another destination",
-        .code = "SLU-3017",
-        .advice =
-            "choose another name with --pipeline, or remove it with: sluice drop --pipeline " +
-            request.options->pipeline};
-  }
   return postgres::DropPublication(control, request.publication);
 }
 
@@ -82,12 +82,6 @@ struct Begun {
 };
 
 Result<Begun> TakeOverSlot(const postgres::SlotRow& slot, postgres::Connection& control) {
-  if (slot.is_two_phase) {
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = "slot " + slot.name + " was made with two_phase",
-                 .code = "SLU-3009",
-                 .advice = "use a slot made without it"};
-  }
   SLUICE_ASSIGN_OR_RETURN(const std::uint64_t floor, postgres::AssignTransactionId(control));
   return Begun{slot.confirmed_flush_lsn, replication::UnknownList(floor)};
 }

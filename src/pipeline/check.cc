@@ -8,9 +8,11 @@
 
 #include "base/units.h"
 #include "columnar/copy_decoder.h"
+#include "pipeline/birth.h"
 #include "postgres/catalog.h"
 #include "postgres/connection.h"
 #include "postgres/source_url.h"
+#include "replication/connect_checks.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -24,6 +26,8 @@ constexpr std::uint64_t kSpareBytes = 256ULL << 20;
 struct SourceCheck {
   std::uint64_t system_identifier = 0;
   std::vector<SchemaPtr> schemas;
+  std::optional<postgres::Connection> control;
+  std::optional<postgres::Connection> replication;
 };
 
 Result<postgres::Connection> Connect(const engine::PipelineOptions& options,
@@ -95,7 +99,8 @@ Status CheckSource(const engine::PipelineOptions& options, CheckReport& report,
   SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
                           postgres::SourceUrl::Parse(options.source));
   report.source = url.redacted();
-  SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url, false));
+  SLUICE_ASSIGN_OR_RETURN(source.control, Connect(options, url, false));
+  postgres::Connection& connection = *source.control;
   SLUICE_ASSIGN_OR_RETURN(
       const postgres::TableSelection selection,
       postgres::ParseSelection(options.selection.tables, options.selection.excluded_tables,
@@ -119,17 +124,65 @@ Status CheckSource(const engine::PipelineOptions& options, CheckReport& report,
     report.not_checked.emplace_back("a replication connection: the role may not replicate");
     return {};
   }
-  // A rule of pg_hba.conf of its own may stand before replication; without logical decoding it is
-  // the same connection.
+  // It may be refused where the other is let in: walsenders have a limit of their own.
   auto replication = Connect(options, url, true);
   if (!replication) {
-    report.findings.push_back(FindingFrom(replication.error(), Severity::kProblem));
+    Finding finding = FindingFrom(replication.error(), Severity::kProblem);
+    const bool is_known =
+        std::any_of(report.findings.begin(), report.findings.end(),
+                    [&](const Finding& known) { return known.code == finding.code; });
+    if (!is_known) report.findings.push_back(std::move(finding));
+    report.not_checked.emplace_back("what needs a replication connection: the slot");
     return {};
   }
+  source.replication = *std::move(replication);
   SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
-                          postgres::ReadServerIdentity(*replication));
+                          postgres::ReadServerIdentity(*source.replication));
   source.system_identifier = identity.system_identifier;
   return {};
+}
+
+/// Do slot and publication fit what the destination remembers, or are their names free? As `run`
+/// asks at its start.
+Status CheckOurs(const engine::PipelineOptions& options, const std::optional<DeliveryState>& state,
+                 SourceCheck& source, CheckReport& report) {
+  if (!source.control || !source.replication) return {};
+  Birth birth = state && state->birth ? *state->birth : Birth{};
+  const bool is_born = state && state->position;
+  if (!is_born) {
+    birth.pipeline = options.pipeline;
+    birth.slot = options.slot.value_or("sluice_" + options.pipeline);
+    birth.publication = options.publication.value_or("sluice_" + options.pipeline);
+    birth.owns_publication = !options.publication.has_value();
+  }
+  SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts facts,
+                          ReadSourceFacts(*source.control, *source.replication, birth));
+  if (facts.slot && facts.slot->is_active) {
+    // Who it is the name of the session tells; this pipeline's own, just killed, is waited for.
+    SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> row,
+                            postgres::ReadSlot(*source.control, birth.slot));
+    report.findings.push_back(
+        {.severity = Severity::kWarning,
+         .code = "SLU-2105",
+         .message = fmt::format("slot {} is in use by pid {} ({})", birth.slot,
+                                row ? row->active_pid : 0, row ? row->active_application : ""),
+         .advice = "stop the one that uses it, unless it is this pipeline",
+         .sql = "",
+         .table = {}});
+    facts.slot->is_active = false;
+  }
+  if (is_born) {
+    const auto start = replication::CheckConnect(birth, *state->position, facts);
+    return start ? Status{} : Status(start.error());
+  }
+  return replication::CheckUnborn(birth, facts, options.slot.has_value());
+}
+
+/// A first run has to have something to do.
+void JudgeNothing(CheckReport& report) {
+  for (Finding& finding : report.findings) {
+    if (finding.code == "SLU-2048" && !report.has_position) finding.severity = Severity::kProblem;
+  }
 }
 
 }  // namespace
@@ -183,6 +236,15 @@ CheckReport Check(const engine::PipelineOptions& options) {
             std::back_inserter(report.not_checked));
   report.bytes_free = destination.bytes_free;
   report.has_position = destination.state && destination.state->position;
+  const bool is_file_read = destination.state || !destination.has_file;
+  if (is_file_read) {
+    const Status ours = CheckOurs(options, destination.state, source, report);
+    if (!ours) report.findings.push_back(FindingFrom(ours.error(), Severity::kProblem));
+    JudgeNothing(report);
+  } else if (source.replication) {
+    report.not_checked.emplace_back(
+        "whether slot and publication belong to what is in the destination file");
+  }
   if (!report.has_position) {
     if (auto finding = JudgeSpace(report.bytes_estimated, report.bytes_free)) {
       report.findings.push_back(*std::move(finding));

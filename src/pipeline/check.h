@@ -44,6 +44,7 @@ struct DestinationCheck {
   std::vector<postgres::Finding> findings;
   std::vector<std::string> not_checked;
   std::optional<DeliveryState> state;  ///< nullopt: nothing is there, or it cannot be read
+  bool has_file = false;
   std::uint64_t bytes_free = 0;
 };
 DestinationCheck CheckDestination(const engine::PipelineOptions& options,

@@ -13,6 +13,7 @@
 #include "pipeline/check.h"
 #include "pipeline/copy_once.h"
 #include "pipeline/destination_factory.h"
+#include "pipeline/judgement.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -164,13 +165,39 @@ void CheckFolder(const std::string& file, bool exists, DestinationCheck& check) 
   if (!error) check.bytes_free = space.available;
 }
 
+/// Socket, lock and spill files go there; a folder that is not there is made by `run`.
+void CheckStateFolder(const std::string& state_dir, DestinationCheck& check) {
+  if (state_dir.empty()) return;
+  std::error_code error;
+  fs::path folder = fs::absolute(state_dir, error);
+  const bool exists = fs::exists(folder, error);
+  while (!exists && !fs::exists(folder, error) && folder.has_parent_path() &&
+         folder != folder.parent_path()) {
+    folder = folder.parent_path();
+  }
+  if (fs::is_directory(folder, error) && ::access(folder.c_str(), W_OK | X_OK) == 0) return;
+  check.findings.push_back(
+      {.severity = Severity::kProblem,
+       .code = "SLU-1013",
+       .message =
+           "the state directory cannot be " + std::string(exists ? "used: " : "made: ") + state_dir,
+       .advice = "choose another one with --state DIR, or run as the user who owns it",
+       .sql = "",
+       .table = {}});
+}
+
 Status CheckFile(const engine::PipelineOptions& options, std::uint64_t system_identifier,
                  const std::vector<SchemaPtr>& schemas, DestinationCheck& check) {
   SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination, MakeDestination(options));
   SLUICE_ASSIGN_OR_RETURN(check.state, destination->Open({.pipeline = options.pipeline,
                                                           .system_identifier = system_identifier,
                                                           .read_only = true}));
-  SLUICE_RETURN_IF_ERROR(CheckExisting(options, *destination, schemas, check));
+  if (!check.state->position && HoldsCopy(*check.state) &&
+      options.existing == engine::Existing::kRefuse) {
+    check.findings.push_back(FindingFrom(CopyIsThere(), Severity::kProblem));
+  } else {
+    SLUICE_RETURN_IF_ERROR(CheckExisting(options, *destination, schemas, check));
+  }
   return destination->Close(Clock::now() + kCloseGrace);
 }
 
@@ -180,10 +207,19 @@ DestinationCheck CheckDestination(const engine::PipelineOptions& options,
                                   std::uint64_t system_identifier,
                                   const std::vector<SchemaPtr>& schemas) {
   DestinationCheck check;
+  CheckStateFolder(options.state_dir, check);
   const std::string file = DestinationFile(options);
-  if (file.empty()) return check;  // null:, memory: take everything
+  if (file.empty()) {  // null:, memory: take everything
+    check.has_file = HasState(options);
+    if (!check.has_file) return check;
+    if (const Status status = CheckFile(options, system_identifier, {}, check); !status) {
+      check.findings.push_back(FindingFrom(status.error(), Severity::kProblem));
+    }
+    return check;
+  }
   std::error_code ignored;
   const bool exists = fs::exists(file, ignored);
+  check.has_file = exists;
   CheckFolder(file, exists, check);
   if (exists) {
     if (const Status status = CheckFile(options, system_identifier, schemas, check); !status) {

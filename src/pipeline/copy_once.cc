@@ -15,6 +15,7 @@
 #include "engine/progress.h"
 #include "pipeline/copy_table.h"
 #include "pipeline/destination_factory.h"
+#include "pipeline/judgement.h"
 #include "pipeline/status_builder.h"
 #include "pipeline/stored_state.h"
 #include "pipeline/table_set.h"
@@ -67,6 +68,7 @@ struct CopyOnce::State {
   std::vector<postgres::PlannedTable> planned;
   std::unique_ptr<Destination> destination;
   bool created_file = false;
+  bool made_state = false;  ///< schema sluice in a file that was there before
   bool has_planned = false;
   bool has_begun = false;
   bool has_landed = false;
@@ -131,19 +133,18 @@ Status CopyOnce::State::LookAtSource(postgres::Connection& control) {
                           postgres::ReadPreflightInput(control, request));
   const postgres::Preflight preflight = postgres::FindProblems(request, input);
   for (const postgres::Finding& finding : preflight.findings) {
-    if (finding.severity == postgres::Severity::kWarning && !has_planned)
-      logger.Warn("{} ({})", finding.message, finding.code);
-    if (finding.severity != postgres::Severity::kProblem) continue;
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = finding.message,
-                 .code = finding.code,
-                 .advice = finding.advice};
+    const bool is_said = has_planned || finding.code == "SLU-2048";
+    if (finding.severity != postgres::Severity::kWarning || is_said) continue;
+    logger.Warn("{} ({})", finding.message, finding.code);
   }
+  if (std::optional<Error> problem = postgres::FirstProblem(preflight)) return *std::move(problem);
   if (options.publication && !input.publication) {
     return Error{.kind = ErrorKind::kConfig,
                  .message = "publication " + *options.publication + " does not exist",
-                 .code = "SLU-2037"};
+                 .code = "SLU-2037",
+                 .advice = "leave --publication out: a copy needs none"};
   }
+  SLUICE_RETURN_IF_ERROR(JudgeSomethingToCopy(preflight.tables));
   facts = input.facts;
   planned = preflight.tables;
   table_count = static_cast<std::size_t>(std::count_if(
@@ -171,6 +172,7 @@ Status CopyOnce::State::OpenDestination(postgres::Connection& control) {
       const DeliveryState state,
       made->Open({.pipeline = options.pipeline, .system_identifier = system_identifier}));
   created_file = is_new;
+  made_state = !is_new && IsUntouched(state);
   destination = std::move(made);
   return JudgeCopyTarget(state, options.existing);
 }
@@ -386,6 +388,10 @@ Status CopyOnce::State::Land() {
 
 RunOutcome CopyOnce::State::Finish(Status ended) {
   if (destination != nullptr) {
+    if (made_state && !has_landed) {
+      const Status forgotten = destination->Forget();  // a file that was refused stays as it was
+      if (!forgotten) logger.Write(telemetry::LogLevel::kWarn, forgotten.error());
+    }
     const Status closed = destination->Close(Clock::now() + kCloseGrace);
     if (!closed) logger.Write(telemetry::LogLevel::kWarn, closed.error());
     destination.reset();
@@ -446,8 +452,9 @@ RunOutcome CopyOnce::Run(std::stop_token stop) {
     if (Clock::now() > *give_up) return state.Finish(std::move(ended));
     ++state.retries;
     const Duration wait = backoff.Next(0);
-    state.logger.Warn("the copy begins again in {}: {} ({})", base::FormatDuration(wait),
-                      ended.error().message, ended.error().code);
+    const std::string& words = ended.error().server_message;
+    state.logger.Warn("the copy begins again in {}: {}{} ({})", base::FormatDuration(wait),
+                      ended.error().message, words.empty() ? "" : ": " + words, ended.error().code);
     base::SleepFor(wait, stop);
     if (stop.stop_requested()) return state.Finish(Stopped());
   }

@@ -20,6 +20,11 @@ Result<config::DestinationUrl> ParseUrl(const engine::PipelineOptions& options) 
                                      std::filesystem::current_path(ignored).string());
 }
 
+/// Of a destination that keeps nothing itself.
+std::string StateFile(const engine::PipelineOptions& options) {
+  return options.state_dir + "/" + options.pipeline + ".state";
+}
+
 }  // namespace
 
 MemoryShares ShareMemory(const engine::PipelineOptions& options) {
@@ -46,9 +51,8 @@ Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptio
       return std::unique_ptr<Destination>(duckdb::MakeDuckDbDestination(std::move(duckdb_options)));
     }
     case config::DestinationUrl::Kind::kNull:
-      return stores::MakeStatefulDestination(
-          std::make_unique<null::NullDestination>(),
-          stores::MakeSqliteStateStore(options.state_dir + "/" + options.pipeline + ".state"));
+      return stores::MakeStatefulDestination(std::make_unique<null::NullDestination>(),
+                                             stores::MakeSqliteStateStore(StateFile(options)));
     case config::DestinationUrl::Kind::kMemory:
       return std::unique_ptr<Destination>(
           std::make_unique<memory::MemoryDestination>(std::make_shared<memory::MemoryStorage>()));
@@ -60,6 +64,14 @@ Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptio
 std::string DestinationFile(const engine::PipelineOptions& options) {
   const Result<config::DestinationUrl> url = ParseUrl(options);
   return url && url->kind == config::DestinationUrl::Kind::kDuckDb ? url->path : std::string();
+}
+
+bool HasState(const engine::PipelineOptions& options) {
+  const Result<config::DestinationUrl> url = ParseUrl(options);
+  std::error_code ignored;
+  if (!url || url->kind == config::DestinationUrl::Kind::kMemory) return false;
+  return std::filesystem::exists(
+      url->kind == config::DestinationUrl::Kind::kDuckDb ? url->path : StateFile(options), ignored);
 }
 
 }  // namespace sluice::pipeline

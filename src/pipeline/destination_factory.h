@@ -29,4 +29,7 @@ Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptio
 /// The file of a duckdb destination; empty for others.
 std::string DestinationFile(const engine::PipelineOptions& options);
 
+/// Is there a file in which an earlier run may have left something? Never for memory:.
+bool HasState(const engine::PipelineOptions& options);
+
 }  // namespace sluice::pipeline

@@ -49,6 +49,23 @@ std::string WhyNotOurs(const DropFacts& facts) {
   return {};
 }
 
+/// The destination remembers nothing; empty: the user has named the slot, and nobody reads it.
+std::string WhyUnproved(const DropFacts& facts) {
+  if (facts.birth) return {};
+  if (facts.slot && facts.slot->is_active) {
+    return fmt::format(
+        "slot {} is in use by pid {} ({}), and this destination does not say that it "
+        "is its own",
+        facts.slot->name, facts.slot->active_pid, facts.slot->active_application);
+  }
+  if (facts.is_slot_named) return {};
+  return fmt::format(
+      "{} may be another destination's, as this one remembers no pipeline; to remove "
+      "them all the same: sluice drop --slot {}",
+      facts.slot ? "slot " + facts.slot->name : "publication " + facts.publication->name,
+      facts.slot_name);
+}
+
 }  // namespace
 
 DropPlan JudgeDrop(const DropFacts& facts) {
@@ -62,6 +79,13 @@ DropPlan JudgeDrop(const DropFacts& facts) {
       plan.publication = facts.publication->name;
     } else {
       plan.stays.push_back(why);
+    }
+  }
+  if (facts.slot || plan.publication) {
+    if (std::string unproved = WhyUnproved(facts); !unproved.empty()) {
+      plan.publication.reset();
+      plan.stays.push_back(std::move(unproved));
+      return plan;
     }
   }
   if (!facts.slot) return plan;
@@ -80,11 +104,12 @@ DropPlan JudgeDrop(const DropFacts& facts) {
 
 Result<DropPlan> PlanDrop(const engine::PipelineOptions& options) {
   DropFacts facts;
+  facts.is_slot_named = options.slot.has_value();
   facts.slot_name = options.slot.value_or("sluice_" + options.pipeline);
   facts.publication_name = options.publication.value_or("sluice_" + options.pipeline);
   std::size_t table_count = 0;
   bool has_state = false;
-  if (HasFile(options)) {
+  if (HasState(options)) {
     SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination,
                             MakeDestination(options));
     SLUICE_ASSIGN_OR_RETURN(const DeliveryState state,
@@ -130,7 +155,7 @@ Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
       removed(fmt::format("publication {} at {}", *plan.publication, plan.source));
     }
   }
-  if (plan.has_state && HasFile(options)) {
+  if (plan.has_state && HasState(options)) {
     SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination,
                             MakeDestination(options));
     SLUICE_RETURN_IF_ERROR(destination->Open({.pipeline = options.pipeline}));
@@ -138,6 +163,10 @@ Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
     const Status closed = destination->Close(Clock::now() + kCloseGrace);
     SLUICE_RETURN_IF_ERROR(forgotten);
     SLUICE_RETURN_IF_ERROR(closed);
+    if (!HasFile(options)) {
+      removed("what was remembered of " + plan.destination);
+      return {};
+    }
     removed(fmt::format("schema sluice in {}; {} mirrored {}", plan.destination, plan.table_count,
                         plan.table_count == 1 ? "table stays" : "tables stay"));
   }

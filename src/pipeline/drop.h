@@ -36,6 +36,7 @@ struct DropPlan {
 
 /// What was found; birth is empty where the destination remembers none.
 struct DropFacts {
+  bool is_slot_named = false;  ///< by the user, with --slot
   std::string slot_name;
   std::string publication_name;
   std::string database;
@@ -43,9 +44,11 @@ struct DropFacts {
   std::optional<postgres::SlotRow> slot;
   std::optional<postgres::Publication> publication;
 };
-/// Pure. A publication goes only when Sluice made it, and for this destination where that is known;
-/// a slot stays where the publication beside it says that it is another pipeline's, or where it is
-/// no slot of this database.
+/// Pure. A publication goes only when Sluice made it for this destination; a slot stays where the
+/// publication beside it says that it is another pipeline's, or where it is no slot of this
+/// database. A destination that remembers nothing proves nothing: two files may have one name. Then
+/// only the slot that --slot names goes, with the publication of that name, and only while nobody
+/// reads it.
 DropPlan JudgeDrop(const DropFacts& facts);
 
 /// Errors: of the source and the destination; a file that is not there is not one.

@@ -61,12 +61,25 @@ TEST(JudgeDrop, NeverRemovesAPublicationThatTheUserMade) {
   EXPECT_FALSE(plan.publication);
 }
 
-TEST(JudgeDrop, RemovesWhatSluiceMadeWhenTheFileIsGone) {
+TEST(JudgeDrop, LeavesWhatMayBeAnothersWhereTheFileIsGone) {
   DropFacts facts = Facts(kOthers);
   facts.birth.reset();
+  facts.slot_name = "sluice_shop";
   const DropPlan plan = JudgeDrop(facts);
-  EXPECT_EQ(plan.slot, "sluice_shop");
-  EXPECT_EQ(plan.publication, "sluice_shop");
+  EXPECT_FALSE(plan.slot);
+  EXPECT_FALSE(plan.publication);
+  ASSERT_EQ(plan.stays.size(), 1U);
+  EXPECT_NE(plan.stays[0].find("sluice drop --slot sluice_shop"), std::string::npos);
+}
+
+TEST(JudgeDrop, RemovesTheSlotThatTheUserNamesUnlessItIsRead) {
+  DropFacts facts = Facts(kOthers);
+  facts.birth.reset();
+  facts.is_slot_named = true;
+  EXPECT_EQ(JudgeDrop(facts).slot, "sluice_shop");
+  EXPECT_EQ(JudgeDrop(facts).publication, "sluice_shop");
+  facts.slot->is_active = true;
+  EXPECT_TRUE(JudgeDrop(facts).is_empty());
 }
 
 TEST(JudgeDrop, LeavesASlotOfAnotherDatabaseOrPlugin) {

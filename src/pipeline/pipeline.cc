@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "pipeline/birth.h"
 #include "pipeline/destination_factory.h"
+#include "pipeline/judgement.h"
 #include "pipeline/session.h"
 #include "pipeline/status_builder.h"
 #include "pipeline/table_set.h"
@@ -31,13 +32,8 @@ constexpr Duration kCloseGrace = std::chrono::seconds(1);
 constexpr Duration kFileWait = std::chrono::seconds(3);
 constexpr Duration kDefaultFirstRetry = std::chrono::minutes(1);
 
-/// Contract, exit codes. `has_begun`: the first byte was touched.
-int ExitCodeFor(const Error& error, bool has_begun) {
-  if (error.code == "SLU-2105" || error.code == "SLU-3012") return 2;
-  if (error.code == "SLU-3092") return 5;
-  if (base::IsRetryable(error.kind)) return 5;
-  const bool is_position = error.code.starts_with("SLU-30");
-  return has_begun || is_position ? 4 : 2;
+std::string Because(const Error& error) {
+  return error.server_message.empty() ? std::string() : ": " + error.server_message;
 }
 
 }  // namespace
@@ -60,8 +56,9 @@ struct Pipeline::State {
   std::optional<types::TypeCatalog> types;
   std::uint64_t system_identifier = 0;
   bool has_begun = false;
-  bool has_streamed = false;
+  bool is_born = false;  ///< the destination holds a position
   bool created_file = false;
+  bool made_state = false;  ///< schema sluice in a file that was there before
   bool is_half_born = false;
   UntilWatch until;
 
@@ -106,6 +103,7 @@ struct Pipeline::State {
   Status BeginBirth(postgres::Connection& control, DeliveryState& state, std::stop_token stop);
   Result<bool> RunSession(std::stop_token stop);
   void CloseDestination(Clock::time_point deadline, bool& left_wal);
+  void UndoState();
   void UndoCreatedFile();
   RunOutcome Outcome(const Status& ended, bool left_wal);
 };
@@ -132,8 +130,8 @@ Status Pipeline::State::LookAtSource(std::stop_token stop) {
     SetPhase(engine::Phase::kRetrying, looked.error().message);
     ++progress.retries_source;
     const Duration wait = backoff.Next(0);
-    logger.Warn("the source does not answer, again in {}: {} ({})", base::FormatDuration(wait),
-                looked.error().message, looked.error().code);
+    logger.Warn("the source does not answer, again in {}: {}{} ({})", base::FormatDuration(wait),
+                looked.error().message, Because(looked.error()), looked.error().code);
     base::SleepFor(wait, stop);
   }
 }
@@ -152,14 +150,12 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
                           postgres::ReadPreflightInput(control, request));
   const postgres::Preflight preflight = postgres::FindProblems(request, input);
   for (const postgres::Finding& finding : preflight.findings) {
-    if (finding.severity == postgres::Severity::kWarning)
-      logger.Warn("{} ({})", finding.message, finding.code);
-    if (finding.severity != postgres::Severity::kProblem) continue;
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = finding.message,
-                 .code = finding.code,
-                 .advice = finding.advice};
+    // Of a first run SLU-2048 is an error, JudgeFirstRun()'s.
+    const bool is_said = has_begun || finding.code == "SLU-2048";
+    if (finding.severity != postgres::Severity::kWarning || is_said) continue;
+    logger.Warn("{} ({})", finding.message, finding.code);
   }
+  if (std::optional<Error> problem = postgres::FirstProblem(preflight)) return *std::move(problem);
   facts = input.facts;
   planned = preflight.tables;
   SLUICE_ASSIGN_OR_RETURN(types, postgres::LoadTypeCatalog(control));
@@ -193,14 +189,11 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
     opened = std::move(destination);
     epoch = restored.epoch;
   }
+  is_born = restored.position.has_value();
+  made_state = !created_file && !has_begun && IsUntouched(restored);
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("control", false));
-  const bool is_first_run = !restored.position.has_value();
-  if (is_first_run && !options.may_create) {
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = "this destination holds no pipeline of this name yet",
-                 .code = "SLU-1031",
-                 .advice = "sluice run makes it"};
-  }
+  const bool is_first_run = !is_born;
+  if (is_first_run) SLUICE_RETURN_IF_ERROR(JudgeFirstRun(options, restored, planned));
   const TableSyncInput tables{.options = options,
                               .planned = planned,
                               .types = *types,
@@ -219,7 +212,10 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
 
 /// What the reader sees before the first byte.
 void Pipeline::State::ShowPlan(const DeliveryState& restored) {
-  Plan plan = DescribePlan(planned, restored.tables, options, selection);
+  // Tables of `sluice copy` that are to be replaced are not live.
+  const std::vector<TableRecord> none;
+  Plan plan =
+      DescribePlan(planned, restored.position ? restored.tables : none, options, selection);
   plan.source = url->redacted() + " (PostgreSQL " + facts->version + ")";
   plan.slot = SlotName();
   plan.publication = PublicationName();
@@ -282,7 +278,10 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   // What cannot be undone now is recognised at the next start by the intent, so the file has to
   // stay then.
   is_half_born = !born && !UndoBirth(state.birth.value_or(Birth{}), !options.slot, control);
-  if (born) created_file = false;
+  if (born) {
+    created_file = false;
+    is_born = true;
+  }
   return born;
 }
 
@@ -334,7 +333,17 @@ void Pipeline::State::CloseDestination(Clock::time_point deadline, bool& left_wa
   left_wal = !file.empty() && std::filesystem::exists(file + ".wal", ignored);
 }
 
-/// Nothing half-made stays behind: a file that was not there before and holds no position yet.
+/// Nothing half-made stays behind in a file of the user's that was refused: the open destination is
+/// left as it was found.
+void Pipeline::State::UndoState() {
+  if (!made_state || has_begun || is_born || is_half_born) return;
+  const std::scoped_lock lock(mutex);
+  if (!opened) return;
+  const Status forgotten = opened->Forget();
+  if (!forgotten) logger.Write(telemetry::LogLevel::kWarn, forgotten.error());
+}
+
+/// Nor a file that was not there before and holds no position yet.
 void Pipeline::State::UndoCreatedFile() {
   if (!created_file || has_begun || is_half_born) return;
   std::error_code ignored;
@@ -348,8 +357,9 @@ RunOutcome Pipeline::State::Outcome(const Status& ended, bool left_wal) {
   outcome.left_wal_file = left_wal;
   if (!ended) {
     outcome.error = ended.error();
-    outcome.exit_code =
-        ended.error().kind == ErrorKind::kCancelled ? 0 : ExitCodeFor(ended.error(), has_begun);
+    outcome.exit_code = ended.error().kind == ErrorKind::kCancelled
+                            ? 0
+                            : ExitCodeFor(ended.error(), has_begun, is_born);
     if (outcome.exit_code == 0) outcome.error.reset();
   }
   return outcome;
@@ -377,12 +387,16 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     const Clock::time_point deadline = Clock::now() + kGrace;
     state.SetPhase(engine::Phase::kStopping, ran ? "" : ran.error().message);
     if (const std::shared_ptr<Session> session = state.CurrentSession()) {
+      const bool was_connected = state.progress.source_connected.load();
       const Status stopped = session->Stop(deadline);
       const bool is_harmless = stopped || stopped.error().kind == ErrorKind::kCancelled ||
                                (stop.stop_requested() && base::IsRetryable(stopped.error().kind));
       if (ran && *ran && !is_harmless) ran = stopped.error();
       last = CurrentStatus();
+      const bool answers = was_connected || (!ran && !base::IsRetryable(ran.error().kind));
+      if (answers && Clock::now() < deadline) ReadSlotAtEnd(*state.url, last);
     }
+    if (!ran) state.UndoState();
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
     if (ran && *ran) break;
     if (!ran) {
@@ -396,7 +410,8 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
       const bool again =
           base::IsRetryable(ended.error().kind) && Clock::now() - *trouble_since < patience;
       if (!again || stop.stop_requested()) break;
-      state.logger.Warn("starting again: {} ({})", ended.error().message, ended.error().code);
+      state.logger.Warn("starting again: {}{} ({})", ended.error().message, Because(ended.error()),
+                        ended.error().code);
       ended = {};
     }
     ++state.progress.retries_destination;

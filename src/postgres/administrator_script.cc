@@ -1,19 +1,61 @@
 // AdministratorScript(): what `sluice check --sql` prints.
+#include <algorithm>
 #include <set>
+#include <vector>
 
 #include "postgres/preflight.h"
 #include "postgres/quote.h"
 
 namespace sluice::postgres {
+namespace {
+
+/// Tables that can be replicated once the rest of the script has run.
+std::vector<const SourceTable*> Publishable(const Preflight& preflight) {
+  std::vector<const SourceTable*> out;
+  for (const PlannedTable& planned : preflight.tables) {
+    if (!planned.is_skipped || planned.lacks_only_rights) out.push_back(&planned.table);
+  }
+  return out;
+}
+
+/// The role cannot make it, or not for all of them: only a table's owner may publish it.
+bool MustMakePublication(const PreflightRequest& request, const PreflightInput& input,
+                         const std::vector<const SourceTable*>& tables) {
+  if (request.is_copy_only || !request.is_publication_ours || input.publication) return false;
+  if (!input.facts.may_create_in_database) return true;
+  return std::any_of(tables.begin(), tables.end(),
+                     [](const SourceTable* table) { return !table->is_ours_to_alter; });
+}
+
+std::string PublicationStatement(const PreflightRequest& request,
+                                 const std::vector<const SourceTable*>& tables) {
+  const std::string name = QuoteIdentifier(request.publication);
+  std::string out = "\n-- Role and tables being what they are, the publication is made here.\n";
+  if (tables.empty()) {
+    return out +
+           "-- There is no table for it yet: correct what is said above, and print this again.\n";
+  }
+  out += "CREATE PUBLICATION " + name + " FOR TABLE";
+  for (const SourceTable* table : tables) {
+    out += (table == tables.front() ? "\n  ONLY " : ",\n  ONLY ") + QuoteTable(table->name);
+  }
+  return out + "\n  WITH (publish_via_partition_root = true);\n-- Then: sluice run --publication " +
+         request.publication + " SOURCE DESTINATION\n";
+}
+
+}  // namespace
 
 std::string AdministratorScript(const PreflightRequest& request, const PreflightInput& input,
                                 const Preflight& preflight) {
   std::string script = "-- For an administrator of database " +
                        QuoteIdentifier(input.facts.database) +
                        ".\n-- Read it first; what is commented out is a choice.\n";
+  const std::vector<const SourceTable*> tables = Publishable(preflight);
+  const bool makes_publication = MustMakePublication(request, input, tables);
   std::set<std::string> seen;
   for (const Finding& finding : preflight.findings) {
     if (finding.sql.empty() || !seen.insert(finding.sql).second) continue;
+    if (makes_publication && finding.code == "SLU-2035") continue;  // no right that is not needed
     script += "\n-- " + finding.code + ": ";
     // A name may hold a line break, which would end the comment.
     for (const char c : finding.message) script += c == '\n' || c == '\r' ? ' ' : c;
@@ -30,24 +72,8 @@ std::string AdministratorScript(const PreflightRequest& request, const Preflight
     }
     script += '\n';
   }
-  const bool is_publication_wanted =
-      !request.is_copy_only && request.is_publication_ours && !input.publication;
-  if (!is_publication_wanted) return script;
-  std::string tables;
-  for (const PlannedTable& planned : preflight.tables) {
-    if (planned.is_skipped) continue;
-    tables += (tables.empty() ? "\n  ONLY " : ",\n  ONLY ") + QuoteTable(planned.table.name);
-  }
-  if (tables.empty()) return script;
-  script +=
-      "\n-- Needed only where the role may not create it itself; then run with --publication.\n"
-      "-- CREATE PUBLICATION " +
-      QuoteIdentifier(request.publication) + " FOR TABLE";
-  for (const char c : tables) {
-    script += c;
-    if (c == '\n') script += "-- ";
-  }
-  return script + "\n--   WITH (publish_via_partition_root = true);\n";
+  if (makes_publication) script += PublicationStatement(request, tables);
+  return script;
 }
 
 }  // namespace sluice::postgres

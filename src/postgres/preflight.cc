@@ -21,6 +21,8 @@ void Add(Findings& findings, Severity severity, std::string_view code, std::stri
                       .table = {}});
 }
 
+constexpr std::string_view kAfterRestart = ";  -- takes effect when the server is restarted";
+
 void CheckServer(const PreflightRequest& request, const PreflightInput& in, Findings& out) {
   const ServerFacts& facts = in.facts;
   if (facts.encoding == "SQL_ASCII") {
@@ -38,24 +40,27 @@ void CheckServer(const PreflightRequest& request, const PreflightInput& in, Find
   }
   if (facts.wal_level != "logical") {
     Add(out, Severity::kProblem, "SLU-2030", "wal_level is " + facts.wal_level,
-        "set it to logical and restart the server", "ALTER SYSTEM SET wal_level = logical;");
+        "set it to logical and restart the server",
+        "ALTER SYSTEM SET wal_level = logical" + std::string(kAfterRestart));
   }
   if (!in.slot && facts.used_replication_slots >= facts.max_replication_slots) {
     Add(out, Severity::kProblem, "SLU-2031",
-        "all " + std::to_string(facts.max_replication_slots) + " replication slots are taken",
+        "every replication slot is taken: max_replication_slots is " +
+            std::to_string(facts.max_replication_slots),
         "drop one that nobody uses, or raise max_replication_slots and restart the server",
         "ALTER SYSTEM SET max_replication_slots = " +
-            std::to_string(facts.max_replication_slots + 4) + ";");
+            std::to_string(facts.max_replication_slots + 4) + std::string(kAfterRestart));
   }
   if (facts.used_wal_senders >= facts.max_wal_senders) {
     Add(out, Severity::kProblem, "SLU-2032",
-        "all " + std::to_string(facts.max_wal_senders) + " walsenders are in use",
+        "every walsender is in use: max_wal_senders is " + std::to_string(facts.max_wal_senders),
         "raise max_wal_senders and restart the server",
-        "ALTER SYSTEM SET max_wal_senders = " + std::to_string(facts.max_wal_senders + 4) + ";");
+        "ALTER SYSTEM SET max_wal_senders = " + std::to_string(facts.max_wal_senders + 4) +
+            std::string(kAfterRestart));
   }
   const bool lists_plugins = !facts.output_plugin_libraries.empty();
   if (lists_plugins && facts.output_plugin_libraries.find("pgoutput") == std::string::npos) {
-    Add(out, Severity::kProblem, "SLU-2030", "output_plugin_libraries does not allow pgoutput",
+    Add(out, Severity::kProblem, "SLU-2050", "output_plugin_libraries does not allow pgoutput",
         "add pgoutput to it");
   }
   if (!facts.may_replicate) {
@@ -65,43 +70,19 @@ void CheckServer(const PreflightRequest& request, const PreflightInput& in, Find
   }
 }
 
-void CheckSlot(const PreflightInput& in, Findings& out) {
-  if (!in.slot) return;
-  const SlotRow& slot = *in.slot;
-  if (slot.is_two_phase) {
-    Add(out, Severity::kProblem, "SLU-2043",
-        "slot " + slot.name + " was made with two-phase decoding", "choose another with --slot");
-  }
-  if (!slot.is_logical || slot.plugin != "pgoutput" || slot.database != in.facts.database) {
-    Add(out, Severity::kProblem, "SLU-2108",
-        "slot " + slot.name + " is not a pgoutput slot of this database",
-        "choose another with --slot");
-  }
-  if (slot.wal_status == "lost" || !slot.invalidation_reason.empty()) {
-    Add(out, Severity::kProblem, "SLU-2108",
-        "slot " + slot.name + " is lost" +
-            (slot.invalidation_reason.empty() ? "" : ": " + slot.invalidation_reason),
-        "drop it; the pipeline must copy again",
-        "SELECT pg_drop_replication_slot(" + QuoteLiteral(slot.name) + ");");
-  }
-  if (slot.is_active) {
-    Add(out, Severity::kWarning, "SLU-2105",
-        "slot " + slot.name + " is in use by pid " + std::to_string(slot.active_pid) + " (" +
-            slot.active_application + ")",
-        "stop the one that uses it, unless it is this pipeline");
-  }
-}
-
 void CheckPublication(const PreflightRequest& request, const PreflightInput& in, Findings& out) {
   if (request.is_copy_only) return;
   if (!in.publication) {
     if (!request.is_publication_ours) {
       Add(out, Severity::kProblem, "SLU-2037",
-          "publication " + request.publication + " does not exist", "create it first");
+          "publication " + request.publication + " does not exist",
+          "create it first, or leave --publication out: Sluice makes one then");
     } else if (!in.facts.may_create_in_database) {
       Add(out, Severity::kProblem, "SLU-2035",
           "role " + in.facts.role + " may not create a publication",
-          "let an owner run what `sluice check --sql` prints",
+          "let an administrator run what `sluice check --sql` prints, then start with "
+          "--publication " +
+              request.publication,
           "GRANT CREATE ON DATABASE " + QuoteIdentifier(in.facts.database) + " TO " +
               QuoteIdentifier(in.facts.role) + ";");
     }
@@ -118,7 +99,7 @@ void CheckPublication(const PreflightRequest& request, const PreflightInput& in,
   if (request.is_publication_ours && !in.publication->is_ours_to_alter) {
     Add(out, Severity::kProblem, "SLU-2036",
         "publication " + in.publication->name + " belongs to " + in.publication->owner,
-        "use it as it is with --publication, or connect as its owner");
+        "use it as it is with --publication " + in.publication->name + ", or connect as its owner");
   }
 }
 
@@ -160,56 +141,66 @@ bool HasReservedColumn(const SourceTable& table) {
                      [](const std::string& name) { return name.starts_with("_sluice_"); });
 }
 
-// Why one selected table cannot be replicated; nullopt: it can.
-std::optional<Finding> JudgeTable(const PreflightRequest& request, const PreflightInput& in,
-                                  const SourceTable& table, bool is_published) {
+Finding OfTable(const SourceTable& table, std::string_view code, std::string message,
+                std::string advice, std::string sql = "") {
+  return Finding{.severity = Severity::kSkippedTable,
+                 .code = std::string(code),
+                 .message = std::move(message),
+                 .advice = std::move(advice),
+                 .sql = std::move(sql),
+                 .table = table.name};
+}
+
+// What one selected table is, that keeps it from being replicated; nullopt: nothing.
+std::optional<Finding> JudgeShape(const PreflightRequest& request, const SourceTable& table) {
   const std::string name = ToString(table.name);
   const std::string quoted = QuoteTable(table.name);
-  const std::string role = QuoteIdentifier(in.facts.role);
-  const auto finding = [&](std::string_view code, std::string message, std::string advice,
-                           std::string sql = "") {
-    return Finding{.severity = Severity::kSkippedTable,
-                   .code = std::string(code),
-                   .message = std::move(message),
-                   .advice = std::move(advice),
-                   .sql = std::move(sql),
-                   .table = table.name};
-  };
   const bool is_partition = table.kind == TableKind::kPartition;
   if (const std::string_view kind = KindWord(table); !kind.empty() && !is_partition) {
     const bool is_unlogged = table.persistence == 'u';
-    return finding("SLU-2041", name + " is a " + std::string(kind),
+    return OfTable(table, "SLU-2041", name + " is a " + std::string(kind),
                    is_unlogged ? "ALTER TABLE " + quoted + " SET LOGGED" : "it is left out");
   }
-  if (table.column_names.empty()) return finding("SLU-2045", name + " has no columns", "");
+  if (table.column_names.empty()) return OfTable(table, "SLU-2045", name + " has no columns", "");
   if (HasReservedColumn(table)) {
-    return finding("SLU-2044", name + " has a column whose name begins with _sluice_",
+    return OfTable(table, "SLU-2044", name + " has a column whose name begins with _sluice_",
                    "rename the column");
   }
+  if (request.is_copy_only || table.identity_state == IdentityState::kUsable) return std::nullopt;
+  return OfTable(
+      table, "SLU-2039",
+      name + " has no usable identity: " + std::string(IdentityWord(table.identity_state)),
+      "ALTER TABLE " + quoted + " ADD PRIMARY KEY (...), or ALTER TABLE " + quoted +
+          " REPLICA IDENTITY FULL",
+      "ALTER TABLE " + quoted + " REPLICA IDENTITY FULL;");
+}
+
+// What the role may not do with it, all of it: an administrator mends it in one go.
+Findings JudgeRights(const PreflightRequest& request, const PreflightInput& in,
+                     const SourceTable& table, bool is_published) {
+  Findings out;
+  const std::string name = ToString(table.name);
+  const std::string quoted = QuoteTable(table.name);
+  const std::string role = QuoteIdentifier(in.facts.role);
   if (!table.may_select) {
-    return finding("SLU-2034", "role " + in.facts.role + " may not read " + name,
-                   "GRANT SELECT ON " + quoted + " TO " + role,
-                   "GRANT USAGE ON SCHEMA " + QuoteIdentifier(table.name.schema) + " TO " + role +
-                       "; GRANT SELECT ON " + quoted + " TO " + role + ";");
+    out.push_back(OfTable(table, "SLU-2034", "role " + in.facts.role + " may not read " + name,
+                          "GRANT SELECT ON " + quoted + " TO " + role,
+                          "GRANT USAGE ON SCHEMA " + QuoteIdentifier(table.name.schema) + " TO " +
+                              role + "; GRANT SELECT ON " + quoted + " TO " + role + ";"));
   }
   if (table.has_row_security) {
-    return finding("SLU-2040", "row security of " + name + " hides rows from role " + in.facts.role,
-                   "ALTER ROLE " + role + " BYPASSRLS", "ALTER ROLE " + role + " BYPASSRLS;");
+    out.push_back(OfTable(
+        table, "SLU-2040", "row security of " + name + " hides rows from role " + in.facts.role,
+        "ALTER ROLE " + role + " BYPASSRLS", "ALTER ROLE " + role + " BYPASSRLS;"));
   }
-  if (request.is_copy_only) return std::nullopt;
-  if (table.identity_state != IdentityState::kUsable) {
-    return finding(
-        "SLU-2039",
-        name + " has no usable identity: " + std::string(IdentityWord(table.identity_state)),
-        "ALTER TABLE " + quoted + " ADD PRIMARY KEY (...), or ALTER TABLE " + quoted +
-            " REPLICA IDENTITY FULL",
-        "ALTER TABLE " + quoted + " REPLICA IDENTITY FULL;");
-  }
+  if (request.is_copy_only) return out;
   if (request.is_publication_ours && !is_published && !table.is_ours_to_alter) {
-    return finding("SLU-2036", "role " + in.facts.role + " does not own " + name,
-                   "let its owner create the publication, and use --publication");
+    out.push_back(OfTable(table, "SLU-2036", "role " + in.facts.role + " does not own " + name,
+                          "let an administrator run what `sluice check --sql` prints, then start "
+                          "with --publication " +
+                              request.publication));
   }
-  return std::nullopt;
+  return out;
 }
 
 // A named table is a problem where a table found by a wildcard is only left out.
@@ -270,6 +261,44 @@ constexpr Defect kDefects[] = {
 
 }  // namespace
 
+Finding NothingToReplicate(const std::vector<PlannedTable>& tables) {
+  Finding out{.severity = Severity::kWarning,
+              .code = "SLU-2048",
+              .message = "no table is selected that can be replicated",
+              .advice = "check the patterns; Sluice takes tables that are there when it starts",
+              .sql = "",
+              .table = {}};
+  if (tables.empty()) return out;
+  out.message = tables.size() == 1 ? "the only table selected cannot be replicated: "
+                                   : "none of the " + std::to_string(tables.size()) +
+                                         " tables selected can be replicated; the first: ";
+  out.message += tables.front().reason;
+  out.advice = tables.front().advice;
+  return out;
+}
+
+std::optional<Error> FirstProblem(const Preflight& preflight) {
+  std::optional<Error> first;
+  std::size_t more = 0;
+  for (const Finding& finding : preflight.findings) {
+    if (finding.severity != Severity::kProblem) continue;
+    if (first) {
+      ++more;
+      continue;
+    }
+    first = Error{.kind = ErrorKind::kConfig,
+                  .message = finding.message,
+                  .code = finding.code,
+                  .advice = finding.advice};
+  }
+  if (more > 0) {
+    first->advice += first->advice.empty() ? "" : "; ";
+    first->advice += "`sluice check` lists " + std::to_string(more) +
+                     (more == 1 ? " problem more" : " problems more");
+  }
+  return first;
+}
+
 bool Preflight::has_problem() const {
   return std::any_of(findings.begin(), findings.end(),
                      [](const Finding& f) { return f.severity == Severity::kProblem; });
@@ -304,7 +333,6 @@ Result<PreflightInput> ReadPreflightInput(Connection& connection, const Prefligh
 Preflight FindProblems(const PreflightRequest& request, const PreflightInput& input) {
   Preflight out;
   CheckServer(request, input, out.findings);
-  if (!request.is_copy_only) CheckSlot(input, out.findings);
   CheckPublication(request, input, out.findings);
   CheckNamed(request, input, out.findings);
   std::set<RelationId> published;
@@ -313,26 +341,39 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
   for (const SourceTable& table : input.tables) {
     const bool is_published = published.contains(table.relation);
     if (!IsCandidate(request, table, is_published)) continue;
-    auto finding = JudgeTable(request, input, table, is_published);
+    Findings findings = JudgeRights(request, input, table, is_published);
     PlannedTable planned{.table = table, .is_skipped = false, .reason = {}, .advice = {}};
-    if (finding) {
-      if (IsNamed(request.selection, table.name)) finding->severity = Severity::kProblem;
+    planned.lacks_only_rights = !findings.empty();
+    if (auto shape = JudgeShape(request, table)) {
+      // A view's rights are nobody's concern.
+      if (shape->code != "SLU-2039") findings.clear();
+      planned.lacks_only_rights = false;
+      findings.insert(findings.begin(), *std::move(shape));
+    }
+    if (!findings.empty()) {
       planned.is_skipped = true;
-      planned.reason = finding->message;
-      planned.advice = finding->advice;
+      planned.reason = findings.front().message;
+      planned.advice = findings.front().advice;
+      const bool is_named = IsNamed(request.selection, table.name);
       // Views are not worth a line each where nobody named them.
       const bool is_view =
           table.kind == TableKind::kView || table.kind == TableKind::kMaterializedView;
-      if (is_view && finding->severity != Severity::kProblem) continue;
-      out.findings.push_back(*std::move(finding));
+      if (is_view && !is_named) continue;
+      for (Finding& finding : findings) {
+        if (is_named) finding.severity = Severity::kProblem;
+        out.findings.push_back(std::move(finding));
+      }
     }
     has_any |= !planned.is_skipped;
     out.tables.push_back(std::move(planned));
   }
-  if (!has_any) {
-    Add(out.findings, Severity::kWarning, "SLU-2048", "no table is selected that can be replicated",
-        "check the patterns, and the tables that are left out");
-  }
+  // What is wrong with a table that was named, or with the publication, says it already.
+  const bool is_said =
+      std::any_of(out.findings.begin(), out.findings.end(), [](const Finding& finding) {
+        return finding.severity == Severity::kProblem &&
+               (finding.table || finding.code == "SLU-2049" || finding.code == "SLU-2037");
+      });
+  if (!has_any && !is_said) out.findings.push_back(NothingToReplicate(out.tables));
   return out;
 }
 

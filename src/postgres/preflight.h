@@ -57,6 +57,7 @@ struct PlannedTable {
   bool is_skipped = false;
   std::string reason;  ///< "no identity"
   std::string advice;
+  bool lacks_only_rights = false;  ///< skipped, and an administrator can change that
 };
 
 struct Preflight {
@@ -66,13 +67,22 @@ struct Preflight {
 };
 
 Result<PreflightInput> ReadPreflightInput(Connection& connection, const PreflightRequest& request);
+/// Slots are not judged: that takes what the destination remembers (replication/connect_checks.h).
 Preflight FindProblems(const PreflightRequest& request, const PreflightInput& input);
+
+/// What `run` and `copy` say of several problems: the first, and how many more there are.
+std::optional<Error> FirstProblem(const Preflight& preflight);
+
+/// SLU-2048, a warning: of a mirror that is there already its tables may all be gone. A first run
+/// and a copy make a problem of it.
+Finding NothingToReplicate(const std::vector<PlannedTable>& tables);
 
 /// Minor versions with a known defect in logical decoding: title and first good version, or
 /// nullopt.
 std::optional<std::string> KnownDefect(int server_version);
 
-/// One script with every statement an administrator would run; comments say why.
+/// One script with every statement an administrator would run; comments say why. Where the role may
+/// not make the publication, or not for every table, the script makes it, for `run --publication`.
 std::string AdministratorScript(const PreflightRequest& request, const PreflightInput& input,
                                 const Preflight& preflight);
 

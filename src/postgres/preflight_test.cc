@@ -145,7 +145,50 @@ TEST(AdministratorScript, HoldsEveryStatementOnceAndChoicesCommentedOut) {
   const std::string script = AdministratorScript(Request(), in, found);
   EXPECT_NE(script.find("\nALTER SYSTEM SET wal_level = logical;"), std::string::npos);
   EXPECT_EQ(script.find("\nDROP TABLE"), std::string::npos);
-  EXPECT_NE(script.find("-- CREATE PUBLICATION \"sluice_shop\" FOR TABLE"), std::string::npos);
+  EXPECT_EQ(script.find("CREATE PUBLICATION"), std::string::npos);
+}
+
+TEST(AdministratorScript, MakesThePublicationThatTheRoleMayNotMake) {
+  PreflightInput in = GoodServer();
+  in.facts.may_create_in_database = false;
+  in.tables[0].may_select = false;
+  in.tables[0].is_ours_to_alter = false;
+  in.tables.push_back(in.tables[0]);
+  in.tables[1].relation = {2};
+  in.tables[1].name.table = "keyless";
+  in.tables[1].identity_state = IdentityState::kMissing;
+  const Preflight found = FindProblems(Request(), in);
+  for (const char* code : {"SLU-2034", "SLU-2035", "SLU-2036", "SLU-2039"}) {
+    EXPECT_THAT(Codes(found), Contains(code));
+  }
+  const std::string script = AdministratorScript(Request(), in, found);
+  EXPECT_NE(script.find("GRANT SELECT ON \"public\".\"orders\""), std::string::npos);
+  EXPECT_NE(script.find("\nCREATE PUBLICATION \"sluice_shop\" FOR TABLE\n"
+                        "  ONLY \"public\".\"orders\"\n  WITH"),
+            std::string::npos);
+  EXPECT_EQ(script.find("GRANT CREATE"), std::string::npos);
+}
+
+TEST(FirstProblem, SaysHowManyMoreThereAre) {
+  PreflightInput in = GoodServer();
+  EXPECT_FALSE(FirstProblem(FindProblems(Request(), in)));
+  in.facts.wal_level = "replica";
+  EXPECT_EQ(FirstProblem(FindProblems(Request(), in))->advice.find("more"), std::string::npos);
+  in.facts.may_replicate = false;
+  in.facts.may_create_in_database = false;
+  const auto problem = FirstProblem(FindProblems(Request(), in));
+  EXPECT_EQ(problem->code, "SLU-2030");
+  EXPECT_NE(problem->advice.find("lists 2 problems more"), std::string::npos);
+}
+
+TEST(FindProblems, SaysWhyNothingCanBeReplicated) {
+  PreflightInput in = GoodServer();
+  in.tables[0].may_select = false;
+  const Preflight found = FindProblems(Request(), in);
+  EXPECT_EQ(found.findings.back().code, "SLU-2048");
+  EXPECT_NE(found.findings.back().message.find("may not read public.orders"), std::string::npos);
+  in.tables.clear();
+  EXPECT_THAT(Codes(FindProblems(Request(), in)), Contains("SLU-2048"));
 }
 
 }  // namespace

@@ -142,5 +142,40 @@ TEST(ErrorFromConnect, TellsUnknownHostFromRefusedConnection) {
   EXPECT_EQ(ErrorFromConnect("connection refused", target).kind, ErrorKind::kConnection);
 }
 
+TEST(ErrorFromConnect, SaysInOurWordsWhatTheServerRefused) {
+  const ConnectFailure target{.redacted_url = "postgres://a@h/x", .ssl_mode = "disable"};
+  const Error password = ErrorFromConnect(
+      "connection to server at \"h\", port 1 failed: FATAL:  28P01: password authentication failed "
+      "for user \"a\"\nLOCATION:  auth_failed, auth.c:332\n",
+      target);
+  EXPECT_EQ(password.message, "the server refused user or password: postgres://a@h/x");
+  EXPECT_EQ(password.server_message,
+            "connection to server at \"h\", port 1 failed: FATAL: password authentication failed "
+            "for user \"a\"");
+  EXPECT_EQ(password.code, "SLU-2004");
+  const Error walsenders = ErrorFromConnect(
+      "FATAL:  53300: number of requested standby connections exceeds \"max_wal_senders\"", target);
+  EXPECT_EQ(walsenders.code, "SLU-2032");
+  EXPECT_EQ(walsenders.kind, ErrorKind::kConnection);
+  EXPECT_EQ(ErrorFromConnect("FATAL:  53300: too many clients already", target).code, "SLU-2009");
+  EXPECT_EQ(ErrorFromConnect("FATAL:  42501: permission denied to start WAL sender", target).code,
+            "SLU-2033");
+}
+
+TEST(ErrorFromConnect, DoesNotTryABadParameterAgain) {
+  const ConnectFailure target{.redacted_url = "postgres://a@h:99999/x", .ssl_mode = "disable"};
+  const Error port = ErrorFromConnect("invalid port number: \"99999\"\n", target);
+  EXPECT_EQ(port.kind, ErrorKind::kConfig);
+  EXPECT_EQ(port.code, "SLU-2001");
+}
+
+TEST(ErrorFromConnect, TellsAWrongNameFromAnUnknownAuthority) {
+  const ConnectFailure target{.redacted_url = "postgres://a@h/x", .ssl_mode = "verify-full"};
+  const Error name = ErrorFromConnect(
+      "server certificate for \"db\" does not match host name \"h\"", target);
+  EXPECT_EQ(name.code, "SLU-2005");
+  EXPECT_NE(name.advice.find("verify-ca"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sluice::postgres

@@ -1,5 +1,6 @@
 #include "postgres/sql_error.h"
 
+#include <algorithm>
 #include <array>
 
 namespace sluice::postgres {
@@ -43,11 +44,36 @@ bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+/// Line breaks and tabs as single blanks.
 std::string OneLine(std::string_view text) {
   std::string out;
-  for (const char c : text) out += c == '\n' ? ' ' : c;
+  for (const char c : text) {
+    const bool is_blank = c == '\n' || c == '\t' || c == '\r' || c == ' ';
+    if (!is_blank) {
+      out += c;
+    } else if (!out.empty() && out.back() != ' ') {
+      out += ' ';
+    }
+  }
   while (!out.empty() && out.back() == ' ') out.pop_back();
   return out;
+}
+
+/// libpq's verbose text without what only its developers read: "LOCATION: ..." lines, and the
+/// SQLSTATE, which stands elsewhere.
+std::string ServerWords(std::string_view text, std::string_view sqlstate) {
+  std::string kept;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!line.starts_with("LOCATION: ")) kept.append(line).append("\n");
+  }
+  const std::string state = ":  " + std::string(sqlstate) + ": ";
+  for (std::size_t at = 0; !sqlstate.empty() && (at = kept.find(state, at)) != std::string::npos;) {
+    kept.replace(at, state.size(), ": ");
+  }
+  return OneLine(kept);
 }
 
 bool IsTlsFailure(std::string_view text) {
@@ -57,7 +83,11 @@ bool IsTlsFailure(std::string_view text) {
 Error TlsError(std::string_view text, const ConnectFailure& target) {
   const bool is_unsupported = Contains(text, "does not support SSL");
   std::string advice;
-  if (is_unsupported) {
+  if (Contains(text, "does not match host name")) {
+    advice =
+        "connect by a name that the certificate has; sslmode=verify-ca in the source's URL checks "
+        "the authority and not the name";
+  } else if (is_unsupported) {
     advice =
         "switch TLS on at the server, or, where the network between is trusted, write "
         "sslmode=disable into the source's URL";
@@ -75,6 +105,52 @@ Error TlsError(std::string_view text, const ConnectFailure& target) {
                .server_message = OneLine(text),
                .code = "SLU-2005",
                .advice = advice};
+}
+
+/// The server answered, and said no.
+Error RefusedConnect(std::string_view sqlstate, std::string_view text, const std::string& where) {
+  const SqlStateClass found = ClassifySqlState(sqlstate);
+  Error error{.kind = found.kind,
+              .message = "cannot connect to " + where + ": SQLSTATE " + std::string(sqlstate),
+              .server_message = ServerWords(text, sqlstate),
+              .sqlstate = std::string(sqlstate),
+              .code = std::string(found.code),
+              .advice = std::string(found.advice)};
+  if (sqlstate == "28P01") {
+    error.message = "the server refused user or password: " + where;
+    error.advice = "check both; the password may stand in ~/.pgpass (mode 0600) or PGPASSWORD";
+  } else if (sqlstate.starts_with("28")) {
+    error.message = "the server does not let this user in from here: " + where;
+    error.advice = "check the user's name, and the lines of the server's pg_hba.conf";
+  } else if (sqlstate == "3D000") {
+    error.message = "there is no such database: " + where;
+  } else if (sqlstate == "53300" && Contains(text, "max_wal_senders")) {
+    error.message = "no walsender is free: " + where;
+    error.code = "SLU-2032";
+    error.advice = "raise max_wal_senders and restart the server";
+  } else if (sqlstate == "53300") {
+    error.message = "the server has no connection free: " + where;
+  } else if (sqlstate == "42501") {
+    // Of a statement it is about tables; while connecting it is about REPLICATION.
+    error.message = "the role may not replicate: " + where;
+    error.code = "SLU-2033";
+    error.advice = "ALTER ROLE ... REPLICATION, or the provider's command";
+  } else if (sqlstate == "57P03") {
+    error.message = "the server takes no connections just now: " + where;
+  }
+  return error;
+}
+
+/// libpq looks at some values only when it connects: nothing was sent, and trying again is no use.
+bool IsBadParameter(std::string_view text) {
+  constexpr auto kStarts = std::to_array<std::string_view>({
+      "invalid port number", "invalid sslmode value", "invalid integer value",
+      "invalid channel_binding value", "invalid target_session_attrs value", "invalid gssencmode",
+      "invalid ssl_min_protocol_version", "invalid ssl_max_protocol_version",
+      "invalid load_balance_hosts", "invalid require_auth", "could not match ",
+      "could not parse network address"});
+  return std::any_of(kStarts.begin(), kStarts.end(),
+                     [&](std::string_view start) { return text.starts_with(start); });
 }
 
 }  // namespace
@@ -123,17 +199,18 @@ Error ErrorFromConnect(std::string_view libpq_text, const ConnectFailure& target
       target.ssl_mode == "disable") {
     return Error{.kind = ErrorKind::kConfig,
                  .message = "the server accepts this user only over TLS: " + where,
-                 .server_message = OneLine(libpq_text),
+                 .server_message = ServerWords(libpq_text, sqlstate),
                  .sqlstate = std::string(sqlstate),
                  .code = "SLU-2005",
                  .advice = "write sslmode=verify-full or sslmode=require into the source's URL"};
   }
-  if (!sqlstate.empty()) {
-    Error error = ErrorFrom({.sqlstate = std::string(sqlstate), .message = std::string(libpq_text)},
-                            "connect to " + where);
-    // An empty class means a statement elsewhere; while connecting 42501 is about REPLICATION.
-    if (sqlstate == "42501") error.advice = "ALTER ROLE ... REPLICATION, or the provider's command";
-    return error;
+  if (!sqlstate.empty()) return RefusedConnect(sqlstate, libpq_text, where);
+  if (IsBadParameter(libpq_text)) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "a parameter of the source's URL cannot be used: " + where,
+                 .server_message = OneLine(libpq_text),
+                 .code = "SLU-2001",
+                 .advice = "correct it; see PostgreSQL's documentation of connection strings"};
   }
   if (Contains(libpq_text, "could not translate host name")) {
     return Error{.kind = ErrorKind::kConfig,

@@ -131,6 +131,14 @@ Status CheckSlotHealth(const Birth& birth, const SlotRow& slot) {
   return {};
 }
 
+Error OthersPublication(const Birth& birth, std::string what) {
+  return Refusal(
+      "SLU-3017", std::move(what),
+      "choose another name with --pipeline; or, if that destination is gone, remove them "
+      "with: sluice drop --slot " +
+          birth.slot);
+}
+
 }  // namespace
 
 Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
@@ -165,26 +173,30 @@ Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
   return start;
 }
 
-Status CheckUnbornSlot(const Birth& birth, const SourceFacts& facts) {
-  if (!facts.slot) return {};
-  SLUICE_RETURN_IF_ERROR(CheckSlotIdentity(birth, facts));
-  if (facts.slot->is_active) {
-    const std::string pid =
-        facts.slot->active_pid ? " by pid " + std::to_string(*facts.slot->active_pid) : "";
-    return Refusal("SLU-3012", SlotName(birth) + " is in use" + pid,
-                   "another sluice or a lingering connection holds it; end that one, or wait for "
-                   "wal_sender_timeout");
+Status CheckUnborn(const Birth& birth, const SourceFacts& facts, bool is_users_slot) {
+  const bool is_marked =
+      facts.publication_exists && facts.generation && *facts.generation == birth.generation;
+  if (facts.slot) {
+    SLUICE_RETURN_IF_ERROR(CheckSlotIdentity(birth, facts));
+    const bool is_others = birth.owns_publication ? !is_marked : true;
+    if (is_users_slot) {
+      SLUICE_RETURN_IF_ERROR(CheckSlotHealth(birth, *facts.slot));
+    } else if (birth.owns_publication && facts.publication_exists && !is_marked) {
+      return OthersPublication(birth, SlotName(birth) + " and publication \"" + birth.publication +
+                                          "\" belong to another destination");
+    } else if (facts.slot->is_active) {
+      return CheckSlotHealth(birth, *facts.slot);
+    } else if (is_others) {
+      return Refusal("SLU-3016",
+                     SlotName(birth) + " exists, and nothing proves that this pipeline made it",
+                     "choose another name with --pipeline; or, if nobody uses it: SELECT "
+                     "pg_drop_replication_slot('" +
+                         birth.slot + "')");
+    }
   }
-  if (!birth.owns_publication) {
-    return Refusal("SLU-3016",
-                   SlotName(birth) + " exists, and nothing proves that this pipeline made it",
-                   "if nobody else uses it, drop it: SELECT pg_drop_replication_slot(...)");
-  }
-  if (!facts.publication_exists) {
-    return Refusal("SLU-3013", "publication \"" + birth.publication + "\" does not exist",
-                   "drop the slot with `sluice drop`, then start again");
-  }
-  return CheckGeneration(birth, facts);
+  if (!birth.owns_publication || !facts.publication_exists || is_marked) return {};
+  return OthersPublication(
+      birth, "publication \"" + birth.publication + "\" exists and belongs to another destination");
 }
 
 }  // namespace sluice::replication

@@ -66,8 +66,10 @@ struct StartPoint {
 Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
                                 const SourceFacts& facts);
 
-/// For a slot without a position (an intent): is it ours to drop and make again? Ok: yes, or there
-/// is none. Errors: SLU-3004..3016 (somebody else's, or in use).
-Status CheckUnbornSlot(const Birth& birth, const SourceFacts& facts);
+/// Before a birth: is what stands under these names free, or ours to drop and make again?
+/// \param birth with the generation of an earlier intent, or none
+/// \param is_users_slot named with --slot, to be used as it is
+/// Errors, all kConfig: SLU-3005..3016 (the slot), SLU-3017 (the publication).
+Status CheckUnborn(const Birth& birth, const SourceFacts& facts, bool is_users_slot);
 
 }  // namespace sluice::replication

@@ -126,19 +126,40 @@ TEST(CheckConnect, WantsNoGenerationOnAPublicationOfTheUser) {
   EXPECT_THAT(CheckConnect(birth, kPosition, facts), IsOk());
 }
 
-TEST(CheckUnbornSlot, TakesOnlyASlotOfTheSameGeneration) {
+TEST(CheckUnborn, TakesOnlyWhatCarriesTheGenerationOfTheIntent) {
   SourceFacts facts = Healthy();
-  EXPECT_THAT(CheckUnbornSlot(kBirth, facts), IsOk());
+  EXPECT_THAT(CheckUnborn(kBirth, facts, false), IsOk());
   facts.generation = "g2";
-  EXPECT_THAT(CheckUnbornSlot(kBirth, facts), CodeIs("SLU-3004"));
+  EXPECT_THAT(CheckUnborn(kBirth, facts, false), CodeIs("SLU-3017"));
   facts.slot.reset();
-  EXPECT_THAT(CheckUnbornSlot(kBirth, facts), IsOk());
+  EXPECT_THAT(CheckUnborn(kBirth, facts, false), CodeIs("SLU-3017"));
+  facts.publication_exists = false;
+  facts.generation.reset();
+  EXPECT_THAT(CheckUnborn(kBirth, facts, false), IsOk());
 }
 
-TEST(CheckUnbornSlot, LeavesASlotWithoutAMarkAlone) {
+TEST(CheckUnborn, LeavesASlotWithoutAMarkAlone) {
   Birth birth = kBirth;
   birth.owns_publication = false;
-  EXPECT_THAT(CheckUnbornSlot(birth, Healthy()), CodeIs("SLU-3016"));
+  EXPECT_THAT(CheckUnborn(birth, Healthy(), false), CodeIs("SLU-3016"));
+  SourceFacts facts = Healthy();
+  facts.publication_exists = false;
+  facts.generation.reset();
+  EXPECT_THAT(CheckUnborn(kBirth, facts, false), CodeIs("SLU-3016"));
+}
+
+TEST(CheckUnborn, UsesTheUsersSlotAndNotAnothersPublication) {
+  SourceFacts facts = Healthy();
+  facts.generation = "g2";
+  EXPECT_THAT(CheckUnborn(kBirth, facts, true), CodeIs("SLU-3017"));
+  facts.publication_exists = false;
+  facts.generation.reset();
+  EXPECT_THAT(CheckUnborn(kBirth, facts, true), IsOk());
+  facts.slot->is_active = true;
+  EXPECT_THAT(CheckUnborn(kBirth, facts, true), CodeIs("SLU-3012"));
+  facts.slot->is_active = false;
+  facts.slot->slot_type = "physical";
+  EXPECT_THAT(CheckUnborn(kBirth, facts, true), CodeIs("SLU-3005"));
 }
 
 }  // namespace

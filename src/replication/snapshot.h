@@ -2,7 +2,8 @@
 /// An ordinary MVCC snapshot of the source, and which transactions it sees.
 ///
 /// Source: PostgreSQL docs, "Transaction ID and Snapshot Information Functions", pg_snapshot.
-/// docs/copy.md says why visibility, and not an LSN, decides between copy and stream.
+/// docs/positions.md, section 5, says why visibility, and not an LSN, decides between copy and
+/// stream.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 /// \file
-/// The metrics of a pipeline, by name and type (docs/metrics.md), and their Prometheus text.
+/// The metrics of a pipeline, by name and type (docs/operations.md), and their Prometheus text.
 ///
 /// Sources are counters that only rise, kept elsewhere as totals: RaiseTo() takes a total, Add() a
 /// difference. Thread safety: every member from any thread.
