@@ -187,8 +187,9 @@ class Destination {
   /// Drops what was staged since the last commit.
   virtual void Abandon() = 0;
 
-  /// Makes a Stage() or Commit() that is under way end soon with kCancelled; for a stop that cannot
-  /// wait. Any thread.
+  /// Makes a Stage() or Commit() that is under way, and what copies and readers do at that moment,
+  /// end soon with kCancelled; for a stop that cannot wait, which calls it again and again. Any
+  /// thread.
   virtual void Interrupt() {}
 
   /// Called by the destination whenever a watermark moved; may be called from inside Commit() or

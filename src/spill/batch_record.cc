@@ -155,6 +155,14 @@ BatchShape ShapeOf(const ChangeBatch& batch) {
           batch.old == nullptr ? nullptr : batch.old->schema()};
 }
 
+bool IsSameShape(const BatchShape& a, const BatchShape& b) {
+  const auto is_same = [](const std::shared_ptr<arrow::Schema>& one,
+                          const std::shared_ptr<arrow::Schema>& other) {
+    return one == other || (one != nullptr && other != nullptr && one->Equals(*other));
+  };
+  return a.schema == b.schema && is_same(a.values, b.values) && is_same(a.old, b.old);
+}
+
 Result<EncodedBatch> EncodeBatch(const ChangeBatch& batch) {
   EncodedBatch encoded;
   SLUICE_ASSIGN_OR_RETURN(encoded.values, EncodeRows(batch.values));

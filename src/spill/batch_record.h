@@ -37,6 +37,8 @@ struct EncodedBatch {
 };
 
 BatchShape ShapeOf(const ChangeBatch& batch);
+/// Every builder makes schemas of its own, so they are compared by content.
+bool IsSameShape(const BatchShape& a, const BatchShape& b);
 Result<EncodedBatch> EncodeBatch(const ChangeBatch& batch);
 /// \param record all parts, in order; the arrays of the result may point into it.
 Result<ChangeBatch> DecodeBatch(const std::shared_ptr<arrow::Buffer>& record,

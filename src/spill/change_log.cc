@@ -60,8 +60,7 @@ struct ChangeLog::State {
   std::shared_ptr<const BatchShape> last_shape;
 
   std::shared_ptr<const BatchShape> Shared(BatchShape shape) {
-    if (last_shape == nullptr || last_shape->schema != shape.schema ||
-        last_shape->values != shape.values || last_shape->old != shape.old) {
+    if (last_shape == nullptr || !IsSameShape(*last_shape, shape)) {
       last_shape = std::make_shared<const BatchShape>(std::move(shape));
     }
     return last_shape;

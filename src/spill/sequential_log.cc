@@ -47,10 +47,6 @@ std::span<const std::byte> BytesOf(const arrow::Buffer& buffer) {
       std::span<const std::uint8_t>(buffer.data(), static_cast<std::size_t>(buffer.size())));
 }
 
-bool IsSame(const std::shared_ptr<arrow::Schema>& a, const std::shared_ptr<arrow::Schema>& b) {
-  return a == b || (a != nullptr && b != nullptr && a->Equals(*b));
-}
-
 }  // namespace
 
 Result<SequentialLog> SequentialLog::Create(const std::string& directory) {
@@ -60,8 +56,7 @@ Result<SequentialLog> SequentialLog::Create(const std::string& directory) {
 
 std::uint32_t SequentialLog::ShapeIndex(BatchShape shape) {
   const auto found = std::find_if(shapes_.begin(), shapes_.end(), [&](const BatchShape& known) {
-    return known.schema == shape.schema && IsSame(known.values, shape.values) &&
-           IsSame(known.old, shape.old);
+    return IsSameShape(known, shape);
   });
   if (found != shapes_.end()) return static_cast<std::uint32_t>(found - shapes_.begin());
   shapes_.push_back(std::move(shape));

@@ -272,6 +272,11 @@ std::uint64_t Database::file_bytes() const {
   return SizeOf(path_);
 }
 
+void Database::InterruptLeases() {
+  const base::MutexLock lock(mutex_);
+  for (Lease* lease : leases_) lease->connection().Interrupt();
+}
+
 bool Database::WaitForLeases(Clock::time_point deadline) {
   // Ends are rare and waited for once in a life: looking every few milliseconds is enough.
   constexpr auto kPause = std::chrono::milliseconds(5);

@@ -57,6 +57,8 @@ class Database : public std::enable_shared_from_this<Database> {
   std::uint64_t wal_bytes() const;
   std::uint64_t file_bytes() const;
 
+  /// What copies and readers have under way ends soon. Any thread.
+  void InterruptLeases();
   /// Waits for leases to end until the deadline, then interrupts them. False: some are still there.
   bool WaitForLeases(Clock::time_point deadline);
   /// The destructor leaves the log as it is instead of checkpointing.

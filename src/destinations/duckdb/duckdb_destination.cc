@@ -195,6 +195,7 @@ class DuckDb final : public DuckDbDestination {
   void Interrupt() override {
     const base::MutexLock lock(mutex_);
     if (interruptible_ != nullptr) duckdb_interrupt(interruptible_);
+    if (database_ != nullptr) database_->InterruptLeases();
   }
 
   void OnWatermark(std::function<void(const Watermarks&)> listener) override {
