@@ -151,7 +151,8 @@ constexpr auto kCommands = std::to_array<Command>({
      .summary = "remove what Sluice made; the mirrored tables stay",
      .text = "Removes the pipeline's slot and publication at the source and schema sluice at the "
              "destination. The pipeline must be stopped. Asks first; without a terminal --yes is "
-             "needed. Can be repeated.",
+             "needed. Can be repeated. Where the destination is gone, --slot NAME says whose slot "
+             "and publication are meant.",
      .places = Places::kEnds,
      .options = kDropOptions,
      .flags = kDropFlags,

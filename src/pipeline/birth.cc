@@ -140,6 +140,7 @@ replication::SlotRow ToCheckedSlot(const postgres::SlotRow& row) {
   slot.is_temporary = row.is_temporary;
   slot.is_active = row.is_active;
   if (row.is_active) slot.active_pid = row.active_pid;
+  slot.active_application = row.active_application;
   if (row.confirmed_flush_lsn.is_valid()) slot.confirmed_flush = row.confirmed_flush_lsn;
   if (row.restart_lsn.is_valid()) slot.restart_lsn = row.restart_lsn;
   slot.wal_status = row.wal_status;

@@ -157,15 +157,16 @@ Status CheckOurs(const engine::PipelineOptions& options, const std::optional<Del
   }
   SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts facts,
                           ReadSourceFacts(*source.control, *source.replication, birth));
-  if (facts.slot && facts.slot->is_active) {
-    // Who it is the name of the session tells; this pipeline's own, just killed, is waited for.
-    SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> row,
-                            postgres::ReadSlot(*source.control, birth.slot));
+  // This pipeline's own session may run on, or linger after a kill: run waits for it.
+  const bool is_own =
+      facts.slot && facts.slot->is_active &&
+      facts.slot->active_application.starts_with("sluice/" + options.pipeline + "/");
+  if (is_own) {
     report.findings.push_back(
         {.severity = Severity::kWarning,
          .code = "SLU-2105",
          .message = fmt::format("slot {} is in use by pid {} ({})", birth.slot,
-                                row ? row->active_pid : 0, row ? row->active_application : ""),
+                                facts.slot->active_pid.value_or(0), facts.slot->active_application),
          .advice = "stop the one that uses it, unless it is this pipeline",
          .sql = "",
          .table = {}});

@@ -214,8 +214,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
 void Pipeline::State::ShowPlan(const DeliveryState& restored) {
   // Tables of `sluice copy` that are to be replaced are not live.
   const std::vector<TableRecord> none;
-  Plan plan =
-      DescribePlan(planned, restored.position ? restored.tables : none, options, selection);
+  Plan plan = DescribePlan(planned, restored.position ? restored.tables : none, options, selection);
   plan.source = url->redacted() + " (PostgreSQL " + facts->version + ")";
   plan.slot = SlotName();
   plan.publication = PublicationName();
@@ -263,8 +262,11 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
     request.published.push_back(table.name);
   request.records = tables.added;
   request.on_waiting = [this](const std::string& whom) {
-    if (!whom.empty()) logger.Warn("creating the slot waits for {}", whom);
     const std::scoped_lock lock(mutex);
+    // Once for each; how long it has been open stands in brackets and changes.
+    const bool is_new =
+        whom.substr(0, whom.find('(')) != waiting_for.substr(0, waiting_for.find('('));
+    if (is_new && !whom.empty()) logger.Warn("creating the slot waits for {}", whom);
     waiting_for = whom;
   };
   request.generation = NewGeneration();

@@ -119,8 +119,9 @@ Status CheckSlotHealth(const Birth& birth, const SlotRow& slot) {
         NewCopyAdvice(birth) + "; look at max_slot_wal_keep_size before");
   }
   if (slot.is_active) {
-    const std::string pid = slot.active_pid ? " by pid " + std::to_string(*slot.active_pid) : "";
-    return Refusal("SLU-3012", SlotName(birth) + " is in use" + pid,
+    std::string who = slot.active_pid ? " by pid " + std::to_string(*slot.active_pid) : "";
+    if (!slot.active_application.empty()) who += " (" + slot.active_application + ")";
+    return Refusal("SLU-3012", SlotName(birth) + " is in use" + who,
                    "another sluice or a lingering connection holds it; end that one, or wait for "
                    "wal_sender_timeout");
   }

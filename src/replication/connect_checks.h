@@ -40,6 +40,7 @@ struct SlotRow {
   bool is_temporary = false;
   bool is_active = false;
   std::optional<std::int32_t> active_pid;
+  std::string active_application;  ///< of that session; empty where this role may not see it
   std::optional<Lsn> confirmed_flush;
   std::optional<Lsn> restart_lsn;
   std::string wal_status;           ///< reserved, extended, unreserved, lost

@@ -156,7 +156,11 @@ TEST(CheckUnborn, UsesTheUsersSlotAndNotAnothersPublication) {
   facts.generation.reset();
   EXPECT_THAT(CheckUnborn(kBirth, facts, true), IsOk());
   facts.slot->is_active = true;
-  EXPECT_THAT(CheckUnborn(kBirth, facts, true), CodeIs("SLU-3012"));
+  facts.slot->active_pid = 42;
+  facts.slot->active_application = "pg_recvlogical";
+  const Status held = CheckUnborn(kBirth, facts, true);
+  EXPECT_THAT(held, CodeIs("SLU-3012"));
+  EXPECT_THAT(held.error().message, HasSubstr("by pid 42 (pg_recvlogical)"));
   facts.slot->is_active = false;
   facts.slot->slot_type = "physical";
   EXPECT_THAT(CheckUnborn(kBirth, facts, true), CodeIs("SLU-3005"));
