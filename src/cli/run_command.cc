@@ -141,7 +141,8 @@ class Runner {
               feed_.Update(pipeline_.CurrentStatus(), ReadProcessMemory());
               return feed_.Serialize();
             },
-        .status = [this] { return PrintJson(StatusJson(pipeline_.CurrentStatus()), 2) + '\n'; },
+        .status =
+            [this] { return PrintJson(StatusJsonForHttp(pipeline_.CurrentStatus()), 2) + '\n'; },
         .is_healthy = [this] { return !pipeline_.IsStuck(); },
         .readiness =
             [this](bool all_tables) { return ReadinessOf(pipeline_.CurrentStatus(), all_tables); },

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/reason.h"
 #include "cli/passwords.h"
 
 namespace sluice::cli {
@@ -143,6 +144,14 @@ Json StatusJson(const engine::PipelineStatus& status) {
         {"spilled_bytes", status.spilled_bytes}}},
       {"tables", TablesJson(status)},
   };
+}
+
+Json StatusJsonForHttp(engine::PipelineStatus status) {
+  for (engine::TableStatus& table : status.tables) {
+    std::string& reason = table.record.reason;
+    reason = std::string(base::WithoutRowKey(reason));
+  }
+  return StatusJson(status);
 }
 
 Json ErrorJson(const Error& error) {

@@ -27,6 +27,8 @@ namespace sluice::cli {
 ///  "memory": {"limit_bytes", "staged_bytes", "held_bytes", "spilled_bytes"},
 ///  "tables": TablesJson()}
 nlohmann::ordered_json StatusJson(const engine::PipelineStatus& status);
+/// The same without the keys of rows that tables halted at.
+nlohmann::ordered_json StatusJsonForHttp(engine::PipelineStatus status);
 
 /// [{"schema", "table", "destination_schema", "destination_table", "state", "since", "rows",
 ///   "rows_estimated", "rows_copied", "bytes_copied", "inserted", "updated", "deleted",

@@ -52,6 +52,13 @@ TEST(TablesJson, HasStateReasonAndAdvice) {
   EXPECT_TRUE(json[0]["committed_at"].is_null());
 }
 
+TEST(StatusJson, ShowsNoKeyOfARowOverHttp) {
+  engine::PipelineStatus status;
+  status.tables.emplace_back().record.reason = "SLU-4108: column a; row (id)=(7)";
+  EXPECT_EQ(StatusJson(status)["tables"][0]["reason"], "SLU-4108: column a; row (id)=(7)");
+  EXPECT_EQ(StatusJsonForHttp(status)["tables"][0]["reason"], "SLU-4108: column a");
+}
+
 TEST(ErrorJson, ComesBackAsItWas) {
   const Error error{.kind = ErrorKind::kTimeout,
                     .message = "m",

@@ -3,12 +3,15 @@
 #include <arrow/record_batch.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/byte_reader.h"
 #include "columnar/columns.h"
+#include "columnar/row_key.h"
 #include "types/builtin_types.h"
 #include "types/text_output.h"
 #include "types/type_catalog.h"
@@ -85,6 +88,9 @@ struct CopyDecoder::State {
   Status AppendText(std::string_view message);
   Status ReadLine(std::string_view line);
   ValueFault AppendField(ColumnBuilder& column, std::string_view field);
+  ValueFault Unescape(std::string_view field, std::size_t first_escape);
+  Error FaultInRow(std::size_t column, ValueFault fault, base::ByteReader row) const;
+  Error FaultInLine(std::size_t column, ValueFault fault, std::string_view line);
   void EndRow() {
     columns.EndRow();
     ++row_count;
@@ -134,6 +140,7 @@ Status CopyDecoder::State::ReadRow(base::ByteReader& in) {
   if (field_count < 0 || static_cast<std::size_t>(field_count) != columns.columns.size()) {
     return Malformed("number of fields");
   }
+  const base::ByteReader fields = in;
   for (std::size_t i = 0; i < columns.columns.size(); ++i) {
     const std::int32_t length = in.ReadI32();
     if (length == kNullLength) {
@@ -146,12 +153,47 @@ Status CopyDecoder::State::ReadRow(base::ByteReader& in) {
       return Malformed("a row is cut off");
     const ValueFault fault = columns.columns[i].AppendBinary(wire);
     if (fault != ValueFault::kNone) [[unlikely]]
-      return columns.FaultAt(*schema, i, fault);
+      return FaultInRow(i, fault, fields);
     columns.CountWireBytes(i, wire.size());
   }
   if (!in.ok()) return Malformed("a row is cut off");
   EndRow();
   return {};
+}
+
+// The row is read once more, for its key; it may be cut off behind the fault.
+Error CopyDecoder::State::FaultInRow(std::size_t column, ValueFault fault,
+                                     base::ByteReader row) const {
+  Error error = columns.FaultAt(*schema, column, fault);
+  if (error.kind != ErrorKind::kConversion) return error;
+  std::vector<pgoutput::TupleCell> cells(columns.columns.size());
+  for (pgoutput::TupleCell& cell : cells) {
+    const std::int32_t length = row.ReadI32();
+    if (length == kNullLength) continue;
+    cell = {pgoutput::TupleCell::Kind::kBinary, row.ReadBytes(static_cast<std::size_t>(length))};
+  }
+  if (row.ok()) error.server_message = RowKeyText(*schema, cells, {});
+  return error;
+}
+
+Error CopyDecoder::State::FaultInLine(std::size_t column, ValueFault fault, std::string_view line) {
+  Error error = columns.FaultAt(*schema, column, fault);
+  if (error.kind != ErrorKind::kConversion) return error;
+  std::vector<std::string> texts;
+  std::vector<pgoutput::TupleCell> cells(columns.columns.size());
+  texts.reserve(cells.size());
+  for (pgoutput::TupleCell& cell : cells) {
+    const std::size_t end = std::min(line.find('\t'), line.size());
+    const std::string_view field = line.substr(0, end);
+    line.remove_prefix(std::min(end + 1, line.size()));
+    if (field == "\\N") continue;
+    if (Unescape(field, std::min(field.find('\\'), field.size())) != ValueFault::kNone)
+      return error;
+    texts.push_back(unescaped);
+    cell = {pgoutput::TupleCell::Kind::kText, base::AsBytes(texts.back())};
+  }
+  error.server_message = RowKeyText(*schema, cells, {});
+  return error;
 }
 
 Status CopyDecoder::State::AppendText(std::string_view message) {
@@ -180,7 +222,8 @@ Status CopyDecoder::State::ReadLine(std::string_view line) {
     if (end == std::string_view::npos) end = line.size();
     const std::string_view field = line.substr(begin, end - begin);
     const ValueFault fault = AppendField(columns.columns[i], field);
-    if (fault != ValueFault::kNone) return columns.FaultAt(*schema, i, fault);
+    if (fault != ValueFault::kNone) [[unlikely]]
+      return FaultInLine(i, fault, line);
     columns.CountWireBytes(i, field.size());
     begin = end + 1;
   }
@@ -193,11 +236,18 @@ ValueFault CopyDecoder::State::AppendField(ColumnBuilder& column, std::string_vi
     column.AppendNull();
     return ValueFault::kNone;
   }
-  std::size_t escape = field.find('\\');
+  const std::size_t escape = field.find('\\');
   if (escape == std::string_view::npos) return column.AppendText(field);
+  const ValueFault fault = Unescape(field, escape);
+  return fault == ValueFault::kNone ? column.AppendText(unescaped) : fault;
+}
+
+// Into `unescaped`.
+ValueFault CopyDecoder::State::Unescape(std::string_view field, std::size_t first_escape) {
   unescaped.clear();
   std::size_t at = 0;
-  while (escape != std::string_view::npos) {
+  std::size_t escape = first_escape;
+  while (escape < field.size()) {
     unescaped.append(field, at, escape - at);
     at = escape + 1;
     if (at == field.size()) return ValueFault::kMalformed;
@@ -205,7 +255,7 @@ ValueFault CopyDecoder::State::AppendField(ColumnBuilder& column, std::string_vi
     escape = field.find('\\', at);
   }
   unescaped.append(field, at);
-  return column.AppendText(unescaped);
+  return ValueFault::kNone;
 }
 
 CopyDecoder::CopyDecoder(SchemaPtr schema, CopyFormat format)

@@ -28,7 +28,8 @@ class CopyDecoder {
   CopyDecoder(CopyDecoder&&) noexcept;
   CopyDecoder& operator=(CopyDecoder&&) noexcept;
 
-  /// Errors: kConversion (SLU-41xx, the table halts), kProtocol.
+  /// Errors: kConversion (SLU-41xx, the table halts; server_message: the key of the row),
+  /// kProtocol.
   Status Append(std::span<const std::byte> message);
   /// All rows have come: the trailer was seen (binary), nothing is cut off.
   Status CheckComplete() const;

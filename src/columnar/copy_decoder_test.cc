@@ -107,6 +107,36 @@ TEST(CopyDecoder, KeepsWholeRowsBeforeAMisfitAndNamesTheColumnOnly) {
   EXPECT_EQ(decoder.Finish()->column(0)->length(), 1);
 }
 
+TEST(CopyDecoder, TellsTheKeyOfTheRowWithAMisfit) {
+  const SchemaPtr schema =
+      Schema({Builtin(1186), Builtin(23), Builtin(25), Builtin(1700)}, {1, 2, 3});
+  const WireBytes infinite = WireBytes().I32(16).I64(INT64_MAX).I32(INT32_MAX).I32(INT32_MAX);
+  CopyDecoder binary(schema, CopyFormat::kBinary);
+  const Status refused = binary.Append(WireBytes()
+                                           .Text(kHeader)
+                                           .I16(4)
+                                           .Text(infinite.text())
+                                           .I32(4)
+                                           .I32(7)
+                                           .Item("a\tb")
+                                           .I32(8)
+                                           .I16(0)
+                                           .I16(0)
+                                           .I16(0)
+                                           .I16(2)
+                                           .bytes());
+  ASSERT_THAT(refused, CodeIs("SLU-4107"));
+  EXPECT_EQ(refused.error().server_message, "(c1, c2, c3)=(7, a\tb, 0.00)");
+
+  CopyDecoder text(schema, CopyFormat::kText);
+  const Status line = text.Append(WireBytes().Text("infinity\t7\ta\\tb\t0.00\n").bytes());
+  ASSERT_THAT(line, CodeIs("SLU-4107"));
+  EXPECT_EQ(line.error().server_message, refused.error().server_message);
+
+  CopyDecoder keyless(Schema({Builtin(1186)}), CopyFormat::kText);
+  EXPECT_EQ(keyless.Append(WireBytes().Text("infinity\n").bytes()).error().server_message, "");
+}
+
 TEST(CopyDecoder, ReadsTextLinesWithEscapesAndNulls) {
   CopyDecoder decoder(IntAndText(), CopyFormat::kText);
   EXPECT_THAT(decoder.Append(WireBytes().Text("1\ta\\tb\\nc\\\\d\\r\\b\\f\\v\\101\n").bytes()),

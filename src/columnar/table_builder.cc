@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "columnar/column_builder.h"
 #include "columnar/columns.h"
+#include "columnar/row_key.h"
 
 namespace sluice::columnar {
 namespace {
@@ -75,6 +76,7 @@ struct TableBuilder::State {
   void MarkUnchanged(std::size_t column);
   void EndRow(ChangeKind kind, std::uint32_t ordinal);
   Status RollBack(Status status);
+  Status Refuse(Status status, TupleView row, TupleView old_row);
 
   SchemaPtr schema;
   Columns values;
@@ -155,6 +157,15 @@ Status TableBuilder::State::RollBack(Status status) {
   return status;
 }
 
+// The row is taken back, and its error tells which one it was.
+Status TableBuilder::State::Refuse(Status status, TupleView row, TupleView old_row) {
+  Error error = std::move(status).error();
+  if (error.kind == ErrorKind::kConversion) {
+    error.server_message = RowKeyText(*schema, row, old_row);
+  }
+  return RollBack(std::move(error));
+}
+
 TableBuilder::TableBuilder(SchemaPtr schema) : state_(std::make_unique<State>(std::move(schema))) {}
 TableBuilder::~TableBuilder() = default;
 TableBuilder::TableBuilder(TableBuilder&&) noexcept = default;
@@ -169,10 +180,10 @@ Status TableBuilder::AppendInsert(TupleView row, std::uint32_t ordinal) {
   if (!state.HasCells(row)) return WrongCellCount(*state.schema, row.size());
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (row[i].kind == TupleCell::Kind::kUnchanged) [[unlikely]]
-      return MissingCell(state.schema->columns[i]);
+      return state.Refuse(MissingCell(state.schema->columns[i]), row, {});
   }
   if (Status status = state.AppendValues(row, {}); !status) [[unlikely]]
-    return state.RollBack(std::move(status));
+    return state.Refuse(std::move(status), row, {});
   state.EndRow(ChangeKind::kInsert, ordinal);
   return {};
 }
@@ -184,7 +195,7 @@ Status TableBuilder::AppendUpdate(TupleView row, TupleView old, std::uint32_t or
   Status status = state.AppendValues(row, old);
   if (status && !old.empty()) status = state.AppendOld(old);
   if (!status) [[unlikely]]
-    return state.RollBack(std::move(status));
+    return state.Refuse(std::move(status), row, old);
   state.EndRow(ChangeKind::kUpdate, ordinal);
   return {};
 }
@@ -193,7 +204,7 @@ Status TableBuilder::AppendDelete(TupleView old, std::uint32_t ordinal) {
   State& state = *state_;
   if (!state.HasCells(old)) return WrongCellCount(*state.schema, old.size());
   if (Status status = state.AppendOld(old); !status) [[unlikely]]
-    return state.RollBack(std::move(status));
+    return state.Refuse(std::move(status), {}, old);
   for (ColumnBuilder& column : state.values.columns) column.AppendNull();
   state.EndRow(ChangeKind::kDelete, ordinal);
   return {};

@@ -238,5 +238,22 @@ TEST(SliceRows, CutsRunsBitsAndOldTuples) {
   EXPECT_EQ(SliceRows(batch, 5, 5).row_count(), 0U);
 }
 
+TEST(TableBuilder, TellsTheKeyOfTheRowWithAMisfit) {
+  TableBuilder builder(Schema({Builtin(23), Builtin(1007), Builtin(25)}, {0}));
+  const Status insert =
+      builder.AppendInsert(Cells{TextCell("5"), TextCell("{{1}}"), TextCell("secret")}, 0);
+  ASSERT_THAT(insert, CodeIs("SLU-4106"));
+  EXPECT_EQ(insert.error().server_message, "(c0)=(5)");
+  EXPECT_EQ(insert.error().message.find("secret"), std::string::npos);
+  const Status moved = builder.AppendUpdate(Cells{UnchangedCell(), TextCell("{{1}}"), NullCell()},
+                                            Cells{TextCell("6"), NullCell(), NullCell()}, 1);
+  EXPECT_EQ(moved.error().server_message, "(c0)=(6)");
+
+  TableBuilder long_keys(Schema({Builtin(25), Builtin(1007)}, {0}));
+  const std::string key(5000, 'k');
+  const Status refused = long_keys.AppendInsert(Cells{TextCell(key), TextCell("{{1}}")}, 0);
+  EXPECT_EQ(refused.error().server_message, "(c0)=(" + std::string(200, 'k') + "...)");
+}
+
 }  // namespace
 }  // namespace sluice::columnar

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/reason.h"
 #include "base/sleep.h"
 #include "base/units.h"
 #include "engine/progress.h"
@@ -337,11 +338,12 @@ Status CopyOnce::State::CopyNext(CopiedTable& table,
   const Error& error = copied.error();
   SLUICE_RETURN_IF_ERROR(destination->DiscardCopy(table.copy.target.unit));
   table.record.state = TableState::kHalted;
-  table.record.reason = error.code.empty() ? error.message : error.code + ": " + error.message;
+  table.record.reason = base::ReasonText(error);
   table.record.advice = error.advice;
   table.record.schema = nullptr;
   table.record.lsn = {};
-  logger.Warn("table {} is left out: {}", ToString(table.record.source), table.record.reason);
+  logger.Warn("table {} is left out: {}", ToString(table.record.source),
+              base::WithoutRowKey(table.record.reason));
   return {};
 }
 
@@ -362,7 +364,7 @@ Status CopyOnce::State::Land() {
                                                           .lsn = table.record.lsn}));
       if (!outcome.table_failed) continue;
       table.record.state = TableState::kHalted;
-      table.record.reason = outcome.table_failed->error.message;
+      table.record.reason = base::ReasonText(outcome.table_failed->error);
       table.record.advice = outcome.table_failed->error.advice;
       table.record.schema = nullptr;
       table.record.lsn = {};

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/reason.h"
 
 namespace sluice::replication {
 
@@ -87,7 +88,7 @@ void TableMachine::Stop(RelationId relation, TableState state, const Error& erro
   if (table.record.state == state) return;  // the first reason is the cause, later ones follow
   StartOver(table);
   Enter(table, state, now);
-  table.record.reason = error.code.empty() ? error.message : error.code + ": " + error.message;
+  table.record.reason = base::ReasonText(error);
   table.record.advice = error.advice;
 }
 
