@@ -63,6 +63,10 @@ std::string ToCopyText(const pipeline::Plan& plan) {
 std::string OneNotLive(std::string_view name, std::string_view state, std::string_view reason,
                        std::string_view advice) {
   std::string out = fmt::format("{} {}", state, name);
+  // Reasons that stand alone elsewhere begin with the name.
+  if (reason.starts_with(name) && reason.substr(name.size()).starts_with(' ')) {
+    reason.remove_prefix(name.size() + 1);
+  }
   if (!reason.empty()) out += fmt::format(": {}", reason);
   out += '\n';
   if (!advice.empty()) out += fmt::format("    {}\n", advice);
