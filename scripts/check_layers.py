@@ -26,7 +26,7 @@ ALLOWED = {
                "verify", "base"},
     "telemetry": {"base"},
     # An options struct lies beside its consumer; config/ maps names to its fields.
-    "config": {"engine", "base"},
+    "config": {"engine", "types", "base"},
     "pipeline": {"engine", "destinations", "stores", "telemetry", "config", "verify", "replication", "columnar",
                  "types", "pgoutput", "postgres", "spill", "base"},
     "cli": {"pipeline", "engine", "destinations", "stores", "telemetry", "config", "verify", "replication",

@@ -29,6 +29,7 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"change-file", 0, 0, true, false},  {"expect", 3, 4, false, false},
     {"verify", 1, 1, false, false},      {"sluice", 1, kAny, false, true},
     {"file-limit", 1, 1, false, false},  {"administrator", 0, kAny, false, false},
+    {"write-file", 1, 1, true, false},
 });
 
 Error At(int line, const std::string& message) {

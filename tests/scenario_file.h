@@ -26,6 +26,7 @@
 ///   -- postgres restart-fast | restart-immediate | kill
 ///   -- destination [eventually]      a query on the mirror; cells joined with |, NULL as NULL
 ///   -- same                          a query that must give the same text on both sides
+///   -- write-file PATH               the body becomes the file
 ///   -- change-file                   SQL run by DuckDB itself on the file, sluice not running
 ///   -- expect table S.T STATE [TEXT] its state in sluice.tables, and TEXT in its reason or advice
 ///   -- verify equal | different      sluice verify, by its exit code

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <fstream>
 #include <thread>
 #include <utility>
 
@@ -54,6 +55,13 @@ int TakeExitCode(std::vector<std::string>& arguments) {
     arguments.erase(arguments.begin());
   }
   return code;
+}
+
+Status WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  return file ? Status() : Differs("the file cannot be written: " + path);
 }
 
 int ToInt(const std::string& text) {
@@ -118,6 +126,7 @@ Status ScenarioRunner::RunStep(const ScenarioStep& raw) {
   if (verb == "verify") return Verify(step);
   if (verb == "administrator") return Administrator(step);
   if (verb == "change-file") return ChangeDuckDbFile(sluice_.destination(), step.body);
+  if (verb == "write-file") return WriteFile(step.arguments[0], step.body);
   if (verb == "kill") {
     sluice_.Kill();
   } else if (verb == "options") {

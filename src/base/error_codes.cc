@@ -409,6 +409,17 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-4120", "types are nested too deeply",
      "Domains, arrays and composites are nested more than 16 levels deep.",
      "Leave the column out with a column list in the publication."},
+    {"SLU-4121", "a column's type cannot be kept as declared",
+     "`types` in the config file asks for a decimal where the column is no numeric.",
+     "Take the line out, or declare text, which every type has."},
+    {"SLU-4122", "a numeric column could be a number",
+     "The column declares no digits, so that its values are kept as text. Those that were looked "
+     "at "
+     "would fit a DECIMAL.",
+     "Put the proposed line into the config file before the first run, or leave it as text."},
+    {"SLU-4123", "a type is declared for a column that is not there",
+     "`types` in the config file names a column that no replicated table has.",
+     "Correct the name; parts with capital letters or dots stand in double quotes."},
     {"SLU-4201", "the table's schema changed",
      "The source table was altered in a way that cannot be followed yet: a column was dropped, "
      "renamed, moved or changed its type, or the replica identity changed.",

@@ -7,6 +7,7 @@
 #include "config/option_values.h"
 #include "config/options.h"
 #include "config/yaml_file.h"
+#include "types/type_policies.h"
 
 namespace sluice::config {
 namespace {
@@ -211,6 +212,18 @@ Status LoadLimits(const LoadRequest& request, const Gathered& gathered,
   return {};
 }
 
+Status LoadTypes(const Gathered& gathered, engine::PipelineOptions& options) {
+  const Given* given = gathered.FindKey("types");
+  if (given == nullptr) return {};
+  auto policies = std::make_shared<types::TypePolicies>();
+  for (std::size_t i = 0; i + 1 < given->values.size(); i += 2) {
+    Status added = policies->Add(given->values[i], given->values[i + 1]);
+    if (!added) return std::move(added).error().At(given->origin);
+  }
+  options.types = std::move(policies);
+  return {};
+}
+
 Status LoadBehaviour(const Gathered& gathered, engine::PipelineOptions& options) {
   if (const Given* given = gathered.Find("copy")) {
     SLUICE_ASSIGN_OR_RETURN(const std::string copy, ChoiceOf(*given));
@@ -273,6 +286,7 @@ Result<RunOptions> LoadOptions(const LoadRequest& request) {
   }
   SLUICE_RETURN_IF_ERROR(LoadLimits(request, gathered, options.pipeline));
   SLUICE_RETURN_IF_ERROR(LoadBehaviour(gathered, options.pipeline));
+  SLUICE_RETURN_IF_ERROR(LoadTypes(gathered, options.pipeline));
   SLUICE_RETURN_IF_ERROR(LoadOutput(gathered, options));
   return options;
 }

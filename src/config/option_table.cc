@@ -226,9 +226,10 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
      .help = "Write a JSON report at the end, also after an error."},
     {.key = "tables", .range = "", .help = "Settings of single tables.", .is_planned = true},
     {.key = "types",
-     .range = "",
-     .help = "How types are kept at the destination.",
-     .is_planned = true},
+     .kind = Kind::kMap,
+     .default_text = "none",
+     .range = "SCHEMA.TABLE.COLUMN: text or decimal(p,s); arrays: list or text",
+     .help = "How columns are kept instead of by default; docs/types.md."},
     {.key = "names", .range = "", .help = "Names at the destination.", .is_planned = true},
     {.key = "sql", .range = "", .help = "SQL over TCP.", .is_planned = true},
 });

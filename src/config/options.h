@@ -30,6 +30,7 @@ enum class OptionKind : std::uint8_t {
   kSize,
   kDuration,
   kChoice,  ///< `range` lists what is allowed, "a|b|c"
+  kMap,     ///< only in the file: names and values, which come in turn
 };
 
 /// One option under its three names. `key` is its place in the file, "source.url".

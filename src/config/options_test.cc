@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "config/option_values.h"
+#include "types/type_policies.h"
 
 namespace sluice::config {
 namespace {
@@ -182,10 +183,27 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   request_.flags["mode"] = {"mirror"};
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
-  for (const char* text : {"tables:\n  public.orders: {mode: history}\n", "types: {arrays: list}\n",
-                           "names: {schemas: {public: main}}\n"}) {
+  for (const char* text :
+       {"tables:\n  public.orders: {mode: history}\n", "names: {schemas: {public: main}}\n"}) {
     UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1006") << text;
+  }
+}
+
+TEST_F(LoadOptionsTest, TypesOfColumnsComeFromTheFile) {
+  EXPECT_EQ(Load().pipeline.types, nullptr);
+  UseFile("types: {public.orders.amount: \"decimal(38,4)\", arrays: text}\n");
+  const auto types = Load().pipeline.types;
+  ASSERT_NE(types, nullptr);
+  ASSERT_EQ(types->declared().size(), 1U);
+  EXPECT_EQ(types->declared()[0].table, (TableName{"public", "orders"}));
+  EXPECT_EQ(types->declared()[0].column, "amount");
+  for (const char* text :
+       {"types: text\n", "types: [a]\n", "types: {public.orders.amount: double}\n",
+        "types: {public.orders: text}\n", "types: {a.b.c: {x: y}}\n", "types: {arrays: 1}\n"}) {
+    UseFile(text);
+    EXPECT_EQ(Failure().code, "SLU-1001") << text;
+    EXPECT_NE(Failure().message.find("types"), string::npos) << Failure().message;
   }
 }
 

@@ -91,6 +91,14 @@ class Walker {
       for (const auto& item : value) {
         SLUICE_RETURN_IF_ERROR(AddScalar(setting, item, key));
       }
+    } else if (value.IsMap() && option->kind == OptionKind::kMap) {
+      for (const auto& entry : value) {
+        SLUICE_RETURN_IF_ERROR(AddScalar(setting, entry.first, key));
+        SLUICE_RETURN_IF_ERROR(AddScalar(setting, entry.second, key));
+      }
+    } else if (option->kind == OptionKind::kMap) {
+      return At(file_, line, "SLU-1001",
+                fmt::format("key {} takes names with values: {}", key, option->range));
     } else {
       SLUICE_RETURN_IF_ERROR(AddScalar(setting, value, key));
     }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -11,6 +12,10 @@
 
 #include "sluice/lsn.h"
 #include "sluice/time.h"
+
+namespace sluice::types {
+class TypePolicies;
+}
 
 namespace sluice::engine {
 
@@ -45,6 +50,8 @@ struct PipelineOptions {
   bool copy_existing = true;  ///< --copy all|none
   Until until = UntilNever{};
   Existing existing = Existing::kRefuse;
+  /// How columns are kept instead of by default; null: nothing was declared.
+  std::shared_ptr<const types::TypePolicies> types;
 
   std::string state_dir;
   /// Parallel COPY connections. 1 to 16.

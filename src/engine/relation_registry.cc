@@ -131,7 +131,8 @@ bool RelationRegistry::Agrees(const TableSchema& schema, const pgoutput::Relatio
     const pgoutput::RelationColumn& sent = relation.columns[i];
     const Column& column = schema.columns[i];
     if (sent.name != column.name || sent.is_identity != column.is_identity) return false;
-    const Result<ColumnType> type = catalog->Resolve(sent.type, sent.typmod);
+    const Result<ColumnType> type =
+        catalog->ResolveColumn(relation.name, sent.name, sent.type, sent.typmod);
     if (!type || !(*type == column.type)) return false;
   }
   return true;
@@ -140,6 +141,7 @@ bool RelationRegistry::Agrees(const TableSchema& schema, const pgoutput::Relatio
 Status RelationRegistry::ReloadTypes() {
   SLUICE_ASSIGN_OR_RETURN(types::TypeCatalog types, postgres::LoadTypeCatalog(*connection_));
   const base::MutexLock lock(mutex_);
+  types.SetPolicies(types_->policies());
   types_ = std::make_shared<const types::TypeCatalog>(std::move(types));
   return {};
 }
@@ -202,7 +204,8 @@ Result<SchemaPtr> RelationRegistry::FromMessage(const pgoutput::Relation& relati
     const pgoutput::RelationColumn& sent = relation.columns[i];
     Column column;
     column.name = sent.name;
-    SLUICE_ASSIGN_OR_RETURN(column.type, type_catalog->Resolve(sent.type, sent.typmod));
+    SLUICE_ASSIGN_OR_RETURN(
+        column.type, type_catalog->ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
     column.is_identity = sent.is_identity;
     if (sent.is_identity) schema->identity_columns.push_back(static_cast<std::int32_t>(i));
     const Column* same = FindColumn(known, sent.name);

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "columnar/copy_decoder.h"
 #include "pipeline/birth.h"
+#include "pipeline/check_types.h"
 #include "postgres/catalog.h"
 #include "postgres/connection.h"
 #include "postgres/source_url.h"
@@ -59,7 +60,8 @@ void NoteTextColumns(const TableSchema& schema, CheckReport& report) {
 
 Status LoadSchemas(const engine::PipelineOptions& options, postgres::Connection& connection,
                    CheckReport& report, SourceCheck& source) {
-  SLUICE_ASSIGN_OR_RETURN(const types::TypeCatalog types, postgres::LoadTypeCatalog(connection));
+  SLUICE_ASSIGN_OR_RETURN(types::TypeCatalog types, postgres::LoadTypeCatalog(connection));
+  types.SetPolicies(options.types);
   for (const postgres::PlannedTable& table : report.tables) {
     if (table.is_skipped) continue;
     report.bytes_estimated +=
@@ -75,7 +77,8 @@ Status LoadSchemas(const engine::PipelineOptions& options, postgres::Connection&
     NoteTextColumns(*loaded->schema, report);
     source.schemas.push_back(loaded->schema);
   }
-  return {};
+  if (options.types) NoteUnknownColumns(*options.types, source.schemas, report);
+  return ProposeDecimals(connection, source.schemas, report);
 }
 
 /// Whom the creation of a slot would wait for.

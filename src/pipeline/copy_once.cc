@@ -219,7 +219,8 @@ Status CopyOnce::State::Attempt(std::stop_token stop) {
   counters.bytes = 0;
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("copy-control", stop));
   SLUICE_RETURN_IF_ERROR(LookAtSource(control));
-  SLUICE_ASSIGN_OR_RETURN(const types::TypeCatalog types, postgres::LoadTypeCatalog(control));
+  SLUICE_ASSIGN_OR_RETURN(types::TypeCatalog types, postgres::LoadTypeCatalog(control));
+  types.SetPolicies(options.types);
   SLUICE_RETURN_IF_ERROR(OpenDestination(control));
   SLUICE_RETURN_IF_ERROR(CheckTables(control, types));
   ShowPlan();

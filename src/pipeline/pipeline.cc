@@ -159,6 +159,7 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
   facts = input.facts;
   planned = preflight.tables;
   SLUICE_ASSIGN_OR_RETURN(types, postgres::LoadTypeCatalog(control));
+  types->SetPolicies(options.types);
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, Connect("identify", true));
   SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
                           postgres::ReadServerIdentity(replication));

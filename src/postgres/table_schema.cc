@@ -92,7 +92,8 @@ std::vector<std::int32_t> IndexesOf(const std::vector<Column>& columns,
 }
 
 Result<std::vector<Column>> ReadColumns(Connection& connection, const types::TypeCatalog& types,
-                                        RelationId relation, const Published& published) {
+                                        RelationId relation, const TableName& table,
+                                        const Published& published) {
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult rows,
       connection.Exec("read a table's columns", kColumnsSql, {std::to_string(relation.value)}));
@@ -109,7 +110,7 @@ Result<std::vector<Column>> ReadColumns(Connection& connection, const types::Typ
     column.attnum = static_cast<std::int16_t>(rows.integer_or(i, 0, 0));
     SLUICE_ASSIGN_OR_RETURN(const std::uint32_t type, rows.Unsigned32(i, 2));
     const auto typmod = static_cast<std::int32_t>(rows.integer_or(i, 3, -1));
-    auto resolved = types.Resolve(Oid{type}, typmod);
+    auto resolved = types.ResolveColumn(table, column.name, Oid{type}, typmod);
     if (!resolved) return std::move(resolved).error().At("column " + column.name);
     column.type = *std::move(resolved);
     column.is_nullable = !rows.is_true(i, 4);
@@ -163,7 +164,7 @@ Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCat
   schema->identity = static_cast<ReplicaIdentity>(identity);
   SLUICE_ASSIGN_OR_RETURN(const Published published,
                           ReadPublished(connection, publication, relation, schema->name));
-  auto columns = ReadColumns(connection, types, relation, published);
+  auto columns = ReadColumns(connection, types, relation, schema->name, published);
   if (!columns) return std::move(columns).error().At("table " + ToString(schema->name));
   schema->columns = *std::move(columns);
   SetIdentity(*schema, ReadAttnums(rows, 4), ReadAttnums(rows, 5));

@@ -93,7 +93,8 @@ Result<FollowedRelation> FollowRelation(const SchemaPtr& known, const pgoutput::
   now->name = relation.name;
   now->identity = relation.identity;
   for (const pgoutput::RelationColumn& sent : relation.columns) {
-    SLUICE_ASSIGN_OR_RETURN(ColumnType type, catalog.Resolve(sent.type, sent.typmod));
+    SLUICE_ASSIGN_OR_RETURN(
+        ColumnType type, catalog.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
     if (sent.is_identity) {
       now->identity_columns.push_back(static_cast<std::int32_t>(now->columns.size()));
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "types/builtin_types.h"
+#include "types/type_policies.h"
 
 namespace sluice::types {
 namespace {
@@ -159,6 +160,13 @@ bool TypeCatalog::Contains(Oid oid) const {
 
 Result<ColumnType> TypeCatalog::Resolve(Oid oid, std::int32_t typmod) const {
   return Resolve(oid, typmod, 0);
+}
+
+Result<ColumnType> TypeCatalog::ResolveColumn(const TableName& table, std::string_view column,
+                                              Oid oid, std::int32_t typmod) const {
+  Result<ColumnType> type = Resolve(oid, typmod, 0);
+  if (!type || !policies_) return type;
+  return policies_->Apply(table, column, *std::move(type));
 }
 
 Result<ColumnType> TypeCatalog::Resolve(Oid oid, std::int32_t typmod, int depth) const {

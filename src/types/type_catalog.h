@@ -10,9 +10,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "sluice/ids.h"
@@ -20,6 +22,8 @@
 #include "sluice/schema.h"
 
 namespace sluice::types {
+
+class TypePolicies;
 
 /// One row of pg_type. Members in the order of TypeRowsSql()'s columns.
 struct TypeRow {
@@ -62,6 +66,16 @@ class TypeCatalog {
   /// Errors: kUnsupported (SLU-4120) where types nest too deeply.
   Result<ColumnType> Resolve(Oid oid, std::int32_t typmod) const;
 
+  /// The same with what was declared for this column of this table (type_policies.h).
+  /// Errors: also kConfig SLU-4121, the type cannot be kept as declared.
+  Result<ColumnType> ResolveColumn(const TableName& table, std::string_view column, Oid oid,
+                                   std::int32_t typmod) const;
+  /// Null: nothing was declared.
+  void SetPolicies(std::shared_ptr<const TypePolicies> policies) {
+    policies_ = std::move(policies);
+  }
+  const std::shared_ptr<const TypePolicies>& policies() const { return policies_; }
+
  private:
   Result<ColumnType> Resolve(Oid oid, std::int32_t typmod, int depth) const;
   Result<ColumnType> ResolveRow(const TypeRow& row, std::int32_t typmod, int depth) const;
@@ -69,6 +83,7 @@ class TypeCatalog {
 
   std::unordered_map<Oid, TypeRow> types_;
   std::unordered_map<std::uint32_t, std::vector<AttributeRow>> attributes_;
+  std::shared_ptr<const TypePolicies> policies_;
 };
 
 /// SELECT that gives TypeRow's members in order; works on 14 and later; types that no column can

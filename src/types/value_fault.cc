@@ -14,6 +14,9 @@ struct FaultText {
 
 FaultText TextOf(ValueFault fault) {
   constexpr std::string_view kLeaveOut = "change the value at the source, or leave the column out";
+  constexpr std::string_view kDeclare =
+      "change the value at the source, or declare the column as text (`types` in the config file), "
+      "then `sluice resync` the table";
   switch (fault) {
     case ValueFault::kNone:
       break;
@@ -25,17 +28,17 @@ FaultText TextOf(ValueFault fault) {
     case ValueFault::kNotUtf8:
       return {ErrorKind::kConversion, "SLU-4103", "text is not valid UTF-8", kLeaveOut};
     case ValueFault::kDecimalSpecial:
-      return {ErrorKind::kConversion, "SLU-4104", "NaN or infinity has no DECIMAL form", kLeaveOut};
+      return {ErrorKind::kConversion, "SLU-4104", "NaN or infinity has no DECIMAL form", kDeclare};
     case ValueFault::kDecimalDigits:
-      return {ErrorKind::kConversion, "SLU-4105", "number does not fit the DECIMAL", kLeaveOut};
+      return {ErrorKind::kConversion, "SLU-4105", "number does not fit the DECIMAL", kDeclare};
     case ValueFault::kListShape:
       return {ErrorKind::kConversion, "SLU-4106", "array has not one dimension with lower bound 1",
-              kLeaveOut};
+              kDeclare};
     case ValueFault::kInfiniteInterval:
       return {ErrorKind::kConversion, "SLU-4107", "infinite interval has no INTERVAL form",
-              kLeaveOut};
+              kDeclare};
     case ValueFault::kTimeRange:
-      return {ErrorKind::kConversion, "SLU-4108", "point in time is out of range", kLeaveOut};
+      return {ErrorKind::kConversion, "SLU-4108", "point in time is out of range", kDeclare};
     case ValueFault::kCompositeShape:
       return {ErrorKind::kConversion, "SLU-4109",
               "value has not the attributes or element type known of its type",

@@ -8,6 +8,7 @@
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/schema_json.h"
 #include "destinations/duckdb/type_map.h"
+#include "types/type_policies.h"
 
 namespace sluice::duckdb {
 namespace {
@@ -233,12 +234,14 @@ Status WriteShape(Connection& connection, const TableRecord& record) {
   std::string values;
   for (std::size_t i = 0; i < record.schema->columns.size(); ++i) {
     const Column& column = record.schema->columns[i];
+    const std::string policy = types::DeclaredPolicy(column.type);
     if (!values.empty()) values += ", ";
     values += "(" + QuoteLiteral(record.source.schema) + ", " + QuoteLiteral(record.source.table) +
               ", " + oid + ", " + QuoteLiteral(record.destination.schema) + ", " +
               QuoteLiteral(record.destination.table) + ", " + QuoteLiteral(column.name) + ", " +
               std::to_string(i + 1) + ", " + QuoteLiteral(column.type.name) + ", " +
-              QuoteLiteral(SqlType(column.type)) + ", 'default')";
+              QuoteLiteral(SqlType(column.type)) + ", " +
+              QuoteLiteral(policy.empty() ? "default" : policy) + ")";
   }
   return connection.Run("INSERT INTO " + In("columns") + " VALUES " + values,
                         "write sluice.columns");

@@ -1,0 +1,158 @@
+#include "types/type_policies.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "types/builtin_types.h"
+#include "types/type_catalog.h"
+
+namespace sluice::types {
+namespace {
+
+constexpr std::uint32_t kNumericOid = 1700;
+constexpr int kDecimalPrecisionMax = 38;
+
+/// The parts of a dotted name, folded; nullopt: a quote is open.
+std::optional<std::vector<std::string>> SplitName(std::string_view name) {
+  std::vector<std::string> parts(1);
+  bool is_quoted = false;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    if (c == '"') {
+      const bool is_doubled = is_quoted && i + 1 < name.size() && name[i + 1] == '"';
+      if (is_doubled) {
+        parts.back() += c;
+        ++i;
+      } else {
+        is_quoted = !is_quoted;
+      }
+    } else if (c == '.' && !is_quoted) {
+      parts.emplace_back();
+    } else {
+      parts.back() += !is_quoted && c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+  }
+  if (is_quoted) return std::nullopt;
+  return parts;
+}
+
+std::string KeyOf(const TableName& table, std::string_view column) {
+  std::string key = table.schema;
+  key += '\0';
+  key += table.table;
+  key += '\0';
+  key += column;
+  return key;
+}
+
+/// "decimal(38,4)", blanks allowed inside.
+std::optional<std::pair<int, int>> ReadDecimal(std::string_view value) {
+  std::string text;
+  for (const char c : value) {
+    if (c != ' ') text += c;
+  }
+  constexpr std::string_view kHead = "decimal(";
+  if (!text.starts_with(kHead) || !text.ends_with(')')) return std::nullopt;
+  const char* at = text.data() + kHead.size();
+  const char* end = text.data() + text.size() - 1;
+  int precision = 0;
+  int scale = 0;
+  const auto first = std::from_chars(at, end, precision);
+  if (first.ec != std::errc() || first.ptr == end || *first.ptr != ',') return std::nullopt;
+  const auto second = std::from_chars(first.ptr + 1, end, scale);
+  if (second.ec != std::errc() || second.ptr != end) return std::nullopt;
+  if (precision < 1 || precision > kDecimalPrecisionMax || scale < 0 || scale > precision)
+    return std::nullopt;
+  return std::pair(precision, scale);
+}
+
+Error NotAllowed(std::string_view name, std::string_view value, std::string_view allowed) {
+  return {.kind = ErrorKind::kConfig,
+          .message = fmt::format("types: {}: {} is not allowed", name, value),
+          .code = "SLU-1001",
+          .advice = fmt::format("allowed: {}", allowed)};
+}
+
+ColumnType WithArraysAsText(ColumnType type) {
+  if (type.carrier == Carrier::kList) return AsText(std::move(type));
+  for (ColumnType& child : type.children) child = WithArraysAsText(std::move(child));
+  return type;
+}
+
+}  // namespace
+
+Status TypePolicies::Add(std::string_view name, std::string_view value) {
+  if (name == "arrays") {
+    if (value != "list" && value != "text") return NotAllowed(name, value, "list, text");
+    arrays_as_text_ = value == "text";
+    return {};
+  }
+  const auto parts = SplitName(name);
+  if (!parts || parts->size() != 3) {
+    return NotAllowed(name, value, "a name is SCHEMA.TABLE.COLUMN, or arrays");
+  }
+  Policy policy{
+      .is_text = value == "text", .table = {(*parts)[0], (*parts)[1]}, .column = (*parts)[2]};
+  if (!policy.is_text) {
+    const auto decimal = ReadDecimal(value);
+    if (!decimal) return NotAllowed(name, value, "text, decimal(p,s) with p <= 38 and s <= p");
+    policy.precision = decimal->first;
+    policy.scale = decimal->second;
+  }
+  const std::string key = KeyOf(policy.table, policy.column);
+  columns_.insert_or_assign(key, std::move(policy));
+  return {};
+}
+
+Result<ColumnType> TypePolicies::Apply(const TableName& table, std::string_view column,
+                                       ColumnType type) const {
+  const auto found = columns_.find(KeyOf(table, column));
+  if (found == columns_.end()) return arrays_as_text_ ? WithArraysAsText(std::move(type)) : type;
+  const Policy& policy = found->second;
+  if (policy.is_text) return AsText(std::move(type));
+  if (type.oid.value != kNumericOid) {
+    return Error{
+        .kind = ErrorKind::kConfig,
+        .message = fmt::format("{}.{} is of type {}, which cannot be kept as decimal({},{})",
+                               ToString(table), column, type.name, policy.precision, policy.scale),
+        .code = "SLU-4121",
+        .advice = "take the line out of `types`, or declare text"};
+  }
+  type.carrier = Carrier::kDecimal;
+  type.precision = static_cast<std::uint8_t>(policy.precision);
+  type.scale = static_cast<std::int8_t>(policy.scale);
+  return type;
+}
+
+std::vector<TypePolicies::Declared> TypePolicies::declared() const {
+  std::vector<Declared> out;
+  for (const auto& [key, policy] : columns_) out.push_back({policy.table, policy.column});
+  return out;
+}
+
+ColumnType AsText(ColumnType type) {
+  type.carrier = Carrier::kText;
+  type.precision = 0;
+  type.scale = 0;
+  return type;
+}
+
+std::string DeclaredPolicy(const ColumnType& type) {
+  if (FindBuiltinType(type.oid) == nullptr) {
+    const bool is_container =
+        type.codec == "array" || type.codec == "record" || type.codec == "hstore";
+    return type.carrier == Carrier::kText && is_container ? "text" : "";
+  }
+  const Result<ColumnType> usual = TypeCatalog().Resolve(type.oid, type.typmod);
+  if (!usual || (usual->carrier == type.carrier && usual->precision == type.precision &&
+                 usual->scale == type.scale)) {
+    return {};
+  }
+  return type.carrier == Carrier::kText ? "text"
+                                        : fmt::format("decimal({},{})", type.precision, type.scale);
+}
+
+}  // namespace sluice::types

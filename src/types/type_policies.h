@@ -1,0 +1,58 @@
+/// \file
+/// What a user declared instead of the type a column has by default: `types:` in the config file.
+///
+///   SCHEMA.TABLE.COLUMN: text            PostgreSQL's text, for every type
+///   SCHEMA.TABLE.COLUMN: decimal(p,s)    for numeric: p <= 38, 0 <= s <= p; what does not fit is a
+///                                        misfit
+///   arrays: text                         every array as PostgreSQL's text; list is the default
+///
+/// Thread safety: const members from any thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluice/ids.h"
+#include "sluice/result.h"
+#include "sluice/schema.h"
+
+namespace sluice::types {
+
+class TypePolicies {
+ public:
+  /// Names fold as in SQL: "Odd".t.c keeps its case, Odd.t.c is odd.t.c.
+  /// Errors: kConfig SLU-1001, with what is allowed.
+  Status Add(std::string_view name, std::string_view value);
+
+  bool empty() const { return columns_.empty() && !arrays_as_text_; }
+  /// The type with what was declared for the column. Errors: kConfig SLU-4121: the type cannot be
+  /// kept that way.
+  Result<ColumnType> Apply(const TableName& table, std::string_view column, ColumnType type) const;
+  /// Columns that were declared, for those who look whether they are there.
+  struct Declared {
+    TableName table;
+    std::string column;
+  };
+  std::vector<Declared> declared() const;
+
+ private:
+  struct Policy {
+    bool is_text = false;
+    int precision = 0;
+    int scale = 0;
+    TableName table;
+    std::string column;
+  };
+  std::map<std::string, Policy, std::less<>> columns_;  ///< by schema, table and column, \0 between
+  bool arrays_as_text_ = false;
+};
+
+/// "text", "decimal(p,s)" where this is not how the type is kept by default; else empty.
+std::string DeclaredPolicy(const ColumnType& type);
+
+/// Kept as the text that PostgreSQL prints.
+ColumnType AsText(ColumnType type);
+
+}  // namespace sluice::types

@@ -1,0 +1,85 @@
+#include "types/type_policies.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "base/testing/result_matchers.h"
+#include "types/text_output.h"
+#include "types/type_catalog.h"
+
+namespace sluice::types {
+namespace {
+
+using sluice::testing::CodeIs;
+using sluice::testing::IsOk;
+
+constexpr std::uint32_t kNumeric = 1700;
+constexpr std::uint32_t kInt4Array = 1007;
+constexpr std::int32_t kTenTwo = ((10 << 16) | 2) + 4;
+
+Result<ColumnType> Kept(const TypePolicies& policies, std::uint32_t oid, std::int32_t typmod = -1,
+                        const TableName& table = {"public", "orders"},
+                        std::string_view column = "amount") {
+  TypeCatalog catalog;
+  catalog.SetPolicies(std::make_shared<const TypePolicies>(policies));
+  return catalog.ResolveColumn(table, column, Oid{oid}, typmod);
+}
+
+TEST(TypePolicies, MakeANumberOfANumericWithoutDigits) {
+  TypePolicies policies;
+  ASSERT_THAT(policies.Add("public.orders.amount", "decimal( 38, 4 )"), IsOk());
+  const auto type = Kept(policies, kNumeric);
+  ASSERT_THAT(type, IsOk());
+  EXPECT_EQ(type->carrier, Carrier::kDecimal);
+  EXPECT_EQ(type->precision, 38);
+  EXPECT_EQ(type->scale, 4);
+  EXPECT_EQ(type->codec, "numeric");
+  EXPECT_EQ(DeclaredPolicy(*type), "decimal(38,4)");
+  const auto other = Kept(policies, kNumeric, -1, {"public", "orders"}, "tax");
+  ASSERT_THAT(other, IsOk());
+  EXPECT_EQ(other->carrier, Carrier::kText);
+  EXPECT_EQ(DeclaredPolicy(*other), "");
+  EXPECT_THAT(Kept(policies, 25), CodeIs("SLU-4121"));
+}
+
+TEST(TypePolicies, KeepEveryTypeAsTextThatCanBePrinted) {
+  TypePolicies policies;
+  ASSERT_THAT(policies.Add("public.orders.amount", "text"), IsOk());
+  for (const std::uint32_t oid : {16U, 17U, 20U, 700U, 1082U, 1114U, 1184U, 1083U, 1186U, 2950U,
+                                  114U, 3802U, kNumeric, kInt4Array}) {
+    const auto type = Kept(policies, oid, oid == kNumeric ? kTenTwo : -1);
+    ASSERT_THAT(type, IsOk());
+    EXPECT_EQ(type->carrier, Carrier::kText) << type->name;
+    EXPECT_TRUE(TextFormatter::Make(*type).has_value()) << type->name;
+    EXPECT_EQ(DeclaredPolicy(*type), "text") << type->name;
+  }
+  EXPECT_EQ(DeclaredPolicy(*Kept(policies, 25)), "");
+}
+
+TEST(TypePolicies, KeepArraysAsTextEverywhere) {
+  TypePolicies policies;
+  ASSERT_THAT(policies.Add("arrays", "text"), IsOk());
+  EXPECT_EQ(Kept(policies, kInt4Array)->carrier, Carrier::kText);
+  EXPECT_EQ(Kept(policies, 23)->carrier, Carrier::kInt32);
+  ASSERT_THAT(policies.Add("arrays", "list"), IsOk());
+  EXPECT_EQ(Kept(policies, kInt4Array)->carrier, Carrier::kList);
+}
+
+TEST(TypePolicies, FoldNamesAsSqlDoes) {
+  TypePolicies policies;
+  ASSERT_THAT(policies.Add("Public.\"Odd.\"\"Name\".Amount", "text"), IsOk());
+  EXPECT_EQ(Kept(policies, 23, -1, {"public", "Odd.\"Name"})->carrier, Carrier::kText);
+  EXPECT_EQ(Kept(policies, 23, -1, {"public", "odd.\"name"})->carrier, Carrier::kInt32);
+  for (const char* name : {"orders.amount", "a.b.c.d", "a.\"b.c", "array", ""}) {
+    EXPECT_THAT(policies.Add(name, "text"), CodeIs("SLU-1001")) << name;
+  }
+  for (const char* value : {"double", "decimal", "decimal(39,1)", "decimal(3,4)", "decimal(0,0)",
+                            "decimal(3,1", "decimal(3;1)", "list", ""}) {
+    EXPECT_THAT(policies.Add("a.b.c", value), CodeIs("SLU-1001")) << value;
+  }
+  EXPECT_THAT(policies.Add("arrays", "decimal(3,1)"), CodeIs("SLU-1001"));
+}
+
+}  // namespace
+}  // namespace sluice::types
