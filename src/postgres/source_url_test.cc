@@ -171,8 +171,8 @@ TEST(ErrorFromConnect, DoesNotTryABadParameterAgain) {
 
 TEST(ErrorFromConnect, TellsAWrongNameFromAnUnknownAuthority) {
   const ConnectFailure target{.redacted_url = "postgres://a@h/x", .ssl_mode = "verify-full"};
-  const Error name = ErrorFromConnect(
-      "server certificate for \"db\" does not match host name \"h\"", target);
+  const Error name =
+      ErrorFromConnect("server certificate for \"db\" does not match host name \"h\"", target);
   EXPECT_EQ(name.code, "SLU-2005");
   EXPECT_NE(name.advice.find("verify-ca"), std::string::npos);
 }

@@ -143,12 +143,12 @@ Error RefusedConnect(std::string_view sqlstate, std::string_view text, const std
 
 /// libpq looks at some values only when it connects: nothing was sent, and trying again is no use.
 bool IsBadParameter(std::string_view text) {
-  constexpr auto kStarts = std::to_array<std::string_view>({
-      "invalid port number", "invalid sslmode value", "invalid integer value",
-      "invalid channel_binding value", "invalid target_session_attrs value", "invalid gssencmode",
-      "invalid ssl_min_protocol_version", "invalid ssl_max_protocol_version",
-      "invalid load_balance_hosts", "invalid require_auth", "could not match ",
-      "could not parse network address"});
+  constexpr auto kStarts = std::to_array<std::string_view>(
+      {"invalid port number", "invalid sslmode value", "invalid integer value",
+       "invalid channel_binding value", "invalid target_session_attrs value", "invalid gssencmode",
+       "invalid ssl_min_protocol_version", "invalid ssl_max_protocol_version",
+       "invalid load_balance_hosts", "invalid require_auth", "could not match ",
+       "could not parse network address"});
   return std::any_of(kStarts.begin(), kStarts.end(),
                      [&](std::string_view start) { return text.starts_with(start); });
 }
