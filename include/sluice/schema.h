@@ -87,8 +87,30 @@ struct Column {
   /// Where the column was added to a filled table: the text form of attmissingval, what older rows
   /// read as.
   std::optional<std::string> missing_value{};
+  /// pg_attribute.xmin: the transaction that altered the column last; 0 where only a message told.
+  std::uint32_t altered_by = 0;
 
   bool operator==(const Column&) const = default;
+};
+
+/// A label of an enum type that some column uses. Its oid stays when it is renamed.
+struct EnumLabel {
+  Oid oid{};
+  std::string text;
+
+  bool operator==(const EnumLabel&) const = default;
+};
+
+/// What the catalog knew beside the columns when a version was read: proof that nothing happened
+/// that no message tells of. Empty where the version comes from a message, or from an older format.
+struct CatalogFacts {
+  std::string stamp;  ///< a hash of everything below and of the columns: the same, nothing altered
+  std::string
+      files;  ///< relfilenode, of a partitioned table those of its leaves: changes on a rewrite
+  std::int16_t attnum_max = 0;  ///< pg_class.relnatts: numbers above it were not given out yet
+  std::vector<EnumLabel> labels;
+
+  bool operator==(const CatalogFacts&) const = default;
 };
 
 /// pg_class.relreplident.
@@ -106,7 +128,11 @@ struct TableSchema {
   std::vector<std::int32_t> key;
   /// Indexes into `columns`: what the server sends as old tuple; all columns under FULL.
   std::vector<std::int32_t> identity_columns;
-  Lsn since;  ///< insert LSN of the catalog read, or the LSN where the Relation message took effect
+  Lsn since;  ///< insert LSN of the catalog read behind this version
+  CatalogFacts facts = {};
+  /// Not empty: a message said so, and how its columns come from those known cannot be told. Rows
+  /// of it are decoded; to apply them the table must be at this very shape already.
+  std::string unplaced = {};
 
   bool is_keyless() const { return key.empty(); }
 };
@@ -116,5 +142,18 @@ using SchemaPtr = std::shared_ptr<const TableSchema>;
 /// Same columns, types, key: rows of one need no lifting for the other. `since`, attnums, defaults
 /// do not count.
 bool SameShape(const TableSchema& a, const TableSchema& b);
+
+/// Per column of `to`, its index in `from`; nullopt: added. Columns are the same that have the same
+/// attnum; by name only where one side does not know them.
+std::vector<std::optional<std::size_t>> ColumnOrigins(const TableSchema& from,
+                                                      const TableSchema& to);
+
+/// One step between two versions of a table, for people: a row of sluice.schema_changes.
+struct ShapeChange {
+  std::string kind;    ///< drop column, rename column, change type, add column, change key
+  std::string before;  ///< empty: not there
+  std::string after;
+};
+std::vector<ShapeChange> ChangesBetween(const TableSchema& from, const TableSchema& to);
 
 }  // namespace sluice

@@ -420,27 +420,24 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-4123", "a type is declared for a column that is not there",
      "`types` in the config file names a column that no replicated table has.",
      "Correct the name; parts with capital letters or dots stand in double quotes."},
-    {"SLU-4201", "the table's schema changed",
-     "The source table was altered in a way that cannot be followed yet: a column was dropped, "
-     "renamed, moved or changed its type, or the replica identity changed.",
-     "`sluice resync TABLE` copies it again in its new shape; other tables go on."},
+    {"SLU-4201", "the table was renamed",
+     "The source table has another name or schema than the one that was copied.",
+     "`sluice resync TABLE` copies it again; other tables go on."},
     {"SLU-4202", "rows of an older version cannot be brought to the new one",
-     "Between the two versions more happened than columns being added.",
-     "`sluice resync TABLE` copies it again in its new shape."},
+     "A column of the key was dropped between rows of one destination transaction.",
+     "Nothing: the table copies itself again."},
     {"SLU-4203", "a column of one batch is over 2 GB",
      "The values of one column in one destination transaction exceed what one Arrow column holds.",
      "Lower --batch-bytes."},
-    {"SLU-4204", "the schema changed twice before its rows came",
-     "What older rows read as in the column added in between can no longer be told.",
-     "sluice resync TABLE"},
-    {"SLU-4205", "a column was added with a computed default",
-     "PostgreSQL filled older rows by rewriting the table, which the stream does not carry; or the "
-     "default was set after the column was added, which looks the same.",
-     "sluice resync TABLE"},
-    {"SLU-4206", "a column was dropped and added again",
-     "Under the same name and type the stream does not tell the two apart; the old values would "
-     "have stayed.",
-     "sluice resync TABLE"},
+    {"SLU-4207", "the table is copied again",
+     "It was altered in a way that the stream does not tell exactly: its rows were rewritten, a "
+     "type "
+     "changed, a label of an enum was renamed, or several alterations came before their rows.",
+     "Nothing: its old contents stay readable until the copy is in. docs/operations.md says which "
+     "changes are followed in place."},
+    {"SLU-4208", "the table would be copied again too often",
+     "It was altered again and again in ways that only a copy follows.",
+     "`sluice resync TABLE` when the alterations are through."},
     {"SLU-4210", "a table lost its replica identity",
      "Its primary key or identity index was dropped. Published without one, its own UPDATE and "
      "DELETE would fail, so it was taken out of the publication.",
@@ -518,11 +515,14 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Its columns at the destination are not those it was given.",
      "Copy it again: sluice resync TABLE."},
     {"SLU-5027", "a change of a table's shape cannot be followed",
-     "Only columns added at the end are followed.", "Copy it again: sluice resync TABLE."},
+     "Columns are dropped, renamed, widened and added in place. Another order, another type, no "
+     "column "
+     "left, or an index of yours on the table takes a copy.",
+     "Nothing: the table copies itself again."},
     {"SLU-5028", "a table's shape changed inside a large transaction",
      "Rows of the table came before the change in one transaction of the source, too large to be "
      "taken at once; DuckDB does not take changes of shape after rows.",
-     "Copy it again: sluice resync TABLE."},
+     "Nothing: the table copies itself again."},
     {"SLU-5029", "somebody is still reading the file",
      "A reader or a copy did not end in time, so the file was not closed in good order.",
      "Nothing: the next start finishes it."},

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string_view>
 
 #include "sluice/delivery_state.h"
@@ -52,6 +53,81 @@ bool SameShape(const TableSchema& a, const TableSchema& b) {
       return false;
   }
   return true;
+}
+
+std::vector<std::optional<std::size_t>> ColumnOrigins(const TableSchema& from,
+                                                      const TableSchema& to) {
+  const auto is_numbered = [](const TableSchema& schema) {
+    return std::all_of(schema.columns.begin(), schema.columns.end(),
+                       [](const Column& column) { return column.attnum != 0; });
+  };
+  const bool by_number = is_numbered(from) && is_numbered(to);
+  std::vector<std::optional<std::size_t>> origins;
+  origins.reserve(to.columns.size());
+  for (const Column& column : to.columns) {
+    const auto found =
+        std::find_if(from.columns.begin(), from.columns.end(), [&](const Column& old) {
+          return by_number ? old.attnum == column.attnum : old.name == column.name;
+        });
+    if (found == from.columns.end()) {
+      origins.emplace_back();
+    } else {
+      origins.emplace_back(static_cast<std::size_t>(found - from.columns.begin()));
+    }
+  }
+  return origins;
+}
+
+namespace {
+
+std::string Describe(const Column& column) {
+  return column.name + " " + column.type.name;
+}
+
+std::string DescribeKey(const TableSchema& schema) {
+  std::string text;
+  for (const std::int32_t index : schema.key) {
+    text += (text.empty() ? "" : ", ") + schema.columns[static_cast<std::size_t>(index)].name;
+  }
+  return schema.identity == ReplicaIdentity::kFull ? "full (" + text + ")" : "(" + text + ")";
+}
+
+bool IsSameKey(const TableSchema& from, const TableSchema& to,
+               const std::vector<std::optional<std::size_t>>& origins) {
+  if (from.identity != to.identity || from.key.size() != to.key.size()) return false;
+  return std::all_of(to.key.begin(), to.key.end(), [&](std::int32_t index) {
+    const auto& origin = origins[static_cast<std::size_t>(index)];
+    return origin && std::find(from.key.begin(), from.key.end(),
+                               static_cast<std::int32_t>(*origin)) != from.key.end();
+  });
+}
+
+}  // namespace
+
+std::vector<ShapeChange> ChangesBetween(const TableSchema& from, const TableSchema& to) {
+  std::vector<ShapeChange> changes;
+  const auto origins = ColumnOrigins(from, to);
+  for (std::size_t i = 0; i < from.columns.size(); ++i) {
+    if (std::find(origins.begin(), origins.end(), i) == origins.end()) {
+      changes.push_back({"drop column", Describe(from.columns[i]), ""});
+    }
+  }
+  for (std::size_t i = 0; i < to.columns.size(); ++i) {
+    const Column& column = to.columns[i];
+    if (!origins[i]) {
+      changes.push_back({"add column", "", Describe(column)});
+      continue;
+    }
+    const Column& before = from.columns[*origins[i]];
+    if (before.name != column.name) changes.push_back({"rename column", before.name, column.name});
+    if (!(before.type == column.type)) {
+      changes.push_back({"change type", Describe(before), Describe(column)});
+    }
+  }
+  if (!IsSameKey(from, to, origins)) {
+    changes.push_back({"change key", DescribeKey(from), DescribeKey(to)});
+  }
+  return changes;
 }
 
 }  // namespace sluice

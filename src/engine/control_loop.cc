@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "base/sleep.h"
-#include "postgres/column_facts.h"
 #include "postgres/publication.h"
 #include "postgres/server_facts.h"
 #include "postgres/slot.h"
+#include "postgres/table_facts.h"
 
 namespace sluice::engine {
 namespace {
@@ -18,16 +18,17 @@ namespace {
 constexpr Duration kTick = std::chrono::milliseconds(200);
 constexpr Duration kIdentityInterval = std::chrono::seconds(4);
 constexpr Duration kSlotInterval = std::chrono::seconds(10);
-constexpr Duration kColumnInterval = std::chrono::seconds(10);
+constexpr Duration kSchemaInterval = std::chrono::seconds(10);
 constexpr Duration kLockTimeout = std::chrono::seconds(2);
 
 }  // namespace
 
 ControlLoop::ControlLoop(ControlOptions options, Connect connect, DeliveryWriter& writer,
-                         Progress& progress, telemetry::Logger& logger)
+                         RelationRegistry& registry, Progress& progress, telemetry::Logger& logger)
     : options_(std::move(options)),
       connect_(std::move(connect)),
       writer_(writer),
+      registry_(registry),
       progress_(progress),
       logger_(logger) {}
 
@@ -74,6 +75,7 @@ void ControlLoop::Loop(std::stop_token stop) {
 
 Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now) {
   SLUICE_RETURN_IF_ERROR(FeedMachine(connection));
+  SLUICE_RETURN_IF_ERROR(FollowSeen());
   if (now - identities_at_ >= kIdentityInterval) {
     identities_at_ = now;
     SLUICE_RETURN_IF_ERROR(LookAtIdentities(connection));
@@ -82,55 +84,73 @@ Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now
     slot_at_ = now;
     SLUICE_RETURN_IF_ERROR(LookAtSlot(connection));
   }
-  if (now - columns_at_ >= kColumnInterval) {
-    columns_at_ = now;
-    SLUICE_RETURN_IF_ERROR(LookAtColumns(connection));
+  if (now >= schemas_due_) {
+    const Status looked = LookAtSchemas(connection);
+    // Thousands of tables take long: a twentieth of the time at most.
+    const Clock::time_point done = Clock::now();
+    schemas_due_ = done + std::max<Duration>(kSchemaInterval, (done - now) * 20);
+    SLUICE_RETURN_IF_ERROR(looked);
   }
   return {};
 }
 
-/// A column dropped and added again under its name and type looks unchanged in the stream; its
-/// number tells.
-Status ControlLoop::LookAtColumns(postgres::Connection& connection) {
-  struct Known {
-    RelationId relation;
-    SchemaPtr schema;
-  };
-  SLUICE_ASSIGN_OR_RETURN(const std::vector<Known> known,
-                          writer_.inbox().CallAndWait([this]() -> Result<std::vector<Known>> {
-                            std::vector<Known> live;
+/// What no message tells: tables that were altered, or rewritten, and got no rows since.
+Status ControlLoop::LookAtSchemas(postgres::Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<SchemaPtr> known,
+                          writer_.inbox().CallAndWait([this]() -> Result<std::vector<SchemaPtr>> {
+                            std::vector<SchemaPtr> live;
                             for (const RelationId relation : writer_.machine().tables()) {
                               const TableRecord& record = writer_.machine().record(relation);
                               if (record.state == TableState::kLive && record.schema)
-                                live.push_back({relation, record.schema});
+                                live.push_back(record.schema);
                             }
                             return live;
                           }));
   if (known.empty()) return {};
   std::vector<RelationId> relations;
-  for (const Known& table : known) relations.push_back(table.relation);
-  SLUICE_ASSIGN_OR_RETURN(const auto numbers, postgres::ReadColumnNumbers(connection, relations));
-  for (const Known& table : known) {
-    const auto now = numbers.find(table.relation);
-    if (now == numbers.end()) continue;
-    for (const Column& column : table.schema->columns) {
-      const auto number = now->second.find(column.name);
-      if (column.attnum == 0 || number == now->second.end() || number->second == column.attnum)
-        continue;
-      SLUICE_RETURN_IF_ERROR(writer_.inbox().CallAndWait([&]() -> Status {
-        if (!writer_.machine().has_table(table.relation) ||
-            writer_.machine().record(table.relation).schema != table.schema) {
-          return {};
-        }
-        return writer_.HaltTable(table.relation,
-                                 Error{.kind = ErrorKind::kSchemaConflict,
-                                       .message = "schema changed: column " + column.name +
-                                                  " was dropped and added again",
-                                       .code = "SLU-4206"});
-      }));
-      break;
+  for (const SchemaPtr& schema : known) relations.push_back(schema->relation);
+  SLUICE_ASSIGN_OR_RETURN(const auto stamps,
+                          postgres::ReadTableStamps(connection, relations, options_.publication));
+  std::vector<Seen> seen;
+  for (const SchemaPtr& schema : known) {
+    const auto now = stamps.find(schema->relation);
+    if (now == stamps.end() || now->second == schema->facts.stamp) continue;
+    Result<SchemaPtr> catalog = registry_.LoadVersion(connection, schema->relation);
+    if (!catalog && !connection.is_alive()) return std::move(catalog).error();
+    if (!catalog) {
+      logger_.Debug("table {}: {}", ToString(schema->name), catalog.error().message);
+    } else if (*catalog) {
+      seen.push_back({schema, *std::move(catalog)});
     }
   }
+  seen_ = std::move(seen);
+  if (!seen_.empty() && !wish_) wish_.emplace(progress_);
+  return FollowSeen();
+}
+
+Status ControlLoop::FollowSeen() {
+  std::vector<Seen> later;
+  for (const Seen& table : seen_) {
+    SLUICE_ASSIGN_OR_RETURN(
+        const bool is_current, writer_.inbox().CallAndWait([&]() -> Result<bool> {
+          const auto& machine = writer_.machine();
+          const RelationId relation = table.known->relation;
+          return machine.has_table(relation) && machine.record(relation).schema == table.known &&
+                 machine.record(relation).state == TableState::kLive;
+        }));
+    if (!is_current) continue;  // rows brought it, or a copy: looked at again next time
+    SLUICE_ASSIGN_OR_RETURN(const bool is_followed,
+                            writer_.inbox().CallAndWait([&]() -> Result<bool> {
+                              return writer_.FollowCatalog(table.known, table.catalog);
+                            }));
+    if (is_followed) {
+      registry_.SetKnown(table.known->relation, table.catalog);
+    } else {
+      later.push_back(table);
+    }
+  }
+  seen_ = std::move(later);
+  if (seen_.empty()) wish_.reset();
   return {};
 }
 

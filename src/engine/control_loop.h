@@ -2,9 +2,13 @@
 /// The control thread: one ordinary connection that keeps the copy rule supplied and the source
 /// looked after.
 ///
-///   every 0.2 s  while transactions pass: the server's snapshot, which prunes P and ends waits for
-///   older writers every 5 s    published tables that lost their identity are taken out (own
-///   publication) or reported every 10 s   WAL retained by our slot, its status
+/// - every 0.2 s, while transactions pass: the server's snapshot, which prunes P and ends waits for
+///   older writers
+/// - every 4 s: published tables that lost their identity are taken out (own publication) or
+/// reported
+/// - every 10 s: WAL retained by our slot, its status; tables that were altered and got no rows
+/// since
+///   take their new shape when the stream has passed the point where the catalog was read
 ///
 /// A broken connection is opened again; nothing here ends the pipeline.
 ///
@@ -12,6 +16,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,6 +24,7 @@
 #include "base/mutex.h"
 #include "engine/delivery_writer.h"
 #include "engine/progress.h"
+#include "engine/relation_registry.h"
 #include "postgres/connection.h"
 #include "telemetry/log.h"
 
@@ -40,8 +46,8 @@ class ControlLoop {
  public:
   using Connect = std::function<Result<postgres::Connection>()>;
 
-  ControlLoop(ControlOptions options, Connect connect, DeliveryWriter& writer, Progress& progress,
-              telemetry::Logger& logger);
+  ControlLoop(ControlOptions options, Connect connect, DeliveryWriter& writer,
+              RelationRegistry& registry, Progress& progress, telemetry::Logger& logger);
   ~ControlLoop();
 
   void Start();
@@ -53,18 +59,28 @@ class ControlLoop {
   Status Tick(postgres::Connection& connection, Clock::time_point now);
   Status FeedMachine(postgres::Connection& connection);
   Status LookAtIdentities(postgres::Connection& connection);
-  Status LookAtColumns(postgres::Connection& connection);
+  Status LookAtSchemas(postgres::Connection& connection);
+  Status FollowSeen();
   Status LookAtSlot(postgres::Connection& connection);
 
   const ControlOptions options_;
   Connect connect_;
   DeliveryWriter& writer_;
+  RelationRegistry& registry_;
   Progress& progress_;
   telemetry::Logger& logger_;
   std::int64_t transactions_seen_ = -1;
   Clock::time_point identities_at_{};
   Clock::time_point slot_at_{};
-  Clock::time_point columns_at_{};
+  Clock::time_point schemas_due_{};
+  /// Altered tables: what they had here when the catalog was read, and what that said. Waits until
+  /// the stream has passed that point.
+  struct Seen {
+    SchemaPtr known;
+    SchemaPtr catalog;
+  };
+  std::vector<Seen> seen_;
+  std::optional<PositionWish> wish_;
   std::vector<RelationId> alarmed_;
   mutable base::Mutex mutex_;
   SlotInfo slot_ SLUICE_GUARDED_BY(mutex_);

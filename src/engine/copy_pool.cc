@@ -42,6 +42,17 @@ bool HaltsTable(const Error& error) {
   return false;
 }
 
+bool HasTypesOfUsers(const TableSchema& schema) {
+  constexpr std::uint32_t kFirst = 16'384;
+  const auto is_of_user = [](const auto& self, const ColumnType& type) -> bool {
+    return type.oid.value >= kFirst ||
+           std::any_of(type.children.begin(), type.children.end(),
+                       [&](const ColumnType& child) { return self(self, child); });
+  };
+  return std::any_of(schema.columns.begin(), schema.columns.end(),
+                     [&](const Column& column) { return is_of_user(is_of_user, column.type); });
+}
+
 /// The second thread of a worker: takes batches, writes them.
 class ShadowWriter {
  public:
@@ -151,6 +162,13 @@ class CopyPool::Attempt {
     SLUICE_ASSIGN_OR_RETURN(
         table_, postgres::LoadTableSchema(exporter_.connection(), *pool_.registry_.types(),
                                           record().relation, pool_.options_.publication));
+    if (HasTypesOfUsers(*table_.schema)) {
+      // They may have been altered since they were read.
+      SLUICE_RETURN_IF_ERROR(pool_.registry_.ReloadTypes(exporter_.connection()));
+      SLUICE_ASSIGN_OR_RETURN(
+          table_, postgres::LoadTableSchema(exporter_.connection(), *pool_.registry_.types(),
+                                            record().relation, pool_.options_.publication));
+    }
     if (table_.is_partitioned && !is_partitioned_) {
       is_partitioned_ = true;  // its leaves were not locked: again, with them
       return replication::SnapshotVerdict::Kind::kRetake;

@@ -9,7 +9,6 @@ namespace sluice::engine {
 namespace {
 
 constexpr Duration kIdleTick = std::chrono::milliseconds(100);
-constexpr Duration kPublishInterval = std::chrono::milliseconds(100);
 
 /// The transaction of an item that is not a batch.
 std::uint32_t TransactionOf(const ChangeItem& item) {
@@ -117,7 +116,7 @@ Result<replication::SnapshotVerdict> DeliveryWriter::OfferSnapshot(
   });
   if (!decided) {
     // What was held is lost to this table alone; its copy ends as one that was given up.
-    Halt({ticket.unit.relation, decided.error()});
+    GiveUp({ticket.unit.relation, decided.error()});
     verdict.kind = replication::SnapshotVerdict::Kind::kStale;
   }
   return verdict;
@@ -137,7 +136,7 @@ Result<bool> DeliveryWriter::CopyFailed(const replication::CopyTicket& ticket) {
 }
 
 Status DeliveryWriter::HaltTable(RelationId relation, const Error& error) {
-  Halt({relation, error});
+  GiveUp({relation, error});
   return {};
 }
 
@@ -171,7 +170,7 @@ Status DeliveryWriter::HandleSet(ChangeSet set) {
     // table.
     stager_.Abandon();
     held_.Rollback();
-    Halt(*outcome.table_failed);
+    GiveUp(*outcome.table_failed);
     if (set.continues_previous) {
       // Earlier pieces of its transaction are gone already: the stream has to bring them again.
       in_transaction_ = false;
@@ -268,19 +267,6 @@ Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
   return {};
 }
 
-void DeliveryWriter::Halt(const TableFailed& failed) {
-  if (!machine_.has_table(failed.relation)) return;
-  const TableRecord& record = machine_.record(failed.relation);
-  if (record.state == TableState::kHalted) return;
-  Error with_advice = failed.error;
-  if (with_advice.advice.empty()) with_advice.advice = "sluice resync " + ToString(record.source);
-  logger_.Failed("table {} halted: {} ({}); the others go on; to continue: {}",
-                 ToString(record.source), with_advice.message, with_advice.code,
-                 with_advice.advice);
-  machine_.Halt(failed.relation, with_advice, WallClock());
-  held_.Drop(UnitId{failed.relation, 0});
-}
-
 // Commits
 // -------------------------------------------------------------------------------------------------------------
 
@@ -358,7 +344,7 @@ Status DeliveryWriter::Land(UnitId unit) {
   SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, StageLanding(unit));
   if (outcome.table_failed) {
     stager_.Abandon();
-    Halt(*outcome.table_failed);
+    GiveUp(*outcome.table_failed);
     const Status discarded = destination_.DiscardCopy(unit);
     if (!discarded) {
       logger_.Warn("the copy of {} could not be removed: {}", ToString(source),
@@ -420,58 +406,6 @@ void DeliveryWriter::DropStream() {
   held_.Rollback();
   pending_.clear();
   in_transaction_ = false;
-}
-
-// Display
-// -------------------------------------------------------------------------------------------------------------
-
-void DeliveryWriter::PublishTables() {
-  const Clock::time_point now = Clock::now();
-  if (now - published_at_ < kPublishInterval) return;
-  published_at_ = now;
-  progress_.held_bytes.store(held_.total_bytes(), std::memory_order_relaxed);
-  int to_land = 0;
-  bool is_settled = true;
-  std::vector<TableStatus> tables;
-  for (const RelationId relation : machine_.tables()) {
-    TableStatus& status = tables.emplace_back();
-    status.record = machine_.record(relation);
-    status.record.schema = nullptr;
-    const TableCounters& counters = stager_.counters(relation);
-    status.rows_inserted = counters.inserted;
-    status.rows_updated = counters.updated;
-    status.rows_deleted = counters.deleted;
-    status.truncates = counters.truncates;
-    status.changes_dropped = counters.dropped;
-    status.held_bytes = held_.bytes(UnitId{relation, 0});
-    if (machine_.unit_state(UnitId{relation, 0}) == replication::UnitState::kCopied) ++to_land;
-    is_settled = is_settled && status.record.state != TableState::kPending &&
-                 status.record.state != TableState::kCopying;
-  }
-  if (!is_settled) {
-    settled_sequence_.store(0);
-  } else if (settled_sequence_.load() == 0) {
-    settled_sequence_.store(sequence_);
-  }
-  progress_.units_to_land.store(to_land);
-  const base::MutexLock lock(shared_mutex_);
-  published_.swap(tables);
-}
-
-bool DeliveryWriter::AreCopiesVisible() const {
-  const std::uint64_t sequence = settled_sequence_.load();
-  return sequence != 0 && in_flight_.visible_sequence() >= sequence;
-}
-
-std::vector<TableRecord> DeliveryWriter::Records() const {
-  std::vector<TableRecord> records;
-  for (const RelationId relation : machine_.tables()) records.push_back(machine_.record(relation));
-  return records;
-}
-
-std::vector<TableStatus> DeliveryWriter::Tables() const {
-  const base::MutexLock lock(shared_mutex_);
-  return published_;
 }
 
 }  // namespace sluice::engine

@@ -11,6 +11,9 @@
 ///         then: units whose copy is in and whose insert LSN has been passed land, each in a commit
 ///         of its own
 ///
+/// A table whose shape changed in a way that no stream tells copies itself again, at most
+/// WriterOptions::copies_again_max times in copies_again_window; its old contents stay until then.
+///
 /// A table that cannot go on halts alone: what was staged is abandoned, the set is staged again
 /// without it. Where earlier pieces of its transaction were staged, the inbox refuses the rest and
 /// the stream begins again at the position (SLU-3090); copies go on.
@@ -21,6 +24,8 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +51,9 @@ struct WriterOptions {
   std::size_t inbox_bytes = std::size_t{64} << 20;
   /// A fold works on at most this much at once when held changes land.
   std::size_t landing_bytes = std::size_t{32} << 20;
+  /// A table that would have to be copied again more often than that halts.
+  std::size_t copies_again_max = 3;
+  Duration copies_again_window = std::chrono::minutes(10);
 };
 
 class DeliveryWriter {
@@ -76,7 +84,12 @@ class DeliveryWriter {
                             Lsn flushed);
   /// False: the copy was given up before; what became of it says nothing about the table.
   Result<bool> CopyFailed(const replication::CopyTicket& ticket);
+  /// Or, where a copy heals the error, the table copies itself again (bounded).
   Status HaltTable(RelationId relation, const Error& error);
+  /// What the catalog said of a live table when the log ended at catalog->since, which the stream
+  /// has passed: the table gets that shape, in a commit of its own. False: not yet, or `known` is
+  /// not what the table has any more.
+  Result<bool> FollowCatalog(const SchemaPtr& known, const SchemaPtr& catalog);
   Status Resync(RelationId relation);
   /// Commits changed table states although no transaction came.
   Status CommitStates();
@@ -98,7 +111,10 @@ class DeliveryWriter {
   Result<StageOutcome> StageTable(const TableChanges& changes,
                                   const std::vector<TransactionMark>& marks);
   Status HoldItem(UnitId unit, const ChangeItem& item, const std::vector<TransactionMark>& marks);
-  void Halt(const TableFailed& failed);
+  /// The table cannot go on with the stream: copied again where that heals it, else halted.
+  void GiveUp(const TableFailed& failed);
+  void Halt(RelationId relation, const Error& error);
+  bool CopyAgain(RelationId relation, const Error& error);
   Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
   Status Commit(std::optional<Lsn> end, UnixMicros committed_at);
   void NoteBatch(const std::vector<TransactionMark>& marks);
@@ -134,6 +150,8 @@ class DeliveryWriter {
   std::uint64_t sequence_ = 1;  // the birth had the first
   TableStager stager_;
   CommitsInFlight in_flight_;
+  /// When tables began to copy themselves again.
+  std::map<RelationId, std::deque<Clock::time_point>> copied_again_;
   Clock::time_point published_at_{};
   /// The last commit when no table waited for its copy any more; 0: one does.
   std::atomic<std::uint64_t> settled_sequence_{0};

@@ -4,7 +4,8 @@
 #include <utility>
 
 #include "postgres/catalog.h"
-#include "postgres/column_facts.h"
+#include "postgres/table_facts.h"
+#include "replication/schema_versions.h"
 
 namespace sluice::engine {
 namespace {
@@ -62,7 +63,7 @@ std::shared_ptr<const types::TypeCatalog> RelationRegistry::types() const {
 }
 
 Result<replication::Resolution> RelationRegistry::Resolve(
-    const pgoutput::Relation& relation, const replication::RelationContext& context) {
+    const pgoutput::Relation& relation, const replication::RelationContext& /*context*/) {
   SchemaPtr known;
   bool stream_is_binary = true;
   {
@@ -72,18 +73,14 @@ Result<replication::Resolution> RelationRegistry::Resolve(
     known = found->second.known;
     stream_is_binary = stream_is_binary_;
   }
-  if (known && Agrees(*known, relation)) return replication::Resolution::Use(known);
-  SLUICE_ASSIGN_OR_RETURN(const SchemaPtr catalog, LoadFromCatalog(relation));
-  SchemaPtr schema = catalog && Agrees(*catalog, relation) ? catalog : nullptr;
-  if (!schema) {
-    Result<SchemaPtr> from_message = FromMessage(relation, known, catalog);
-    if (!from_message) return replication::Resolution::Fail(from_message.error());
-    schema = *std::move(from_message);
+  bool is_followed = true;
+  Result<SchemaPtr> placed = Place(relation, known, &is_followed);
+  if (!placed) {
+    const ErrorKind kind = placed.error().kind;
+    if (kind == ErrorKind::kUnsupported) return replication::Resolution::Fail(placed.error());
+    return std::move(placed).error();
   }
-  if (known && schema->columns.size() > known->columns.size()) {
-    SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> unknown, CheckAddedColumns(*known, *schema));
-    if (unknown) return replication::Resolution::Fail(*unknown);
-  }
+  const SchemaPtr schema = *std::move(placed);
   if (stream_is_binary && HasTextOnlyColumn(*schema)) {
     SetKnown(relation.id, schema);
     return Error{.kind = ErrorKind::kConnection,
@@ -91,30 +88,83 @@ Result<replication::Resolution> RelationRegistry::Resolve(
                             " is only understood as text: the stream starts again in text form",
                  .code = "SLU-3091"};
   }
-  if (!context.is_replayed) SetKnown(relation.id, schema);
-  return replication::Resolution::Use(std::move(schema));
+  if (is_followed && schema != known) SetKnown(relation.id, schema);
+  return replication::Resolution::Use(schema);
 }
 
-/// A default that was computed row by row rewrote the table without a word in the stream; a
-/// constant one is stored as missing value. A default set after the column was added looks the same
-/// and is refused, too.
-Result<std::optional<Error>> RelationRegistry::CheckAddedColumns(const TableSchema& known,
-                                                                 const TableSchema& schema) {
-  SLUICE_ASSIGN_OR_RETURN(const std::vector<std::string> computed,
-                          postgres::ReadComputedDefaults(*connection_, schema.relation));
-  for (const Column& column : schema.columns) {
-    const bool is_known = std::any_of(known.columns.begin(), known.columns.end(),
-                                      [&](const Column& c) { return c.name == column.name; });
-    if (is_known || std::find(computed.begin(), computed.end(), column.name) == computed.end())
-      continue;
-    return std::optional<Error>(Error{
-        .kind = ErrorKind::kSchemaConflict,
-        .message = "schema changed: column " + column.name +
-                   " was added with a default whose values in older rows are not in the stream",
-        .code = "SLU-4205",
-        .advice = "sluice resync " + ToString(schema.name)});
+/// \param is_followed false: later messages are placed from the same known version.
+Result<SchemaPtr> RelationRegistry::Place(const pgoutput::Relation& relation,
+                                          const SchemaPtr& known, bool* is_followed) {
+  SLUICE_RETURN_IF_ERROR(Open());
+  if (known) {
+    SLUICE_ASSIGN_OR_RETURN(const auto described, replication::DescribedBy(relation, *types()));
+    const bool looks_known = replication::LooksSame(*known, *described);
+    if (looks_known) {
+      SLUICE_ASSIGN_OR_RETURN(const bool was_altered, WasAltered(*known));
+      if (!was_altered) return known;
+    }
   }
-  return std::optional<Error>();
+  Result<SchemaPtr> loaded = LoadVersion(*connection_, relation.id);
+  if (!loaded) {
+    SLUICE_RETURN_IF_ERROR(NoteLost(loaded.error()));
+    return std::move(loaded).error();
+  }
+  const SchemaPtr catalog = *std::move(loaded);
+  SLUICE_ASSIGN_OR_RETURN(const auto described, replication::DescribedBy(relation, *types()));
+  if (!catalog) {
+    // Dropped meanwhile: what is still to come of it is of little use.
+    if (known && replication::LooksSame(*known, *described)) return known;
+    *is_followed = false;
+    return Unplaced(relation, known ? known->since : Lsn{}, "the table was dropped meanwhile");
+  }
+  if (!known) {
+    if (replication::LooksSame(*catalog, *described)) return catalog;
+    *is_followed = false;
+    return Unplaced(relation, catalog->since, "it was altered before its rows were read");
+  }
+  const replication::SchemaComparison change = replication::CompareVersions(*known, *catalog);
+  *is_followed = false;
+  if (change.change == replication::SchemaChange::kCopyAgain)
+    return Unplaced(relation, catalog->since, change.reason);
+  if (const SchemaPtr version = replication::PlaceVersion(known, catalog, *described)) {
+    *is_followed = true;
+    return version;
+  }
+  return Unplaced(relation, catalog->since,
+                  "which of several alterations came before its rows cannot be told");
+}
+
+Result<SchemaPtr> RelationRegistry::Unplaced(const pgoutput::Relation& relation, Lsn since,
+                                             std::string reason) {
+  SLUICE_ASSIGN_OR_RETURN(const auto described, replication::DescribedBy(relation, *types()));
+  described->since = since;
+  described->unplaced = std::move(reason);
+  return SchemaPtr(described);
+}
+
+Result<bool> RelationRegistry::WasAltered(const TableSchema& known) {
+  if (known.facts.stamp.empty()) return true;
+  auto stamps =
+      postgres::ReadTableStamps(*connection_, std::span(&known.relation, 1), publication_);
+  if (!stamps) {
+    SLUICE_RETURN_IF_ERROR(NoteLost(stamps.error()));
+    return std::move(stamps).error();
+  }
+  const auto found = stamps->find(known.relation);
+  return found == stamps->end() || found->second != known.facts.stamp;
+}
+
+Status RelationRegistry::Open() {
+  if (connection_ && connection_->is_alive()) return {};
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, connect_());
+  connection_.emplace(std::move(connection));
+  return {};
+}
+
+/// The connection is not used again after an error of its own.
+Status RelationRegistry::NoteLost(const Error& error) {
+  if (error.kind != ErrorKind::kUnsupported) connection_.reset();
+  return {};
 }
 
 void RelationRegistry::OnType(const pgoutput::Type& /*type*/,
@@ -123,112 +173,35 @@ void RelationRegistry::OnType(const pgoutput::Type& /*type*/,
   // there.
 }
 
-bool RelationRegistry::Agrees(const TableSchema& schema, const pgoutput::Relation& relation) const {
-  if (schema.columns.size() != relation.columns.size() || schema.identity != relation.identity)
-    return false;
-  const std::shared_ptr<const types::TypeCatalog> catalog = types();
-  for (std::size_t i = 0; i < relation.columns.size(); ++i) {
-    const pgoutput::RelationColumn& sent = relation.columns[i];
-    const Column& column = schema.columns[i];
-    if (sent.name != column.name || sent.is_identity != column.is_identity) return false;
-    const Result<ColumnType> type =
-        catalog->ResolveColumn(relation.name, sent.name, sent.type, sent.typmod);
-    if (!type || !(*type == column.type)) return false;
-  }
-  return true;
-}
-
-Status RelationRegistry::ReloadTypes() {
-  SLUICE_ASSIGN_OR_RETURN(types::TypeCatalog types, postgres::LoadTypeCatalog(*connection_));
+Status RelationRegistry::ReloadTypes(postgres::Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(types::TypeCatalog types, postgres::LoadTypeCatalog(connection));
   const base::MutexLock lock(mutex_);
   types.SetPolicies(types_->policies());
   types_ = std::make_shared<const types::TypeCatalog>(std::move(types));
   return {};
 }
 
-/// What the catalog says now, which may be later than the message; nullptr: the table is gone.
-Result<SchemaPtr> RelationRegistry::LoadFromCatalog(const pgoutput::Relation& relation) {
-  if (!connection_ || !connection_->is_alive()) {
-    SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, connect_());
-    connection_.emplace(std::move(connection));
-  }
-  SLUICE_RETURN_IF_ERROR(ReloadTypes());
-  Result<postgres::LoadedTable> loaded =
-      postgres::LoadTableSchema(*connection_, *types(), relation.id, publication_);
-  if (!loaded) {
-    if (loaded.error().kind == ErrorKind::kConnection ||
-        loaded.error().kind == ErrorKind::kTimeout) {
-      connection_.reset();
-      return std::move(loaded).error();
-    }
-    return SchemaPtr{};
-  }
-  return loaded->schema;
-}
-
-namespace {
-
-const Column* FindColumn(const SchemaPtr& schema, const std::string& name) {
-  if (!schema) return nullptr;
-  const auto found = std::find_if(schema->columns.begin(), schema->columns.end(),
-                                  [&](const Column& column) { return column.name == name; });
-  return found == schema->columns.end() ? nullptr : &*found;
-}
-
-/// The key's columns by name in `schema`; empty where one of them is gone.
-std::vector<std::int32_t> KeyOf(const TableSchema& known, const TableSchema& schema) {
-  std::vector<std::int32_t> key;
-  for (const std::int32_t index : known.key) {
-    const std::string& name = known.columns[static_cast<std::size_t>(index)].name;
-    for (std::size_t i = 0; i < schema.columns.size(); ++i) {
-      if (schema.columns[i].name == name) key.push_back(static_cast<std::int32_t>(i));
-    }
-  }
-  if (key.size() != known.key.size()) key.clear();
-  return key;
-}
-
-}  // namespace
-
-/// A column the known version lacks is looked up in the later catalog: what older rows read as was
-/// fixed when it was added. Dropped again meanwhile, nobody can tell.
-Result<SchemaPtr> RelationRegistry::FromMessage(const pgoutput::Relation& relation,
-                                                const SchemaPtr& known,
-                                                const SchemaPtr& catalog) const {
-  auto schema = std::make_shared<TableSchema>();
-  schema->relation = relation.id;
-  schema->name = relation.name;
-  schema->identity = relation.identity;
-  const std::shared_ptr<const types::TypeCatalog> type_catalog = types();
-  for (std::size_t i = 0; i < relation.columns.size(); ++i) {
-    const pgoutput::RelationColumn& sent = relation.columns[i];
-    Column column;
-    column.name = sent.name;
+Result<SchemaPtr> RelationRegistry::LoadVersion(postgres::Connection& connection,
+                                                RelationId relation) {
+  SLUICE_RETURN_IF_ERROR(
+      connection.Exec("begin to read a table", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+  const auto read = [&]() -> Result<SchemaPtr> {
+    SLUICE_RETURN_IF_ERROR(ReloadTypes(connection));
+    Result<postgres::LoadedTable> loaded =
+        postgres::LoadTableSchema(connection, *types(), relation, publication_);
+    if (!loaded && loaded.error().code == "SLU-2103") return SchemaPtr{};
+    if (!loaded) return std::move(loaded).error();
+    // After the snapshot was taken: what it shows lies before.
     SLUICE_ASSIGN_OR_RETURN(
-        column.type, type_catalog->ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
-    column.is_identity = sent.is_identity;
-    if (sent.is_identity) schema->identity_columns.push_back(static_cast<std::int32_t>(i));
-    const Column* same = FindColumn(known, sent.name);
-    if (same == nullptr) same = FindColumn(catalog, sent.name);
-    if (same == nullptr && known) {
-      return Error{
-          .kind = ErrorKind::kSchemaConflict,
-          .message = "schema changed twice before its rows came: what rows from before column " +
-                     sent.name + " read as can no longer be told",
-          .code = "SLU-4204"};
-    }
-    if (same != nullptr) {
-      column.is_nullable = same->is_nullable;
-      column.missing_value = same->missing_value;
-      column.attnum = same->attnum;
-    }
-    schema->columns.push_back(std::move(column));
-  }
-  schema->key = schema->identity_columns;
-  if (relation.identity == ReplicaIdentity::kFull) {
-    schema->key = known ? KeyOf(*known, *schema) : std::vector<std::int32_t>{};
-  }
-  return SchemaPtr(std::move(schema));
+        const postgres::QueryResult rows,
+        connection.Exec("read the insert position", "SELECT pg_current_wal_insert_lsn()"));
+    auto schema = std::make_shared<TableSchema>(*loaded->schema);
+    SLUICE_ASSIGN_OR_RETURN(schema->since, rows.LsnAt(0, 0));
+    return SchemaPtr(std::move(schema));
+  };
+  Result<SchemaPtr> schema = read();
+  if (connection.is_alive()) (void)connection.Exec("end reading a table", "ROLLBACK");
+  return schema;
 }
 
 }  // namespace sluice::engine

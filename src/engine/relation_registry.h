@@ -2,11 +2,11 @@
 /// Which relations are ours and what they look like: answers the assembler's question at every
 /// Relation message.
 ///
-/// The known version is used as long as the message agrees with it. Else the catalog is read; where
-/// it agrees with the message, that is the new version (it knows defaults of added columns, keys,
-/// domains). Where it does not, the table has been altered again meanwhile, and the message alone
-/// has to do: enough for the same or fewer columns, not for new ones, whose older rows read as a
-/// default nobody can tell any more.
+/// At every message one query asks whether the table was altered since the known version was read
+/// (CatalogFacts::stamp). Where it was, the catalog is read, and the message is placed between the
+/// two (replication/schema_versions.h). A version that cannot be placed is decoded all the same and
+/// carries the reason: it matters only if rows of it are to be applied, and then the table copies
+/// itself again.
 ///
 /// Thread safety: every member from any thread; Resolve() on the stream thread, which waits for the
 /// catalog at most `statement_timeout` of its connection.
@@ -40,6 +40,13 @@ class RelationRegistry final : public replication::RelationResolver {
   /// A copy has read this version.
   void SetKnown(RelationId relation, const SchemaPtr& schema);
 
+  /// What the catalog says now: `since` is an insert LSN, all that the version shows committed
+  /// before it. nullptr: the table is gone. Any thread, with a connection of its own.
+  Result<SchemaPtr> LoadVersion(postgres::Connection& connection, RelationId relation);
+  /// A copy's types may be newer than what was read last.
+  Status ReloadTypes(postgres::Connection& connection);
+  const std::string& publication() const { return publication_; }
+
   /// Columns whose binary form nobody here reads: the stream must be asked for text. For check and
   /// status.
   std::vector<std::string> TextOnlyColumns() const;
@@ -58,13 +65,12 @@ class RelationRegistry final : public replication::RelationResolver {
     TableName name;
     SchemaPtr known;
   };
-  Result<SchemaPtr> LoadFromCatalog(const pgoutput::Relation& relation);
-  Result<SchemaPtr> FromMessage(const pgoutput::Relation& relation, const SchemaPtr& known,
-                                const SchemaPtr& catalog) const;
-  bool Agrees(const TableSchema& schema, const pgoutput::Relation& relation) const;
-  Result<std::optional<Error>> CheckAddedColumns(const TableSchema& known,
-                                                 const TableSchema& schema);
-  Status ReloadTypes();
+  Result<SchemaPtr> Place(const pgoutput::Relation& relation, const SchemaPtr& known,
+                          bool* is_followed);
+  Result<SchemaPtr> Unplaced(const pgoutput::Relation& relation, Lsn since, std::string reason);
+  Result<bool> WasAltered(const TableSchema& known);
+  Status Open();
+  Status NoteLost(const Error& error);
 
   Connect connect_;
   const std::string publication_;

@@ -15,6 +15,27 @@ StageOutcome Failed(RelationId relation, Error error) {
   return {.table_failed = TableFailed{relation, std::move(error)}};
 }
 
+const ChangeBatch* LastBatch(const std::vector<replication::FoldItem>& fold) {
+  for (auto item = fold.rbegin(); item != fold.rend(); ++item) {
+    if (item->batch != nullptr) return item->batch;
+  }
+  return nullptr;
+}
+
+Status LiftTo(const SchemaPtr& schema, ChangeBatch* batch) {
+  if (batch->schema == schema) return {};
+  const auto origins = ColumnOrigins(*batch->schema, *schema);
+  bool is_same = SameShape(*batch->schema, *schema) && batch->schema->identity == schema->identity;
+  for (std::size_t i = 0; i < origins.size(); ++i) is_same = is_same && origins[i] == i;
+  if (is_same) {
+    batch->schema = schema;
+    return {};
+  }
+  SLUICE_ASSIGN_OR_RETURN(ChangeBatch lifted, replication::LiftRows(*batch, schema));
+  *batch = std::move(lifted);
+  return {};
+}
+
 }  // namespace
 
 Result<StageOutcome> TableStager::Apply(RelationId relation, std::vector<ChangeItem> items,
@@ -42,11 +63,13 @@ Result<StageOutcome> TableStager::Land(const LandUnit& item) {
 Result<StageOutcome> TableStager::ApplyLog(RelationId relation, std::vector<ChangeItem>& items,
                                            const std::vector<TransactionMark>& marks) {
   const auto shared_marks = std::make_shared<const std::vector<TransactionMark>>(marks);
+  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, BringTo(relation, items, marks));
+  if (outcome.table_failed) return outcome;
+  const SchemaPtr schema = Shape(relation);
   for (ChangeItem& item : items) {
-    StageOutcome outcome;
     if (auto* batch = std::get_if<ChangeBatch>(&item)) {
-      SLUICE_ASSIGN_OR_RETURN(outcome, BringTo(relation, batch->schema));
-      if (outcome.table_failed) return outcome;
+      if (Status lifted = LiftTo(schema, batch); !lifted)
+        return Failed(relation, std::move(lifted).error());
       LogRows rows{std::make_shared<const ChangeBatch>(*batch), shared_marks};
       SLUICE_ASSIGN_OR_RETURN(outcome, Stage(SequenceItem(std::move(rows))));
     } else if (const auto* truncate = std::get_if<TruncateMark>(&item)) {
@@ -63,35 +86,36 @@ Result<StageOutcome> TableStager::ApplyNet(RelationId relation, std::vector<Chan
                                            const std::vector<TransactionMark>& marks) {
   // All DDL before rows: the table is brought to the newest version in this run first, older rows
   // are lifted.
-  for (const ChangeItem& item : items) {
-    const auto* batch = std::get_if<ChangeBatch>(&item);
-    if (batch == nullptr) continue;
-    SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, BringTo(relation, batch->schema));
-    if (outcome.table_failed) return outcome;
-  }
+  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, BringTo(relation, items, marks));
+  if (outcome.table_failed) return outcome;
   const SchemaPtr schema = Shape(relation);
   std::vector<replication::FoldItem> fold;
   for (ChangeItem& item : items) {
     if (std::holds_alternative<TruncateMark>(item)) fold.emplace_back();
     auto* batch = std::get_if<ChangeBatch>(&item);
     if (batch == nullptr) continue;
-    if (batch->schema != schema) {
-      if (SameShape(*batch->schema, *schema)) {
-        batch->schema = schema;
-      } else {
-        Result<ChangeBatch> lifted = replication::LiftRows(*batch, schema);
-        if (!lifted) return Failed(relation, std::move(lifted).error());
-        *batch = *std::move(lifted);
-      }
+    if (Status lifted = LiftTo(schema, batch); !lifted)
+      return Failed(relation, std::move(lifted).error());
+    // Rows are followed by one key at a time.
+    const ChangeBatch* before = LastBatch(fold);
+    if (before != nullptr && !SameShape(*before->schema, *batch->schema)) {
+      SLUICE_ASSIGN_OR_RETURN(outcome, StageFolded(schema, std::exchange(fold, {})));
+      if (outcome.table_failed) return outcome;
     }
     replication::FoldItem& added = fold.emplace_back();
     added.batch = batch;
     added.transactions = &marks;
   }
-  if (fold.empty()) return StageOutcome{};
+  return fold.empty() ? StageOutcome{} : StageFolded(schema, fold);
+}
+
+Result<StageOutcome> TableStager::StageFolded(const SchemaPtr& shape,
+                                              const std::vector<replication::FoldItem>& fold) {
+  const ChangeBatch* last = LastBatch(fold);
+  const SchemaPtr& schema = last == nullptr ? shape : last->schema;
   Result<NetChange> net = replication::FoldNet(
       schema, fold, {.wants_change_ids = destination_.capabilities().wants_change_ids});
-  if (!net) return Failed(relation, std::move(net).error());
+  if (!net) return Failed(shape->relation, std::move(net).error());
   return Stage(NetRows{std::make_shared<const NetChange>(*std::move(net))});
 }
 
@@ -102,26 +126,63 @@ SchemaPtr TableStager::Shape(RelationId relation) const {
   return is_staged ? found->second.shape : machine_.record(relation).schema;
 }
 
-/// The table at the destination gets the shape of rows that come; rows of an older shape leave it
-/// alone.
-Result<StageOutcome> TableStager::BringTo(RelationId relation, const SchemaPtr& schema) {
+Result<StageOutcome> TableStager::BringTo(RelationId relation, const std::vector<ChangeItem>& items,
+                                          const std::vector<TransactionMark>& marks) {
+  const SchemaPtr shape = Shape(relation);
+  const ChangeBatch* newest = nullptr;
+  for (const ChangeItem& item : items) {
+    const auto* batch = std::get_if<ChangeBatch>(&item);
+    if (batch == nullptr || batch->schema == shape) continue;
+    if (!batch->schema->unplaced.empty()) {
+      // What happened before the copy that the table came from, is in it.
+      const bool is_at_it = shape && shape->since >= batch->schema->since &&
+                            replication::LooksSame(*shape, *batch->schema);
+      if (!is_at_it) return Failed(relation, replication::CopyAgainError(batch->schema->unplaced));
+      continue;
+    }
+    if (newest == nullptr || batch->schema->since >= newest->schema->since) newest = batch;
+  }
+  if (newest == nullptr) return StageOutcome{};
+  const TransactionMark* mark =
+      newest->runs.empty() || marks.empty()
+          ? nullptr
+          : &marks[std::min<std::size_t>(newest->runs.front().transaction, marks.size() - 1)];
+  return AlterTo(newest->schema, mark == nullptr ? newest->schema->since : mark->commit_lsn);
+}
+
+Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
+  const RelationId relation = schema->relation;
   const SchemaPtr shape = Shape(relation);
   if (shape == schema) return StageOutcome{};
   if (!shape) {
     effects_[relation].shape = schema;
     return StageOutcome{};
   }
-  const auto change = replication::CompareSchema(*shape, *schema);
-  // Rows of an older version never come behind a newer one: whoever alters a table waits for its
-  // writers to end.
-  if (!change) return Failed(relation, change.error());
-  if (*change == replication::SchemaChange::kNone) return StageOutcome{};
-  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, Stage(AlterTable{shape, schema, schema->since}));
-  if (outcome.table_failed) return outcome;
-  logger_.Info("table {}: {} column(s) added", ToString(schema->name),
-               schema->columns.size() - shape->columns.size());
+  if (shape->name != schema->name) {
+    return Failed(relation,
+                  {.kind = ErrorKind::kSchemaConflict,
+                   .message = "schema changed: the table was renamed to " + ToString(schema->name),
+                   .code = "SLU-4201"});
+  }
+  if (schema->since < shape->since) {
+    // The catalog was read again since the rows were described, or the table was copied since.
+    if (replication::LooksSame(*shape, *schema)) return StageOutcome{};
+    return Failed(relation,
+                  replication::CopyAgainError("rows of an older version came behind a newer one"));
+  }
+  const replication::SchemaComparison change = replication::CompareVersions(*shape, *schema);
+  if (change.change == replication::SchemaChange::kCopyAgain)
+    return Failed(relation, replication::CopyAgainError(change.reason));
+  if (change.change == replication::SchemaChange::kInPlace) {
+    SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, Stage(AlterTable{shape, schema, lsn}));
+    if (outcome.table_failed) return outcome;
+    for (const ShapeChange& step : ChangesBetween(*shape, *schema)) {
+      logger_.Info("table {}: {} {}{}{}", ToString(schema->name), step.kind, step.before,
+                   step.before.empty() || step.after.empty() ? "" : " -> ", step.after);
+    }
+  }
   effects_[relation].shape = schema;
-  return outcome;
+  return StageOutcome{};
 }
 
 Result<StageOutcome> TableStager::Stage(const SequenceItem& item) {

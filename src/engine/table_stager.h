@@ -18,6 +18,7 @@
 
 #include "sluice/destination.h"
 
+#include "replication/net_change_fold.h"
 #include "replication/table_machine.h"
 #include "telemetry/log.h"
 
@@ -43,6 +44,9 @@ class TableStager {
                              const std::vector<TransactionMark>& marks);
   /// The unit's copy becomes the table; its held changes follow by Apply().
   Result<StageOutcome> Land(const LandUnit& item);
+  /// The catalog was read and the stream has passed that point: the table gets its shape although
+  /// no row came. Between transactions.
+  Result<StageOutcome> Follow(const SchemaPtr& catalog) { return AlterTo(catalog, catalog->since); }
   void CountDropped(RelationId relation, const ChangeItem& item);
 
   /// All that was staged is about to be committed: the records say so.
@@ -69,7 +73,12 @@ class TableStager {
   Result<StageOutcome> ApplyNet(RelationId relation, std::vector<ChangeItem>& items,
                                 const std::vector<TransactionMark>& marks);
   SchemaPtr Shape(RelationId relation) const;
-  Result<StageOutcome> BringTo(RelationId relation, const SchemaPtr& schema);
+  /// The table at the destination gets the shape of the newest of these rows.
+  Result<StageOutcome> BringTo(RelationId relation, const std::vector<ChangeItem>& items,
+                               const std::vector<TransactionMark>& marks);
+  Result<StageOutcome> AlterTo(const SchemaPtr& schema, Lsn lsn);
+  Result<StageOutcome> StageFolded(const SchemaPtr& shape,
+                                   const std::vector<replication::FoldItem>& fold);
   Result<StageOutcome> Stage(const SequenceItem& item);
   static void Count(Effect& effect, const ChangeItem& item);
 

@@ -56,7 +56,7 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
           registry_, progress, logger),
       control_(
           {birth_.slot, birth_.publication, birth_.owns_publication},
-          [this] { return connect_("control", false); }, writer_, progress, logger),
+          [this] { return connect_("control", false); }, writer_, registry_, progress, logger),
       held_timeout_(options_.wal_sender_timeout + std::chrono::seconds(5)) {
   for (const TableRecord& table : state.tables) {
     if (table.state != TableState::kSkipped)

@@ -10,6 +10,7 @@
 #include "base/sleep.h"
 #include "pipeline/table_set.h"
 #include "postgres/catalog.h"
+#include "postgres/table_facts.h"
 #include "verify/source_select.h"
 
 namespace sluice::pipeline {
@@ -167,6 +168,9 @@ Result<VerifyRunner::AtFence> VerifyRunner::PinBothSides(const TableRecord& reco
                  .message = "a passed transaction is not visible yet",
                  .code = "SLU-3080"};
   }
+  SLUICE_ASSIGN_OR_RETURN(const CatalogFacts facts,
+                          postgres::ReadTableFacts(fence.source->connection(), record.relation,
+                                                   session_.birth().publication));
   const Lsn insert_lsn = replication::InsertLsnFloor(exported.insert_lsn, wal_segment_bytes_);
   const engine::PositionWish wish(progress_);
   SLUICE_ASSIGN_OR_RETURN(std::shared_future<Status> reached,
@@ -188,6 +192,12 @@ Result<VerifyRunner::AtFence> VerifyRunner::PinBothSides(const TableRecord& reco
     return writer.machine().has_table(record.relation) ? writer.machine().record(record.relation)
                                                        : record;
   }));
+  const bool is_live = fence.record.state == TableState::kLive && fence.record.schema;
+  if (is_live && fence.record.schema->facts.stamp != facts.stamp) {
+    return Error{.kind = ErrorKind::kTimeout,
+                 .message = "it was altered, and no row has come since",
+                 .code = "SLU-3080"};
+  }
   fence.lsn = insert_lsn;
   return fence;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "postgres/catalog.h"
+#include "postgres/table_facts.h"
 
 namespace sluice::postgres {
 namespace {
@@ -21,7 +22,8 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::
 
 constexpr std::string_view kColumnsSql = R"(
 SELECT a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
-  CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END, a.attgenerated
+  CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END, a.attgenerated,
+  a.xmin
 FROM pg_attribute a
 WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum)";
@@ -115,6 +117,7 @@ Result<std::vector<Column>> ReadColumns(Connection& connection, const types::Typ
     column.type = *std::move(resolved);
     column.is_nullable = !rows.is_true(i, 4);
     column.missing_value = rows.optional_text(i, 5);
+    SLUICE_ASSIGN_OR_RETURN(column.altered_by, rows.Unsigned32(i, 7));
     columns.push_back(std::move(column));
   }
   return columns;
@@ -168,6 +171,7 @@ Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCat
   if (!columns) return std::move(columns).error().At("table " + ToString(schema->name));
   schema->columns = *std::move(columns);
   SetIdentity(*schema, ReadAttnums(rows, 4), ReadAttnums(rows, 5));
+  SLUICE_ASSIGN_OR_RETURN(schema->facts, ReadTableFacts(connection, relation, publication));
   LoadedTable loaded;
   loaded.is_partitioned = rows.text(0, 2) == "p";
   loaded.row_filter = published.row_filter;

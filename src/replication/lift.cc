@@ -14,6 +14,7 @@
 #include "base/byte_reader.h"
 #include "columnar/copy_decoder.h"
 #include "replication/gather.h"
+#include "replication/schema_versions.h"
 #include "types/arrow_type.h"
 
 namespace sluice::replication {
@@ -65,71 +66,112 @@ Result<ArrayPtr> AddedColumn(const TableSchema& table, const Column& column, std
   return Repeat(row->column_data(0), 0, count);
 }
 
+bool HasOnlyInserts(const ChangeBatch& batch) {
+  return std::all_of(batch.kinds.begin(), batch.kinds.end(),
+                     [](ChangeKind kind) { return kind == ChangeKind::kInsert; });
+}
+
 class Lift {
  public:
-  Lift(const ChangeBatch& batch, const TableSchema& to)
-      : batch_(batch), from_(*batch.schema), to_(to) {}
+  Lift(const ChangeBatch& batch, SchemaPtr to)
+      : batch_(batch), from_(*batch.schema), to_(std::move(to)) {}
 
-  Status CheckColumns();
+  /// What the lifted rows are of: `to`, or with the older key.
+  Result<SchemaPtr> FindSchema();
   Result<RowsPtr> Values() const;
-  Result<RowsPtr> Old() const;
+  Result<RowsPtr> Old(const TableSchema& schema) const;
   std::vector<RowBits> Unchanged() const;
 
  private:
   Result<ArrayPtr> Added(std::size_t column) const {
-    return AddedColumn(to_, to_.columns[column], batch_.row_count());
+    return AddedColumn(*to_, to_->columns[column], batch_.row_count());
   }
+  /// A column of `rows` under the new type.
+  Result<ArrayPtr> Kept(const RowsPtr& rows, int index, std::size_t column) const;
+  /// Where columns of the older version are now; nullopt: one is gone.
+  std::optional<std::vector<std::int32_t>> Places(const std::vector<std::int32_t>& before) const;
 
   const ChangeBatch& batch_;
   const TableSchema& from_;
-  const TableSchema& to_;
+  SchemaPtr to_;
   std::vector<std::optional<std::size_t>> origins_;  ///< per new column: its place before
 };
 
-Status Lift::CheckColumns() {
-  std::size_t found_count = 0;
-  for (const Column& column : to_.columns) {
-    const auto found = std::find_if(from_.columns.begin(), from_.columns.end(),
-                                    [&](const Column& old) { return old.name == column.name; });
-    if (found == from_.columns.end()) {
-      origins_.emplace_back();
-      continue;
-    }
-    if (!types::ArrowType(found->type)->Equals(*types::ArrowType(column.type))) {
-      return CannotLift(to_, "column \"" + column.name + "\" has another type");
-    }
-    ++found_count;
-    origins_.emplace_back(static_cast<std::size_t>(found - from_.columns.begin()));
+std::optional<std::vector<std::int32_t>> Lift::Places(
+    const std::vector<std::int32_t>& before) const {
+  std::vector<std::int32_t> places;
+  for (const std::int32_t index : before) {
+    const auto found = std::find(origins_.begin(), origins_.end(), static_cast<std::size_t>(index));
+    if (found == origins_.end()) return std::nullopt;
+    places.push_back(static_cast<std::int32_t>(found - origins_.begin()));
   }
-  if (found_count != from_.columns.size()) return CannotLift(to_, "a column is gone");
-  std::vector<std::int32_t> key;
-  for (const std::int32_t column : to_.key) {
-    const auto& origin = origins_[static_cast<std::size_t>(column)];
-    key.push_back(origin ? static_cast<std::int32_t>(*origin) : -1);
+  std::sort(places.begin(), places.end());
+  return places;
+}
+
+Result<SchemaPtr> Lift::FindSchema() {
+  origins_ = ColumnOrigins(from_, *to_);
+  for (std::size_t i = 0; i < origins_.size(); ++i) {
+    if (!origins_[i]) continue;
+    const ColumnType& before = from_.columns[*origins_[i]].type;
+    const ColumnType& now = to_->columns[i].type;
+    const bool is_same = types::ArrowType(before)->Equals(*types::ArrowType(now));
+    if (!is_same && !KeepsValues(before, now))
+      return CannotLift(*to_, "column \"" + to_->columns[i].name + "\" has another type");
   }
-  if (!std::is_permutation(key.begin(), key.end(), from_.key.begin(), from_.key.end())) {
-    return CannotLift(to_, "the key is another one");
+  // Rows that are born need no key.
+  if (batch_.old == nullptr && HasOnlyInserts(batch_)) return to_;
+  const auto key = Places(from_.key);
+  if (!key) return CannotLift(*to_, "a column of the key is gone");
+  const bool is_full = from_.identity == ReplicaIdentity::kFull;
+  std::vector<std::int32_t> identity;
+  if (is_full) {
+    for (std::size_t i = 0; i < to_->columns.size(); ++i)
+      identity.push_back(static_cast<std::int32_t>(i));
+  } else {
+    const auto places = Places(from_.identity_columns);
+    if (!places) return CannotLift(*to_, "a column of the replica identity is gone");
+    identity = *places;
   }
-  return {};
+  if (to_->key == *key && to_->identity_columns == identity) return to_;
+  auto schema = std::make_shared<TableSchema>(*to_);
+  schema->identity = from_.identity;
+  schema->key = *key;
+  schema->identity_columns = std::move(identity);
+  for (Column& column : schema->columns) column.is_identity = false;
+  for (const std::int32_t index : schema->identity_columns)
+    schema->columns[static_cast<std::size_t>(index)].is_identity = true;
+  return SchemaPtr(std::move(schema));
+}
+
+Result<ArrayPtr> Lift::Kept(const RowsPtr& rows, int index, std::size_t column) const {
+  const ArrayPtr& data = rows->column_data(index);
+  const auto type = types::ArrowType(to_->columns[column].type);
+  if (data->type->Equals(*type)) return data;
+  // More digits before the point: the same numbers.
+  auto widened = data->Copy();
+  widened->type = type;
+  return widened;
 }
 
 Result<RowsPtr> Lift::Values() const {
   std::vector<ArrayPtr> columns;
   for (std::size_t column = 0; column < origins_.size(); ++column) {
     if (origins_[column]) {
-      columns.push_back(batch_.values->column_data(static_cast<int>(*origins_[column])));
+      SLUICE_ASSIGN_OR_RETURN(columns.emplace_back(),
+                              Kept(batch_.values, static_cast<int>(*origins_[column]), column));
     } else {
       SLUICE_ASSIGN_OR_RETURN(columns.emplace_back(), Added(column));
     }
   }
-  return RowsPtr(arrow::RecordBatch::Make(types::ArrowSchema(to_), batch_.values->num_rows(),
+  return RowsPtr(arrow::RecordBatch::Make(types::ArrowSchema(*to_), batch_.values->num_rows(),
                                           std::move(columns)));
 }
 
-Result<RowsPtr> Lift::Old() const {
+Result<RowsPtr> Lift::Old(const TableSchema& schema) const {
   if (batch_.old == nullptr) return RowsPtr{};
   std::vector<ArrayPtr> columns;
-  for (const std::int32_t index : to_.identity_columns) {
+  for (const std::int32_t index : schema.identity_columns) {
     const auto column = static_cast<std::size_t>(index);
     if (!origins_[column]) {
       SLUICE_ASSIGN_OR_RETURN(columns.emplace_back(), Added(column));
@@ -138,10 +180,11 @@ Result<RowsPtr> Lift::Old() const {
     const auto& before = from_.identity_columns;
     const auto found =
         std::find(before.begin(), before.end(), static_cast<std::int32_t>(*origins_[column]));
-    if (found == before.end()) return CannotLift(to_, "the replica identity is another one");
-    columns.push_back(batch_.old->column_data(static_cast<int>(found - before.begin())));
+    if (found == before.end()) return CannotLift(*to_, "the replica identity is another one");
+    SLUICE_ASSIGN_OR_RETURN(columns.emplace_back(),
+                            Kept(batch_.old, static_cast<int>(found - before.begin()), column));
   }
-  return RowsPtr(arrow::RecordBatch::Make(types::ArrowSchema(to_, to_.identity_columns),
+  return RowsPtr(arrow::RecordBatch::Make(types::ArrowSchema(*to_, schema.identity_columns),
                                           batch_.old->num_rows(), std::move(columns)));
 }
 
@@ -158,12 +201,11 @@ std::vector<RowBits> Lift::Unchanged() const {
 }  // namespace
 
 Result<ChangeBatch> LiftRows(const ChangeBatch& batch, const SchemaPtr& to) {
-  Lift lift(batch, *to);
-  SLUICE_RETURN_IF_ERROR(lift.CheckColumns());
+  Lift lift(batch, to);
   ChangeBatch out;
-  out.schema = to;
+  SLUICE_ASSIGN_OR_RETURN(out.schema, lift.FindSchema());
   SLUICE_ASSIGN_OR_RETURN(out.values, lift.Values());
-  SLUICE_ASSIGN_OR_RETURN(out.old, lift.Old());
+  SLUICE_ASSIGN_OR_RETURN(out.old, lift.Old(*out.schema));
   out.has_old = batch.has_old;
   out.kinds = batch.kinds;
   out.unchanged = lift.Unchanged();

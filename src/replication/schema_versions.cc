@@ -1,9 +1,11 @@
 #include "replication/schema_versions.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <memory>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,20 +15,200 @@ namespace {
 constexpr Oid kText{25};
 constexpr Oid kVarchar{1043};
 constexpr Oid kVarbit{1562};
+constexpr Oid kNumeric{1700};
+constexpr std::uint32_t kFirstUserOid = 16'384;
 
-Error Changed(const TableSchema& known, std::string what) {
-  const std::string table = ToString(known.name);
-  return {.kind = ErrorKind::kSchemaConflict,
-          .message = "schema changed: " + std::move(what),
-          .code = "SLU-4201",
-          .advice = "sluice resync " + table};
+// time, timestamp, timestamptz, timetz: the modifier is a number of digits.
+bool HasPrecision(Oid oid) {
+  return oid == Oid{1083} || oid == Oid{1114} || oid == Oid{1184} || oid == Oid{1266};
 }
 
-// Neither the server nor we have to touch a stored value. A shorter limit is not among them: it
-// cuts trailing blanks.
+/// The catalog row of a shared column was written anew since.
+bool WasAltered(const Column& from, const Column& to) {
+  return from.altered_by != 0 && to.altered_by != 0 && from.altered_by != to.altered_by;
+}
+
+const EnumLabel* RenamedLabel(const CatalogFacts& from, const CatalogFacts& to) {
+  for (const EnumLabel& label : from.labels) {
+    const auto found = std::find_if(to.labels.begin(), to.labels.end(),
+                                    [&](const EnumLabel& l) { return l.oid == label.oid; });
+    if (found != to.labels.end() && found->text != label.text) return &label;
+  }
+  return nullptr;
+}
+
+/// What a rewrite may have done, that no message carries. Empty: nothing.
+std::string RewriteReason(const TableSchema& from, const TableSchema& to,
+                          const std::vector<std::optional<std::size_t>>& origins) {
+  if (from.facts.files.empty() || to.facts.files.empty() || from.facts.files == to.facts.files)
+    return {};
+  for (std::size_t i = 0; i < to.columns.size(); ++i) {
+    const Column& column = to.columns[i];
+    if (!origins[i]) return "its rows were rewritten when column " + column.name + " was added";
+    if (WasAltered(from.columns[*origins[i]], column))
+      return "its rows were rewritten when column " + column.name + " was altered";
+  }
+  return {};
+}
+
+std::string CopyReason(const TableSchema& from, const TableSchema& to,
+                       const std::vector<std::optional<std::size_t>>& origins) {
+  for (std::size_t i = 0; i < to.columns.size(); ++i) {
+    const Column& column = to.columns[i];
+    if (!origins[i]) {
+      const bool is_older = column.attnum != 0 && column.attnum <= from.facts.attnum_max;
+      if (is_older) return "column " + column.name + " was there before it was published";
+      continue;
+    }
+    const Column& before = from.columns[*origins[i]];
+    if (!KeepsValues(before.type, column.type))
+      return "column " + column.name + " was " + before.type.name + " and is " + column.type.name;
+  }
+  if (std::string reason = RewriteReason(from, to, origins); !reason.empty()) return reason;
+  // Labels are what is stored here; at the source only their numbers are.
+  if (RenamedLabel(from.facts, to.facts) != nullptr) return "a label of an enum was renamed";
+  return {};
+}
+
+/// Bytes a value takes in a row of the source; 0: any. A column can only become one of another size
+/// by a rewrite.
+int StoredSize(const ColumnType& type) {
+  if (type.oid.value >= kFirstUserOid) return 0;
+  static constexpr auto kSizes = std::to_array<std::pair<std::uint32_t, int>>(
+      {{16, 1},   {18, 1},   {19, 64},   {20, 8},    {21, 2},    {23, 4},   {26, 4},
+       {700, 4},  {701, 8},  {790, 8},   {829, 6},   {774, 8},   {1082, 4}, {1083, 8},
+       {1114, 8}, {1184, 8}, {1186, 16}, {1266, 12}, {2950, 16}, {3220, 8}, {600, 16},
+       {601, 32}, {603, 32}, {628, 24},  {718, 24}});
+  for (const auto& [oid, size] : kSizes) {
+    if (type.oid.value == oid) return size;
+  }
+  return -1;
+}
+
+bool MayBeSame(const ColumnType& a, const ColumnType& b) {
+  const int left = StoredSize(a);
+  const int right = StoredSize(b);
+  return left == 0 || right == 0 || left == right;
+}
+
+/// Which numbers the columns of a message have: counts the assignments that fit, up to two.
+class Placement {
+ public:
+  Placement(const TableSchema& known, const TableSchema& catalog, const TableSchema& described)
+      : described_(described) {
+    for (const Column& column : known.columns) {
+      candidates_.push_back({&column, !Has(catalog, column.attnum), false});
+    }
+    for (const Column& column : catalog.columns) {
+      if (Has(known, column.attnum)) continue;
+      candidates_.push_back({&column, true, true});
+    }
+    std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
+      return a.column->attnum < b.column->attnum;
+    });
+    // Numbers given out since and taken back: columns of which nothing is known any more.
+    for (int number = known.facts.attnum_max + 1; number <= catalog.facts.attnum_max; ++number) {
+      if (!Has(catalog, static_cast<std::int16_t>(number))) has_gap_ = true;
+    }
+  }
+
+  /// Per described column; empty: none fits, or more than one.
+  std::vector<const Column*> Find() {
+    Try(0, 0, true);
+    return found_count_ == 1 ? best_ : std::vector<const Column*>{};
+  }
+  bool has_gap() const { return has_gap_; }
+
+ private:
+  struct Candidate {
+    const Column* column;
+    bool is_optional;
+    bool is_added;
+  };
+
+  static bool Has(const TableSchema& schema, std::int16_t attnum) {
+    return std::any_of(schema.columns.begin(), schema.columns.end(),
+                       [&](const Column& column) { return column.attnum == attnum; });
+  }
+
+  /// `takes_added`: no added column was left out yet; they come in the order of their numbers.
+  void Try(std::size_t candidate, std::size_t column, bool takes_added) {
+    if (found_count_ > 1 || ++steps_ > kStepsMax) {
+      found_count_ = 2;
+      return;
+    }
+    const std::size_t left = described_.columns.size() - column;
+    if (left > candidates_.size() - candidate) return;
+    if (candidate == candidates_.size()) {
+      ++found_count_;
+      best_ = chosen_;
+      return;
+    }
+    const Candidate& next = candidates_[candidate];
+    const bool may_take = left > 0 && (!next.is_added || takes_added) &&
+                          MayBeSame(next.column->type, described_.columns[column].type);
+    if (may_take) {
+      chosen_.push_back(next.column);
+      Try(candidate + 1, column + 1, takes_added);
+      chosen_.pop_back();
+    }
+    if (next.is_optional) Try(candidate + 1, column, takes_added && !next.is_added);
+  }
+
+  static constexpr int kStepsMax = 100'000;
+  const TableSchema& described_;
+  std::vector<Candidate> candidates_;
+  std::vector<const Column*> chosen_;
+  std::vector<const Column*> best_;
+  int found_count_ = 0;
+  int steps_ = 0;
+  bool has_gap_ = false;
+};
+
+bool IsNumbered(const TableSchema& schema) {
+  return std::all_of(schema.columns.begin(), schema.columns.end(),
+                     [](const Column& column) { return column.attnum != 0; });
+}
+
+bool IsPlacedAs(const std::vector<const Column*>& placed, const TableSchema& schema) {
+  return std::equal(placed.begin(), placed.end(), schema.columns.begin(), schema.columns.end(),
+                    [](const Column* a, const Column& b) { return a->attnum == b.attnum; });
+}
+
+/// Under FULL the message does not tell the primary key: the known one, where it is still whole;
+/// without it rows are matched as a whole, which is exact as well.
+void SetKey(TableSchema* schema, const TableSchema& known, const TableSchema& catalog) {
+  schema->key = schema->identity_columns;
+  if (schema->identity != ReplicaIdentity::kFull) return;
+  schema->key.clear();
+  const auto numbers = [](const TableSchema& of) {
+    std::vector<std::int16_t> out;
+    for (const std::int32_t index : of.key)
+      out.push_back(of.columns[static_cast<std::size_t>(index)].attnum);
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  if (known.identity != ReplicaIdentity::kFull || catalog.identity != ReplicaIdentity::kFull ||
+      numbers(known) != numbers(catalog))
+    return;
+  const std::vector<std::int16_t> key = numbers(known);
+  for (std::size_t i = 0; i < schema->columns.size(); ++i) {
+    if (std::binary_search(key.begin(), key.end(), schema->columns[i].attnum))
+      schema->key.push_back(static_cast<std::int32_t>(i));
+  }
+  if (schema->key.size() != key.size()) schema->key.clear();
+}
+
+}  // namespace
+
 bool KeepsValues(const ColumnType& from, const ColumnType& to) {
   if (from == to) return true;
   const bool widens = to.typmod == -1 || (from.typmod != -1 && to.typmod >= from.typmod);
+  if (from.oid == kNumeric && to.oid == kNumeric) {
+    return from.carrier == Carrier::kDecimal && to.carrier == Carrier::kDecimal &&
+           from.scale == to.scale && from.precision <= to.precision;
+  }
+  if (from.oid == to.oid && HasPrecision(from.oid)) return widens;
   if (from.oid == to.oid) return (from.oid == kVarchar || from.oid == kVarbit) && widens;
   const auto is_string = [](const ColumnType& type) {
     return type.oid == kText || type.oid == kVarchar;
@@ -34,83 +216,87 @@ bool KeepsValues(const ColumnType& from, const ColumnType& to) {
   return is_string(from) && is_string(to) && to.typmod == -1;
 }
 
-bool HasColumn(const TableSchema& schema, const std::string& name) {
-  return std::any_of(schema.columns.begin(), schema.columns.end(),
-                     [&](const Column& column) { return column.name == name; });
+SchemaComparison CompareVersions(const TableSchema& from, const TableSchema& to) {
+  const auto origins = ColumnOrigins(from, to);
+  if (std::string reason = CopyReason(from, to, origins); !reason.empty())
+    return {SchemaChange::kCopyAgain, std::move(reason)};
+  const bool is_same = ChangesBetween(from, to).empty() &&
+                       from.identity_columns.size() == to.identity_columns.size();
+  return {is_same ? SchemaChange::kNone : SchemaChange::kInPlace, {}};
 }
 
-std::string Describe(const TableSchema& known, const TableSchema& now, std::size_t at) {
-  const Column& column = known.columns[at];
-  const std::string name = "column \"" + column.name + "\" ";
-  if (!HasColumn(now, column.name)) {
-    const bool may_be_renamed = at < now.columns.size() && !HasColumn(known, now.columns[at].name);
-    return may_be_renamed ? name + "was dropped, or renamed to \"" + now.columns[at].name + "\""
-                          : name + "was dropped";
-  }
-  if (now.columns[at].name != column.name) return name + "is at another place";
-  return name + "was " + column.type.name + " and is " + now.columns[at].type.name;
+bool LooksSame(const TableSchema& a, const TableSchema& b) {
+  return a.identity == b.identity &&
+         std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](const Column& x, const Column& y) {
+                      return x.name == y.name && x.type == y.type && x.is_identity == y.is_identity;
+                    });
 }
 
-std::vector<std::string> Names(const TableSchema& schema,
-                               const std::vector<std::int32_t>& indexes) {
-  std::vector<std::string> names;
-  for (const std::int32_t index : indexes) {
-    names.push_back(schema.columns[static_cast<std::size_t>(index)].name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-bool SameIdentity(const TableSchema& known, const TableSchema& now) {
-  if (known.identity != now.identity) return false;
-  if (known.identity == ReplicaIdentity::kFull) return true;
-  return Names(known, known.identity_columns) == Names(now, now.identity_columns);
-}
-
-}  // namespace
-
-Result<SchemaChange> CompareSchema(const TableSchema& known, const TableSchema& now) {
-  if (known.name != now.name) {
-    return Changed(known, "the table was renamed to " + ToString(now.name));
-  }
-  for (std::size_t i = 0; i < known.columns.size(); ++i) {
-    const bool is_same = i < now.columns.size() && known.columns[i].name == now.columns[i].name &&
-                         KeepsValues(known.columns[i].type, now.columns[i].type);
-    if (!is_same) return Changed(known, Describe(known, now, i));
-  }
-  if (!SameIdentity(known, now)) return Changed(known, "the replica identity is another one");
-  if (Names(known, known.key) != Names(now, now.key)) {
-    return Changed(known, "the primary key is another one");
-  }
-  return now.columns.size() > known.columns.size() ? SchemaChange::kColumnsAdded
-                                                   : SchemaChange::kNone;
-}
-
-Result<FollowedRelation> FollowRelation(const SchemaPtr& known, const pgoutput::Relation& relation,
-                                        const types::TypeCatalog& catalog) {
-  auto now = std::make_shared<TableSchema>();
-  now->relation = relation.id;
-  now->name = relation.name;
-  now->identity = relation.identity;
+Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relation,
+                                                 const types::TypeCatalog& types) {
+  auto schema = std::make_shared<TableSchema>();
+  schema->relation = relation.id;
+  schema->name = relation.name;
+  schema->identity = relation.identity;
   for (const pgoutput::RelationColumn& sent : relation.columns) {
-    SLUICE_ASSIGN_OR_RETURN(
-        ColumnType type, catalog.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
-    if (sent.is_identity) {
-      now->identity_columns.push_back(static_cast<std::int32_t>(now->columns.size()));
-    }
-    Column& column = now->columns.emplace_back();
+    Column column;
     column.name = sent.name;
-    column.type = std::move(type);
+    SLUICE_ASSIGN_OR_RETURN(
+        column.type, types.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
     column.is_identity = sent.is_identity;
+    if (sent.is_identity)
+      schema->identity_columns.push_back(static_cast<std::int32_t>(schema->columns.size()));
+    schema->columns.push_back(std::move(column));
   }
-  // Under FULL the message does not tell the primary key.
-  now->key = relation.identity == ReplicaIdentity::kFull ? known->key : now->identity_columns;
-  SLUICE_ASSIGN_OR_RETURN(const SchemaChange change, CompareSchema(*known, *now));
-  if (change == SchemaChange::kNone) return FollowedRelation{.change = change, .schema = known};
-  // The catalog knew more of the columns that were there.
-  std::copy(known->columns.begin(), known->columns.end(), now->columns.begin());
-  now->key = known->key;
-  return FollowedRelation{.change = change, .schema = std::move(now)};
+  if (relation.identity != ReplicaIdentity::kFull) schema->key = schema->identity_columns;
+  return schema;
+}
+
+SchemaPtr PlaceVersion(const SchemaPtr& known, const SchemaPtr& catalog,
+                       const TableSchema& described) {
+  if (!IsNumbered(*known)) return LooksSame(*catalog, described) ? catalog : nullptr;
+  Placement placement(*known, *catalog, described);
+  const std::vector<const Column*> placed = placement.Find();
+  if (placed.size() != described.columns.size() || placed.empty()) return nullptr;
+  if (placement.has_gap()) {
+    // One of the forgotten columns may stand in the place of a known one, unless there are as few
+    // columns as there ever were.
+    const auto dropped = static_cast<std::size_t>(
+        std::count_if(known->columns.begin(), known->columns.end(), [&](const Column& column) {
+          return std::none_of(catalog->columns.begin(), catalog->columns.end(),
+                              [&](const Column& c) { return c.attnum == column.attnum; });
+        }));
+    if (placed.size() + dropped != known->columns.size()) return nullptr;
+  }
+  if (IsPlacedAs(placed, *catalog) && LooksSame(*catalog, described)) return catalog;
+  if (IsPlacedAs(placed, *known) && LooksSame(*known, described)) return known;
+  auto version = std::make_shared<TableSchema>(described);
+  version->since = catalog->since;
+  version->facts = known->facts;
+  version->facts.stamp.clear();
+  for (std::size_t i = 0; i < placed.size(); ++i) {
+    Column& column = version->columns[i];
+    column.attnum = placed[i]->attnum;
+    column.is_nullable = placed[i]->is_nullable;
+    column.missing_value = placed[i]->missing_value;
+    column.altered_by = placed[i]->altered_by;
+    version->facts.attnum_max = std::max(version->facts.attnum_max, column.attnum);
+  }
+  SetKey(version.get(), *known, *catalog);
+  return version;
+}
+
+Error CopyAgainError(const std::string& reason) {
+  return {.kind = ErrorKind::kSchemaConflict,
+          .message = "schema changed: " + reason,
+          .code = "SLU-4207"};
+}
+
+bool IsHealedByCopy(const Error& error) {
+  static constexpr auto kCodes =
+      std::to_array<std::string_view>({"SLU-4202", "SLU-4207", "SLU-5027", "SLU-5028", "SLU-5113"});
+  return std::find(kCodes.begin(), kCodes.end(), error.code) != kCodes.end();
 }
 
 }  // namespace sluice::replication

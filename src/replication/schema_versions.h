@@ -1,14 +1,18 @@
 /// \file
-/// Is what the source says of a table now the version that is known, a version with columns added,
-/// or something that cannot be followed?
+/// Versions of a table: what lies between two of them, and which one a Relation message means.
 ///
-/// Changes of a type that leave every stored value as it is (a longer varchar, varchar to text) are
-/// no change here: the known version goes on.
+/// A message has names and types, the catalog has numbers (attnum) as well, but of a later moment.
+/// A column is the same one as long as its number is: a renamed one keeps it, one that was dropped
+/// and added again has a new one. So a message is placed between the version known last and the
+/// catalog read after it: columns of both were there all the time, numbers are given out in order,
+/// messages list columns by number. Where more than one assignment of numbers fits, nobody can
+/// tell, and the table is copied again (docs/decisions/009-schema-changes.md).
 ///
 /// Pure.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "sluice/result.h"
 #include "sluice/schema.h"
@@ -19,24 +23,37 @@
 namespace sluice::replication {
 
 enum class SchemaChange : std::uint8_t {
-  kNone,          ///< the same columns, types, identity
-  kColumnsAdded,  ///< the known columns, then new ones
+  kNone,       ///< the same columns under the same names, types, key
+  kInPlace,    ///< columns dropped, renamed, added, widened without a rewrite; the key changed
+  kCopyAgain,  ///< what older rows read as now is in no stream
 };
 
-/// Two complete versions, e.g. the known one and the catalog's.
-///
-/// Errors: kSchemaConflict SLU-4201, "schema changed: ...", with the command that continues.
-Result<SchemaChange> CompareSchema(const TableSchema& known, const TableSchema& now);
-
-/// What a Relation message makes of the known version: its columns and the added ones, whose
-/// missing_value only the catalog knows. Under FULL the key stays the known one.
-///
-/// Errors: those of CompareSchema, and of TypeCatalog::Resolve.
-struct FollowedRelation {
+struct SchemaComparison {
   SchemaChange change = SchemaChange::kNone;
-  SchemaPtr schema;  ///< `known` itself where nothing changed
+  std::string reason;  ///< kCopyAgain: "its rows were rewritten ..."
 };
-Result<FollowedRelation> FollowRelation(const SchemaPtr& known, const pgoutput::Relation& relation,
-                                        const types::TypeCatalog& catalog);
+
+/// Both from the catalog, or placed; `to` is not the older one.
+SchemaComparison CompareVersions(const TableSchema& from, const TableSchema& to);
+
+/// The same names, types and identity, in this order: a message cannot tell the two apart.
+bool LooksSame(const TableSchema& a, const TableSchema& b);
+
+/// A type change that leaves every stored value as it is, at the source and here.
+bool KeepsValues(const ColumnType& from, const ColumnType& to);
+
+/// What the message says, without numbers. Errors: of TypeCatalog::Resolve.
+Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relation,
+                                                 const types::TypeCatalog& types);
+
+/// The version that `described` means, between `known` and the later `catalog`: one of these two
+/// where it is, else one with numbers and the facts of `known`. nullptr: it cannot be told.
+SchemaPtr PlaceVersion(const SchemaPtr& known, const SchemaPtr& catalog,
+                       const TableSchema& described);
+
+/// kSchemaConflict SLU-4207 "schema changed: REASON": who applies changes copies the table again.
+Error CopyAgainError(const std::string& reason);
+/// Is copying the table again what heals it?
+bool IsHealedByCopy(const Error& error);
 
 }  // namespace sluice::replication

@@ -4,131 +4,186 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
-#include "base/testing/result_matchers.h"
 #include "replication/testing/change_batches.h"
 
 namespace sluice::replication {
 namespace {
 
-using sluice::testing::CodeIs;
-using sluice::testing::HasValue;
-using sluice::testing::MessageIs;
 using ::testing::HasSubstr;
 using testing::MakeColumn;
 using testing::MakeTable;
 
+Column Numbered(std::string name, std::uint32_t type, std::int16_t attnum,
+                std::uint32_t altered_by = 100) {
+  Column column = MakeColumn(std::move(name), type);
+  column.attnum = attnum;
+  column.altered_by = altered_by;
+  return column;
+}
+
+std::shared_ptr<TableSchema> Version(std::vector<Column> columns, std::string files = "1",
+                                     std::int16_t attnum_max = 0) {
+  for (const Column& column : columns) attnum_max = std::max(attnum_max, column.attnum);
+  auto table = MakeTable(std::move(columns), {0}, ReplicaIdentity::kDefault);
+  table->facts = {.stamp = "s", .files = std::move(files), .attnum_max = attnum_max, .labels = {}};
+  return table;
+}
+
+/// id int, a int, b text
 std::shared_ptr<TableSchema> Known() {
-  return MakeTable({MakeColumn("id", 23), MakeColumn("v", 25), MakeColumn("w", 1043)}, {0},
-                   ReplicaIdentity::kDefault);
+  return Version({Numbered("id", 23, 1), Numbered("a", 23, 2), Numbered("b", 25, 3)});
 }
 
-class CompareSchemaTest : public ::testing::Test {
- protected:
-  std::shared_ptr<TableSchema> now_ = Known();
-  Result<SchemaChange> Compare() { return CompareSchema(*Known(), *now_); }
-};
-
-TEST_F(CompareSchemaTest, FindsTheSameVersion) {
-  EXPECT_THAT(Compare(), HasValue(SchemaChange::kNone));
+TableSchema Described(std::vector<std::pair<std::string, std::uint32_t>> columns) {
+  std::vector<Column> described;
+  for (auto& [name, type] : columns) described.push_back(MakeColumn(name, type));
+  return *MakeTable(std::move(described), {0}, ReplicaIdentity::kDefault);
 }
 
-TEST_F(CompareSchemaTest, FindsAddedColumns) {
-  now_->columns.push_back(MakeColumn("x", 23));
-  EXPECT_THAT(Compare(), HasValue(SchemaChange::kColumnsAdded));
+SchemaChange Compare(const SchemaPtr& from, const SchemaPtr& to) {
+  return CompareVersions(*from, *to).change;
 }
 
-TEST_F(CompareSchemaTest, NamesADroppedColumn) {
-  now_->columns.erase(now_->columns.begin() + 1);
-  EXPECT_THAT(Compare(), MessageIs("schema changed: column \"v\" was dropped"));
-  EXPECT_THAT(Compare(), CodeIs("SLU-4201"));
-  EXPECT_EQ(Compare().error().advice, "sluice resync public.t");
+TEST(CompareVersions, TakesARewriteWithoutAnAlteredColumnAsNothing) {
+  auto now = Known();
+  now->facts.files = "2";
+  EXPECT_EQ(Compare(Known(), now), SchemaChange::kNone);
 }
 
-TEST_F(CompareSchemaTest, NamesARenamedColumn) {
-  now_->columns[1].name = "v2";
-  EXPECT_THAT(Compare(),
-              MessageIs("schema changed: column \"v\" was dropped, or renamed to \"v2\""));
+TEST(CompareVersions, TakesAnAlteredColumnWithoutARewriteAsNothing) {
+  auto now = Known();
+  now->columns[1].altered_by = 101;
+  EXPECT_EQ(Compare(Known(), now), SchemaChange::kNone);
 }
 
-TEST_F(CompareSchemaTest, NamesAChangedType) {
-  now_->columns[1] = MakeColumn("v", 23);
-  EXPECT_THAT(Compare(), MessageIs(HasSubstr("column \"v\" was text and is integer")));
+TEST(CompareVersions, CopiesAgainAfterARewriteThatAlteredAColumn) {
+  auto now = Known();
+  now->facts.files = "2";
+  now->columns[1].altered_by = 101;
+  const SchemaComparison change = CompareVersions(*Known(), *now);
+  EXPECT_EQ(change.change, SchemaChange::kCopyAgain);
+  EXPECT_THAT(change.reason, HasSubstr("rewritten when column a was altered"));
 }
 
-TEST_F(CompareSchemaTest, NamesAColumnDroppedAndAddedAgain) {
-  std::swap(now_->columns[1], now_->columns[2]);
-  EXPECT_THAT(Compare(), MessageIs(HasSubstr("is at another place")));
+TEST(CompareVersions, CopiesAgainAfterARewriteThatAddedAColumn) {
+  auto now = Known();
+  now->columns.push_back(Numbered("n", 23, 4));
+  EXPECT_EQ(Compare(Known(), now), SchemaChange::kInPlace);
+  now->facts.files = "2";
+  EXPECT_EQ(Compare(Known(), now), SchemaChange::kCopyAgain);
 }
 
-TEST_F(CompareSchemaTest, FindsAnotherIdentityKeyOrName) {
-  now_->identity = ReplicaIdentity::kFull;
-  EXPECT_THAT(Compare(), MessageIs(HasSubstr("replica identity")));
-  now_ = Known();
-  now_->identity_columns = {1};
-  EXPECT_THAT(Compare(), MessageIs(HasSubstr("replica identity")));
-  now_ = Known();
-  now_->key = {1};
-  EXPECT_THAT(Compare(), MessageIs(HasSubstr("primary key")));
-  now_ = Known();
-  now_->name.table = "u";
-  EXPECT_THAT(Compare(), MessageIs(HasSubstr("renamed to public.u")));
+TEST(CompareVersions, FollowsDropsRenamesAndAdditions) {
+  EXPECT_EQ(Compare(Known(), Version({Numbered("id", 23, 1), Numbered("x", 25, 3, 101),
+                                      Numbered("a", 23, 4)})),
+            SchemaChange::kInPlace);
 }
 
-TEST_F(CompareSchemaTest, TakesATypeThatKeepsEveryValueAsTheSame) {
-  now_->columns[2].type = MakeColumn("w", 25).type;  // varchar to text
-  EXPECT_THAT(Compare(), HasValue(SchemaChange::kNone));
-  now_ = Known();
+TEST(CompareVersions, CopiesAgainAnotherType) {
+  EXPECT_EQ(Compare(Known(),
+                    Version({Numbered("id", 23, 1), Numbered("a", 20, 2), Numbered("b", 25, 3)})),
+            SchemaChange::kCopyAgain);
+}
+
+TEST(CompareVersions, CopiesAgainWhatWasThereAndNotPublished) {
+  const SchemaPtr known = Version({Numbered("id", 23, 1), Numbered("b", 25, 3)});
+  EXPECT_EQ(Compare(known, Known()), SchemaChange::kCopyAgain);
+}
+
+TEST(CompareVersions, CopiesAgainWhereALabelWasRenamed) {
   auto known = Known();
-  known->columns[2].type.typmod = 14;
-  now_->columns[2].type.typmod = 24;
-  EXPECT_THAT(CompareSchema(*known, *now_), HasValue(SchemaChange::kNone));
-  EXPECT_THAT(CompareSchema(*now_, *known), CodeIs("SLU-4201"));
+  auto now = Known();
+  known->facts.labels = {{Oid{50'000}, "sad"}};
+  now->facts.labels = {{Oid{50'000}, "sad"}, {Oid{50'001}, "new"}};
+  EXPECT_EQ(Compare(known, now), SchemaChange::kNone);
+  now->facts.labels[0].text = "blue";
+  EXPECT_EQ(Compare(known, now), SchemaChange::kCopyAgain);
 }
 
-class FollowRelationTest : public ::testing::Test {
- protected:
-  FollowRelationTest() {
-    relation_.id = {7};
-    relation_.name = {"public", "t"};
-    relation_.columns = {{"id", {23}, -1, true}, {"v", {25}, -1, false}, {"w", {1043}, -1, false}};
-  }
-  pgoutput::Relation relation_;
-  types::TypeCatalog catalog_;
-};
-
-TEST_F(FollowRelationTest, KeepsTheKnownVersion) {
-  const SchemaPtr known = Known();
-  const auto followed = FollowRelation(known, relation_, catalog_);
-  ASSERT_TRUE(followed) << followed.error().message;
-  EXPECT_EQ(followed->change, SchemaChange::kNone);
-  EXPECT_EQ(followed->schema, known);
+TEST(CompareVersions, FollowsAnotherKey) {
+  auto now = Known();
+  now->key = {1};
+  now->identity_columns = {1};
+  EXPECT_EQ(Compare(Known(), now), SchemaChange::kInPlace);
 }
 
-TEST_F(FollowRelationTest, AddsColumnsBehindTheKnownOnes) {
-  relation_.columns.push_back({"x", {23}, -1, false});
+TEST(KeepsValues, TakesLongerLimitsAndMoreDigits) {
+  const auto type = [](std::uint32_t oid, std::int32_t typmod) {
+    return *types::TypeCatalog().Resolve(Oid{oid}, typmod);
+  };
+  EXPECT_TRUE(KeepsValues(type(1043, 14), type(25, -1)));
+  EXPECT_TRUE(KeepsValues(type(1043, 14), type(1043, 24)));
+  EXPECT_FALSE(KeepsValues(type(1043, 24), type(1043, 14)));
+  EXPECT_TRUE(KeepsValues(type(1700, (6 << 16 | 2) + 4), type(1700, (12 << 16 | 2) + 4)));
+  EXPECT_FALSE(KeepsValues(type(1700, (6 << 16 | 2) + 4), type(1700, (12 << 16 | 3) + 4)));
+  EXPECT_TRUE(KeepsValues(type(1114, 0), type(1114, 6)));
+  EXPECT_FALSE(KeepsValues(type(1114, 6), type(1114, 0)));
+  EXPECT_FALSE(KeepsValues(type(23, -1), type(20, -1)));
+}
+
+TEST(PlaceVersion, TakesTheCatalogsWhereOnlyColumnsWereAdded) {
+  auto catalog = Known();
+  catalog->columns.push_back(Numbered("n", 23, 4));
+  catalog->facts.attnum_max = 4;
+  EXPECT_EQ(
+      PlaceVersion(Known(), catalog, Described({{"id", 23}, {"a", 23}, {"b", 25}, {"n", 23}})),
+      catalog);
+}
+
+TEST(PlaceVersion, TellsARenamedColumnByItsPlace) {
+  const SchemaPtr catalog =
+      Version({Numbered("id", 23, 1), Numbered("x", 23, 2, 101), Numbered("b", 25, 3),
+               Numbered("n", 23, 4), Numbered("m", 23, 5)});
+  const SchemaPtr placed =
+      PlaceVersion(Known(), catalog, Described({{"id", 23}, {"y", 23}, {"b", 25}, {"n", 23}}));
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->columns[1].name, "y");
+  EXPECT_EQ(placed->columns[1].attnum, 2);
+  EXPECT_EQ(placed->columns[3].attnum, 4);
+  EXPECT_EQ(placed->facts.attnum_max, 4);
+  EXPECT_TRUE(placed->facts.stamp.empty());
+}
+
+TEST(PlaceVersion, TellsADroppedColumn) {
+  const SchemaPtr catalog = Version({Numbered("id", 23, 1), Numbered("b", 25, 3)}, "1", 3);
+  EXPECT_EQ(PlaceVersion(Known(), catalog, Described({{"id", 23}, {"b", 25}})), catalog);
+}
+
+TEST(PlaceVersion, CannotTellADroppedAndAnAddedColumnOfOneTypeFromARename) {
+  const SchemaPtr catalog =
+      Version({Numbered("id", 23, 1), Numbered("b", 25, 3), Numbered("c", 25, 4)});
+  EXPECT_EQ(PlaceVersion(Known(), catalog, Described({{"id", 23}, {"b", 25}, {"c", 25}})),
+            catalog);  // an int cannot have become the text that is last
+  const SchemaPtr same =
+      Version({Numbered("id", 23, 1), Numbered("a", 23, 2), Numbered("c", 25, 4)});
+  EXPECT_EQ(PlaceVersion(Known(), same, Described({{"id", 23}, {"a", 23}, {"c", 25}})), nullptr);
+}
+
+TEST(PlaceVersion, CannotTellAColumnThatCameAndWent) {
+  auto catalog = Version(
+      {Numbered("id", 23, 1), Numbered("a", 23, 2), Numbered("b", 25, 3), Numbered("n", 23, 5)});
+  EXPECT_EQ(
+      PlaceVersion(Known(), catalog, Described({{"id", 23}, {"a", 23}, {"b", 25}, {"n", 23}})),
+      nullptr);
+}
+
+TEST(PlaceVersion, KeepsThePrimaryKeyUnderFull) {
   auto known = Known();
-  known->columns[1].attnum = 5;
-  const auto followed = FollowRelation(known, relation_, catalog_);
-  ASSERT_TRUE(followed);
-  EXPECT_EQ(followed->change, SchemaChange::kColumnsAdded);
-  ASSERT_EQ(followed->schema->columns.size(), 4U);
-  EXPECT_EQ(followed->schema->columns[1].attnum, 5);
-  EXPECT_EQ(followed->schema->columns[3].type.carrier, Carrier::kInt32);
-}
-
-TEST_F(FollowRelationTest, RefusesOtherChanges) {
-  relation_.columns.pop_back();
-  EXPECT_THAT(FollowRelation(Known(), relation_, catalog_), CodeIs("SLU-4201"));
-}
-
-TEST_F(FollowRelationTest, TakesThePrimaryKeyFromTheKnownVersionUnderFull) {
-  relation_.identity = ReplicaIdentity::kFull;
-  for (auto& column : relation_.columns) column.is_identity = true;
-  const SchemaPtr known = MakeTable(Known()->columns, {0}, ReplicaIdentity::kFull);
-  const auto followed = FollowRelation(known, relation_, catalog_);
-  ASSERT_TRUE(followed) << followed.error().message;
-  EXPECT_EQ(followed->schema, known);
+  known->identity = ReplicaIdentity::kFull;
+  auto catalog = std::make_shared<TableSchema>(*known);
+  catalog->columns.push_back(Numbered("n", 23, 4));
+  catalog->columns.push_back(Numbered("m", 23, 5));
+  catalog->facts.attnum_max = 5;
+  const TableSchema described = *MakeTable(
+      {MakeColumn("id", 23), MakeColumn("a", 23), MakeColumn("b", 25), MakeColumn("n", 23)}, {},
+      ReplicaIdentity::kFull);
+  const SchemaPtr placed = PlaceVersion(known, catalog, described);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->key, std::vector<std::int32_t>{0});
 }
 
 }  // namespace

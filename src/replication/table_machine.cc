@@ -75,6 +75,12 @@ void TableMachine::Resync(RelationId relation, UnixMicros now) {
   table.dropped_count = 0;
 }
 
+void TableMachine::SetReason(RelationId relation, std::string reason) {
+  Table& table = At(relation);
+  Change(table);
+  table.record.reason = std::move(reason);
+}
+
 void TableMachine::Halt(RelationId relation, const Error& error, UnixMicros now) {
   Stop(relation, TableState::kHalted, error, now);
 }
@@ -459,9 +465,12 @@ void TableMachine::Change(Table& table) {
 void TableMachine::Enter(Table& table, TableState state, UnixMicros now) {
   if (table.record.state == state) return;
   Change(table);
+  const TableState before = table.record.state;
   table.record.state = state;
   table.record.since = now;
-  table.record.reason.clear();
+  const bool is_on_its_way = state == TableState::kPending || state == TableState::kCopying;
+  const bool was_on_its_way = before == TableState::kPending || before == TableState::kCopying;
+  if (!is_on_its_way || !was_on_its_way) table.record.reason.clear();
   table.record.advice.clear();
 }
 

@@ -40,6 +40,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -98,6 +99,8 @@ class TableMachine {
   /// live, halted, copying or skipped -> pending. Other tables are untouched. Discard its copy, its
   /// held changes.
   void Resync(RelationId relation, UnixMicros now);
+  /// Why it is pending: kept until it is live.
+  void SetReason(RelationId relation, std::string reason);
   /// No change of it is applied from here on. Discard its copy, its held changes.
   void Halt(RelationId relation, const Error& error, UnixMicros now);
   void Skip(RelationId relation, const Error& error, UnixMicros now);

@@ -82,6 +82,7 @@ Json Of(const Column& column) {
            {"identity", column.is_identity},
            {"nullable", column.is_nullable}};
   if (column.missing_value) out["missing"] = *column.missing_value;
+  if (column.altered_by != 0) out["altered_by"] = column.altered_by;
   return out;
 }
 
@@ -93,6 +94,7 @@ Column ColumnOf(const Json& json) {
   column.is_identity = json.at("identity").get<bool>();
   column.is_nullable = json.at("nullable").get<bool>();
   if (json.contains("missing")) column.missing_value = json["missing"].get<std::string>();
+  column.altered_by = json.value("altered_by", std::uint32_t{0});
   return column;
 }
 
@@ -101,6 +103,25 @@ Json Of(const TableName& name) {
 }
 TableName NameOf(const Json& json) {
   return {json.at("schema").get<std::string>(), json.at("table").get<std::string>()};
+}
+
+Json Of(const CatalogFacts& facts) {
+  Json out{{"stamp", facts.stamp}, {"files", facts.files}, {"attnum_max", facts.attnum_max}};
+  for (const EnumLabel& label : facts.labels) {
+    out["labels"].push_back({label.oid.value, label.text});
+  }
+  return out;
+}
+
+CatalogFacts FactsOf(const Json& json) {
+  CatalogFacts facts;
+  facts.stamp = json.value("stamp", std::string{});
+  facts.files = json.value("files", std::string{});
+  facts.attnum_max = json.value("attnum_max", std::int16_t{0});
+  for (const Json& label : json.value("labels", Json::array())) {
+    facts.labels.push_back({Oid{label.at(0).get<std::uint32_t>()}, label.at(1).get<std::string>()});
+  }
+  return facts;
 }
 
 Json Of(const TableSchema& schema) {
@@ -112,6 +133,8 @@ Json Of(const TableSchema& schema) {
            {"since", schema.since.value},
            {"columns", Json::array()}};
   for (const Column& column : schema.columns) out["columns"].push_back(Of(column));
+  out["facts"] = Of(schema.facts);
+  if (!schema.unplaced.empty()) out["unplaced"] = schema.unplaced;
   return out;
 }
 
@@ -139,6 +162,8 @@ SchemaPtr SchemaOf(const Json& json) {
   CheckIndexes(schema->key, schema->columns.size());
   CheckIndexes(schema->identity_columns, schema->columns.size());
   schema->since = Lsn{json.at("since").get<std::uint64_t>()};
+  schema->facts = FactsOf(json.value("facts", Json::object()));
+  schema->unplaced = json.value("unplaced", std::string{});
   return schema;
 }
 

@@ -63,7 +63,8 @@ std::string CreateSql() {
          "CREATE TABLE " +
          In("schema_changes") +
          "(source_schema VARCHAR, source_table VARCHAR, table_oid UINTEGER, lsn UBIGINT,"
-         " applied_at TIMESTAMPTZ, change VARCHAR);"
+         " applied_at TIMESTAMPTZ, change VARCHAR, \"schema\" VARCHAR, \"table\" VARCHAR,"
+         " before VARCHAR, after VARCHAR);"
          "CREATE TABLE " +
          In("_birth") +
          "(pipeline VARCHAR, slot VARCHAR, publication VARCHAR, owns_publication BOOLEAN,"
@@ -317,7 +318,13 @@ Status CreateState(Connection& connection, const OpenRequest& request) {
 }
 
 Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& request) {
-  std::string sql = "UPDATE " + In("position") + " SET epoch = epoch + 1";
+  // Files of earlier versions have fewer columns there.
+  std::string sql;
+  for (const char* column : {"\"schema\"", "\"table\"", "before", "after"}) {
+    sql += "ALTER TABLE " + In("schema_changes") + " ADD COLUMN IF NOT EXISTS " + column +
+           " VARCHAR; ";
+  }
+  sql += "UPDATE " + In("position") + " SET epoch = epoch + 1";
   if (request.system_identifier != 0)
     sql += ", system_identifier = " + Number(request.system_identifier);
   SLUICE_RETURN_IF_ERROR(connection.Run(sql, "take the next epoch"));
@@ -399,6 +406,22 @@ Status WriteTable(Connection& connection, const TableRecord& record, bool shape_
   if (!shape_changed) return {};
   SLUICE_RETURN_IF_ERROR(WriteShape(connection, record));
   return WriteSchema(connection, record);
+}
+
+Status WriteSchemaChange(Connection& connection, RelationId relation, const TableName& source,
+                         const TableName& table, const ShapeChange& change, Lsn lsn) {
+  const auto text = [](const std::string& value) {
+    return value.empty() ? std::string("NULL") : QuoteLiteral(value);
+  };
+  return connection.Run(
+      "INSERT INTO " + In("schema_changes") +
+          "(source_schema, source_table, table_oid, lsn, applied_at, change, \"schema\","
+          " \"table\", before, after) VALUES (" +
+          QuoteLiteral(source.schema) + ", " + QuoteLiteral(source.table) + ", " +
+          Number(relation.value) + ", " + Position64(lsn) + ", now(), " + text(change.kind) + ", " +
+          QuoteLiteral(table.schema) + ", " + QuoteLiteral(table.table) + ", " +
+          text(change.before) + ", " + text(change.after) + ")",
+      "write sluice.schema_changes");
 }
 
 Result<bool> WritePosition(Connection& connection, const CommitRecord& record,

@@ -50,6 +50,10 @@ Status WriteBirth(Connection& connection, const Birth& birth, std::uint64_t epoc
 /// read of it, and its columns.
 Status WriteTable(Connection& connection, const TableRecord& record, bool shape_changed);
 
+/// One step of a table's shape, as a row of sluice.schema_changes.
+Status WriteSchemaChange(Connection& connection, RelationId relation, const TableName& source,
+                         const TableName& table, const ShapeChange& change, Lsn lsn);
+
 /// Position, witness and list P of the record, as far as it has them. The compare-and-set of a
 /// commit: true where the row still had this epoch.
 Result<bool> WritePosition(Connection& connection, const CommitRecord& record, std::uint64_t epoch);

@@ -129,6 +129,8 @@ class DuckDb final : public DuckDbDestination {
   Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& target) override {
     const auto db = database();
     if (db == nullptr || db->read_only()) return NotOpen();
+    // Altered since it was checked at the start: this table's own trouble.
+    if (std::optional<Error> bad = CheckNames(*target.schema, target.destination)) return *bad;
     SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Database::Lease> lease, db->NewLease());
     ShadowTarget shadow{.target = target,
                         .shadow = {target.destination.schema, ShadowName(target.unit)},

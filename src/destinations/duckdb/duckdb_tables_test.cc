@@ -98,13 +98,45 @@ TEST_F(TablesTest, AChangeOfShapeAfterRowsHaltsTheTable) {
   Commit();
 }
 
-TEST_F(TablesTest, ADroppedColumnHaltsTheTable) {
+TEST_F(TablesTest, ColumnsAreDroppedRenamedAndAddedBeforeRows) {
+  const SchemaPtr orders = Orders();  // id, note
+  OpenFile();
+  MakeLive(orders, {{"1", "a"}, {"2", "b"}});
+  auto number = Added("n", Carrier::kInt32, "42");
+  number.attnum = 3;
+  const SchemaPtr grown = Grown(orders, {number});
+  Stage(AlterTable{orders, grown, Lsn{5}});
+  auto less = std::make_shared<TableSchema>(*grown);
+  less->columns.erase(less->columns.begin() + 1);
+  less->columns[0].name = "N";  // the key gets a name that another column has
+  less->columns[1].name = "id";
+  Stage(AlterTable{grown, less, Lsn{6}});
+  Stage(Inserts(less, {{"3", "7"}}));
+  Stage(Deletes(less, {{"1"}}));
+  Commit(less);
+  EXPECT_EQ(ReadRows(less), (Rows{{"2", "42"}, {"3", "7"}}));
+  CloseFile();
+  OpenFile();
+  EXPECT_EQ(ReadRows(less), (Rows{{"2", "42"}, {"3", "7"}}));
+}
+
+TEST_F(TablesTest, NamesThatFoldToOneHaltTheTable) {
   const SchemaPtr orders = Orders();
   OpenFile();
   MakeLive(orders, {});
-  auto less = std::make_shared<TableSchema>(*orders);
-  less->columns.pop_back();
-  const auto staged = destination_->Stage(AlterTable{orders, less, Lsn{5}});
+  const auto staged = destination_->Stage(
+      AlterTable{orders, Grown(orders, {Added("ID", Carrier::kInt32, std::nullopt)}), Lsn{5}});
+  ASSERT_TRUE(staged && staged->table_failed);
+  EXPECT_EQ(staged->table_failed->error.code, "SLU-5023");
+}
+
+TEST_F(TablesTest, AnotherTypeTakesACopy) {
+  const SchemaPtr orders = Orders();
+  OpenFile();
+  MakeLive(orders, {});
+  auto other = std::make_shared<TableSchema>(*orders);
+  other->columns.back().type = sluice::testing::TypeOf(Carrier::kInt32);
+  const auto staged = destination_->Stage(AlterTable{orders, other, Lsn{5}});
   ASSERT_TRUE(staged && staged->table_failed);
   EXPECT_EQ(staged->table_failed->error.code, "SLU-5027");
 }

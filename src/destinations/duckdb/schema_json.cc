@@ -63,6 +63,7 @@ json ColumnToJson(const Column& column) {
               {"identity", column.is_identity},
               {"nullable", column.is_nullable}};
   if (column.missing_value) out["missing_value"] = *column.missing_value;
+  if (column.altered_by != 0) out["altered_by"] = column.altered_by;
   return out;
 }
 
@@ -74,7 +75,25 @@ Column ColumnFromJson(const json& in) {
   column.is_identity = in.value("identity", false);
   column.is_nullable = in.value("nullable", true);
   if (in.contains("missing_value")) column.missing_value = in["missing_value"].get<std::string>();
+  column.altered_by = in.value("altered_by", std::uint32_t{0});
   return column;
+}
+
+json FactsToJson(const CatalogFacts& facts) {
+  json out = {{"stamp", facts.stamp}, {"files", facts.files}, {"attnum_max", facts.attnum_max}};
+  for (const EnumLabel& label : facts.labels)
+    out["labels"].push_back({label.oid.value, label.text});
+  return out;
+}
+
+CatalogFacts FactsFromJson(const json& in) {
+  CatalogFacts facts;
+  facts.stamp = in.value("stamp", std::string());
+  facts.files = in.value("files", std::string());
+  facts.attnum_max = in.value("attnum_max", std::int16_t{0});
+  for (const json& label : in.value("labels", json::array()))
+    facts.labels.push_back({Oid{label.at(0).get<std::uint32_t>()}, label.at(1).get<std::string>()});
+  return facts;
 }
 
 std::vector<std::int32_t> Indexes(const json& in, std::size_t column_count) {
@@ -96,7 +115,9 @@ std::string SchemaToJson(const TableSchema& schema) {
               {"columns", json::array()},
               {"key", schema.key},
               {"identity_columns", schema.identity_columns},
-              {"since", schema.since.value}};
+              {"since", schema.since.value},
+              {"facts", FactsToJson(schema.facts)}};
+  if (!schema.unplaced.empty()) out["unplaced"] = schema.unplaced;
   for (const Column& column : schema.columns) out["columns"].push_back(ColumnToJson(column));
   // Bytes that are not UTF-8 (a database in SQL_ASCII) must not throw; CheckTable() refuses such
   // names before they get here.
@@ -115,6 +136,8 @@ Result<SchemaPtr> SchemaFromJson(const std::string& text) {
     schema->key = Indexes(in.at("key"), schema->columns.size());
     schema->identity_columns = Indexes(in.at("identity_columns"), schema->columns.size());
     schema->since.value = in.at("since").get<std::uint64_t>();
+    schema->facts = FactsFromJson(in.value("facts", json::object()));
+    schema->unplaced = in.value("unplaced", std::string());
     return SchemaPtr(std::move(schema));
   } catch (const std::exception& e) {
     return Error{.kind = ErrorKind::kStateStore,

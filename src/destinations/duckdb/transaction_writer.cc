@@ -2,6 +2,7 @@
 
 #include <arrow/record_batch.h>
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -74,18 +75,37 @@ Result<RowsPtr> DefaultRow(const TableSchema& table, const Column& column) {
   return row;
 }
 
-bool IsGrown(const TableSchema& from, const TableSchema& to) {
-  if (to.columns.size() < from.columns.size()) return false;
-  for (std::size_t i = 0; i < from.columns.size(); ++i) {
-    if (from.columns[i].name != to.columns[i].name ||
-        SqlType(from.columns[i].type) != SqlType(to.columns[i].type))
+bool HasSameColumns(const TableSchema& a, const TableSchema& b) {
+  if (a.columns.size() != b.columns.size()) return false;
+  const auto origins = ColumnOrigins(a, b);
+  for (std::size_t i = 0; i < b.columns.size(); ++i) {
+    if (origins[i] != i || a.columns[i].name != b.columns[i].name ||
+        SqlType(a.columns[i].type) != SqlType(b.columns[i].type))
       return false;
   }
   return true;
 }
 
-bool HasSameColumns(const TableSchema& a, const TableSchema& b) {
-  return a.columns.size() == b.columns.size() && IsGrown(a, b);
+/// Kept columns stand in their old order, added ones behind them: DuckDB has no other way.
+bool KeepsOrder(const std::vector<std::optional<std::size_t>>& origins) {
+  std::optional<std::size_t> last;
+  bool has_added = false;
+  for (const auto& origin : origins) {
+    if (!origin) {
+      has_added = true;
+      continue;
+    }
+    if (has_added || (last && *origin < *last)) return false;
+    last = origin;
+  }
+  return true;
+}
+
+/// CAST gives every value of `from` back exactly.
+bool IsWidened(const ColumnType& from, const ColumnType& to) {
+  if (SqlType(from) == SqlType(to)) return true;
+  return from.carrier == Carrier::kDecimal && to.carrier == Carrier::kDecimal &&
+         from.scale == to.scale && from.precision <= to.precision;
 }
 
 bool SameInternals(const TableRecord& a, const TableRecord& b) {
@@ -191,56 +211,145 @@ Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableNa
   SLUICE_RETURN_IF_ERROR(RemoveUnit(connection_, item.unit));
   Staged staged;
   staged.table = {.name = item.destination, .shape = item.schema, .is_verified = true};
+  if (before != nullptr) {
+    std::vector<ShapeChange> changes = ChangesBetween(*before->table.shape, *item.schema);
+    if (!changes.empty()) staged.changes.push_back({{"copy again", "", ""}, item.lsn});
+    for (ShapeChange& change : changes) staged.changes.push_back({std::move(change), item.lsn});
+  }
   staged_[item.unit.relation] = std::move(staged);
   return StageOutcome{};
 }
 
 Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
   Staged& staged = StageTable(*item.from);
-  const TableName& name = staged.table.name;
-  if (HasSameColumns(*staged.table.shape, *item.to)) {
-    staged.table.shape = item.to;  // again, or only its key is another
-    return StageOutcome{};
+  const RelationId relation = item.to->relation;
+  const SchemaPtr before = staged.table.shape;
+  if (!HasSameColumns(*before, *item.to)) {
+    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, CheckAlter(staged, *item.to));
+    if (refused) return Failed(relation, std::move(*refused));
+    const auto origins = ColumnOrigins(*before, *item.to);
+    std::vector<std::pair<Column, RowsPtr>> to_fill;
+    for (auto& [column, row] : staged.to_fill) {
+      const auto kept = std::find_if(
+          item.to->columns.begin(), item.to->columns.end(),
+          [&, number = column.attnum](const Column& now) { return now.attnum == number; });
+      if (kept == item.to->columns.end()) continue;  // added and dropped again
+      auto again = DefaultRow(*item.to, *kept);
+      if (!again) return Failed(relation, std::move(again).error());
+      to_fill.emplace_back(*kept, *std::move(again));
+    }
+    for (std::size_t i = 0; i < item.to->columns.size(); ++i) {
+      const Column& column = item.to->columns[i];
+      if (origins[i] || !column.missing_value) continue;
+      auto row = DefaultRow(*item.to, column);
+      if (!row) return Failed(relation, std::move(row).error());
+      to_fill.emplace_back(column, *std::move(row));
+    }
+    const Status altered = AlterColumns(staged, *item.to);
+    if (!altered && altered.error().code == "SLU-5027") return Failed(relation, altered.error());
+    SLUICE_RETURN_IF_ERROR(altered);
+    staged.to_fill = std::move(to_fill);
   }
-  if (staged.has_rows) return Failed(item.to->relation, OutOfOrder(name));
-  if (!IsGrown(*staged.table.shape, *item.to)) {
-    return Failed(item.to->relation,
-                  {.kind = ErrorKind::kSchemaConflict,
-                   .message = "table " + ToString(name) +
-                              " changed in another way than by columns added at its end",
-                   .code = "SLU-5027",
-                   .advice = "sluice resync " + ToString(name)});
-  }
-  if (!staged.table.is_verified) {
-    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> altered,
-                            CompareShape(connection_, name, *staged.table.shape));
-    if (altered) return Failed(item.to->relation, std::move(*altered));
-    staged.table.is_verified = true;
-  }
-  std::vector<std::pair<Column, RowsPtr>> to_fill;
-  for (std::size_t i = staged.table.shape->columns.size(); i < item.to->columns.size(); ++i) {
-    const Column& column = item.to->columns[i];
-    if (!column.missing_value) continue;
-    auto row = DefaultRow(*item.to, column);
-    if (!row) return Failed(item.to->relation, std::move(row).error());
-    to_fill.emplace_back(column, *std::move(row));
-  }
-  SLUICE_RETURN_IF_ERROR(AddColumns(staged, *item.to));
-  for (auto& fill : to_fill) staged.to_fill.push_back(std::move(fill));
+  for (ShapeChange& change : ChangesBetween(*before, *item.to))
+    staged.changes.push_back({std::move(change), item.lsn});
   staged.table.shape = item.to;
   return StageOutcome{};
 }
 
-Status TransactionWriter::AddColumns(Staged& staged, const TableSchema& to) {
-  SLUICE_RETURN_IF_ERROR(Begin());
-  for (std::size_t i = staged.table.shape->columns.size(); i < to.columns.size(); ++i) {
-    const Column& column = to.columns[i];
-    has_ddl_ = true;
-    SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(staged.table.name) +
-                                               " ADD COLUMN " + QuoteIdentifier(column.name) + " " +
-                                               SqlType(column.type),
-                                           "add a column"));
+Result<std::optional<Error>> TransactionWriter::CheckAlter(Staged& staged, const TableSchema& to) {
+  const TableName& name = staged.table.name;
+  if (staged.has_rows) return std::optional(OutOfOrder(name));
+  if (std::optional<Error> bad = CheckNames(to, name)) return bad;
+  const auto origins = ColumnOrigins(*staged.table.shape, to);
+  bool can_follow = KeepsOrder(origins);
+  for (std::size_t i = 0; can_follow && i < origins.size(); ++i) {
+    can_follow =
+        !origins[i] || IsWidened(staged.table.shape->columns[*origins[i]].type, to.columns[i].type);
   }
+  if (!can_follow) {
+    return std::optional(
+        Error{.kind = ErrorKind::kSchemaConflict,
+              .message = "table " + ToString(name) + " changed in a way that only a copy follows",
+              .code = "SLU-5027",
+              .advice = "sluice resync " + ToString(name)});
+  }
+  if (staged.table.is_verified) return std::optional<Error>();
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> altered,
+                          CompareShape(connection_, name, *staged.table.shape));
+  staged.table.is_verified = !altered.has_value();
+  return altered;
+}
+
+/// What DuckDB refuses (an index of the user on the table) is no trouble of the whole destination.
+Status TransactionWriter::RunDdl(const TableName& table, const std::string& action,
+                                 const char* doing) {
+  SLUICE_RETURN_IF_ERROR(Begin());
+  has_ddl_ = true;
+  Status done = connection_.Run("ALTER TABLE " + QualifiedName(table) + " " + action, doing);
+  if (done || done.error().server_message.find("Dependency") == std::string::npos) return done;
+  Error error = std::move(done).error();
+  error.kind = ErrorKind::kSchemaConflict;
+  error.code = "SLU-5027";
+  error.advice = "sluice resync " + ToString(table);
+  return error;
+}
+
+Status TransactionWriter::AlterColumns(const Staged& staged, const TableSchema& to) {
+  const TableSchema& from = *staged.table.shape;
+  const TableName& table = staged.table.name;
+  const auto origins = ColumnOrigins(from, to);
+  const bool keeps_any = std::any_of(origins.begin(), origins.end(),
+                                     [](const auto& origin) { return origin.has_value(); });
+  // A table must have a column at any time.
+  if (!keeps_any) {
+    return Error{.kind = ErrorKind::kSchemaConflict,
+                 .message = "no column of table " + ToString(table) + " is left",
+                 .code = "SLU-5027",
+                 .advice = "sluice resync " + ToString(table)};
+  }
+  for (std::size_t i = 0; i < from.columns.size(); ++i) {
+    if (std::find(origins.begin(), origins.end(), i) != origins.end()) continue;
+    SLUICE_RETURN_IF_ERROR(
+        RunDdl(table, "DROP COLUMN " + QuoteIdentifier(from.columns[i].name), "drop a column"));
+  }
+  SLUICE_RETURN_IF_ERROR(RenameColumns(staged, to));
+  for (std::size_t i = 0; i < to.columns.size(); ++i) {
+    if (!origins[i]) continue;
+    const std::string type = SqlType(to.columns[i].type);
+    if (SqlType(from.columns[*origins[i]].type) == type) continue;
+    SLUICE_RETURN_IF_ERROR(RunDdl(
+        table, "ALTER COLUMN " + QuoteIdentifier(to.columns[i].name) + " SET DATA TYPE " + type,
+        "widen a column"));
+  }
+  for (std::size_t i = 0; i < to.columns.size(); ++i) {
+    if (origins[i]) continue;
+    SLUICE_RETURN_IF_ERROR(RunDdl(
+        table,
+        "ADD COLUMN " + QuoteIdentifier(to.columns[i].name) + " " + SqlType(to.columns[i].type),
+        "add a column"));
+  }
+  return {};
+}
+
+Status TransactionWriter::RenameColumns(const Staged& staged, const TableSchema& to) {
+  const TableSchema& from = *staged.table.shape;
+  const auto origins = ColumnOrigins(from, to);
+  std::vector<std::pair<std::string, std::string>> renames;
+  for (std::size_t i = 0; i < to.columns.size(); ++i) {
+    if (!origins[i] || from.columns[*origins[i]].name == to.columns[i].name) continue;
+    renames.emplace_back(from.columns[*origins[i]].name, to.columns[i].name);
+  }
+  const auto rename = [&](const std::string& before, const std::string& after) {
+    return RunDdl(staged.table.name,
+                  "RENAME COLUMN " + QuoteIdentifier(before) + " TO " + QuoteIdentifier(after),
+                  "rename a column");
+  };
+  if (renames.size() == 1 && FoldName(renames[0].first) != FoldName(renames[0].second))
+    return rename(renames[0].first, renames[0].second);
+  for (std::size_t i = 0; i < renames.size(); ++i)
+    SLUICE_RETURN_IF_ERROR(rename(renames[i].first, "_sluice_rename_" + std::to_string(i)));
+  for (std::size_t i = 0; i < renames.size(); ++i)
+    SLUICE_RETURN_IF_ERROR(rename("_sluice_rename_" + std::to_string(i), renames[i].second));
   return {};
 }
 
@@ -294,6 +403,21 @@ Status TransactionWriter::FillRest() {
   return {};
 }
 
+Status TransactionWriter::WriteChanges(const CommitRecord& record) {
+  for (const auto& [relation, staged] : staged_) {
+    if (staged.changes.empty()) continue;
+    TableName source = staged.table.shape->name;
+    for (const TableRecord& table : record.tables) {
+      if (table.relation == relation) source = table.source;
+    }
+    for (const LoggedChange& logged : staged.changes) {
+      SLUICE_RETURN_IF_ERROR(WriteSchemaChange(connection_, relation, source, staged.table.name,
+                                               logged.change, logged.lsn));
+    }
+  }
+  return {};
+}
+
 Status TransactionWriter::WriteRecords(const CommitRecord& record) {
   if (record.position && record.position->lsn < position_) {
     return Error{.kind = ErrorKind::kStateStore,
@@ -301,6 +425,7 @@ Status TransactionWriter::WriteRecords(const CommitRecord& record) {
                             " is before the stored one, " + ToString(position_),
                  .code = "SLU-5105"};
   }
+  SLUICE_RETURN_IF_ERROR(WriteChanges(record));
   for (const TableRecord& table : record.tables) {
     const auto known = records_.find(table.relation);
     const bool is_changed = known == records_.end() || !SameInternals(known->second, table);

@@ -55,12 +55,17 @@ class TransactionWriter {
     SchemaPtr shape;
     bool is_verified = false;  ///< is as it was given, looked at since this was opened
   };
+  struct LoggedChange {
+    ShapeChange change;
+    Lsn lsn;
+  };
   /// What this transaction did to a table.
   struct Staged {
     Table table;
     bool has_rows = false;
     /// Added columns and what older rows read as there: batches of one row.
     std::vector<std::pair<Column, RowsPtr>> to_fill;
+    std::vector<LoggedChange> changes;  ///< rows for sluice.schema_changes
   };
 
   Status Begin();
@@ -68,11 +73,17 @@ class TransactionWriter {
   Staged* Find(RelationId relation);
   Staged& StageTable(const TableSchema& schema);
   Result<std::optional<Error>> MakeRoom(const TableName& name);
-  Status AddColumns(Staged& staged, const TableSchema& to);
+  /// Names that wait for others to become free go over a third one.
+  Status RenameColumns(const Staged& staged, const TableSchema& to);
+  /// Drops, renames, widenings, then additions, in this order.
+  Status AlterColumns(const Staged& staged, const TableSchema& to);
+  Result<std::optional<Error>> CheckAlter(Staged& staged, const TableSchema& to);
+  Status RunDdl(const TableName& table, const std::string& action, const char* doing);
   Status Fill(Staged& staged);
   Result<std::optional<Error>> Prepare(Staged& staged, const TableSchema& schema);
   Status WriteRecords(const CommitRecord& record);
   Status FillRest();
+  Status WriteChanges(const CommitRecord& record);
 
   Connection connection_;
   const std::uint64_t epoch_;

@@ -283,9 +283,11 @@ Status MemoryDestination::StageItem(const AlterTable& item) {
   if (!SameShape(*change->schema, *item.from)) {
     return Conflict(change->name, "the table has another shape than the change begins with");
   }
-  TextRow added;
-  for (std::size_t i = item.from->columns.size(); i < item.to->columns.size(); ++i) {
-    SLUICE_ASSIGN_OR_RETURN(added.emplace_back(), MissingValue(change->name, item.to->columns[i]));
+  const auto origins = ColumnOrigins(*item.from, *item.to);
+  TextRow added(origins.size());
+  for (std::size_t i = 0; i < origins.size(); ++i) {
+    if (origins[i]) continue;
+    SLUICE_ASSIGN_OR_RETURN(added[i], MissingValue(change->name, item.to->columns[i]));
   }
   std::map<std::string, Entry> entries;
   if (change->base != nullptr && !change->hides_base) entries = change->base->rows;
@@ -294,8 +296,10 @@ Status MemoryDestination::StageItem(const AlterTable& item) {
   change->schema = item.to;
   for (const auto& [key, entry] : entries) {
     if (entry.count == 0) continue;
-    TextRow row = *entry.row;
-    row.insert(row.end(), added.begin(), added.end());
+    TextRow row = added;
+    for (std::size_t i = 0; i < origins.size(); ++i) {
+      if (origins[i]) row[i] = entry.row->at(*origins[i]);
+    }
     Entry& to = change->overlay[KeyOf(*item.to, row)];
     to.row = std::make_shared<const TextRow>(std::move(row));
     to.count += entry.count;

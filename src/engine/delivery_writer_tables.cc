@@ -1,0 +1,117 @@
+// What becomes of tables beside their changes: copied again, halted, altered without rows, shown.
+#include <utility>
+
+#include "engine/delivery_writer.h"
+#include "replication/schema_versions.h"
+
+namespace sluice::engine {
+namespace {
+
+constexpr Duration kPublishInterval = std::chrono::milliseconds(100);
+
+}  // namespace
+
+void DeliveryWriter::GiveUp(const TableFailed& failed) {
+  if (!machine_.has_table(failed.relation)) return;
+  const TableRecord& record = machine_.record(failed.relation);
+  if (record.state == TableState::kHalted) return;
+  if (replication::IsHealedByCopy(failed.error) && CopyAgain(failed.relation, failed.error)) return;
+  Halt(failed.relation, failed.error);
+}
+
+/// False: that happened too often.
+bool DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
+  std::deque<Clock::time_point>& times = copied_again_[relation];
+  const Clock::time_point now = Clock::now();
+  while (!times.empty() && now - times.front() > options_.copies_again_window) times.pop_front();
+  if (times.size() >= options_.copies_again_max) return false;
+  times.push_back(now);
+  logger_.Warn("table {} is copied again, its contents stay readable until then: {} ({})",
+               ToString(machine_.record(relation).source), error.message, error.code);
+  held_.Drop(UnitId{relation, 0});
+  machine_.Resync(relation, WallClock());
+  machine_.SetReason(relation, "copied again: " + error.code + ": " + error.message);
+  return true;
+}
+
+void DeliveryWriter::Halt(RelationId relation, const Error& error) {
+  const TableRecord& record = machine_.record(relation);
+  Error with_advice = error;
+  if (replication::IsHealedByCopy(error)) {
+    with_advice.message = "it would have to be copied again more than " +
+                          std::to_string(options_.copies_again_max) +
+                          " times in a short time: " + error.message;
+    with_advice.code = "SLU-4208";
+  }
+  if (with_advice.advice.empty()) with_advice.advice = "sluice resync " + ToString(record.source);
+  logger_.Failed("table {} halted: {} ({}); the others go on; to continue: {}",
+                 ToString(record.source), with_advice.message, with_advice.code,
+                 with_advice.advice);
+  machine_.Halt(relation, with_advice, WallClock());
+  held_.Drop(UnitId{relation, 0});
+}
+
+Result<bool> DeliveryWriter::FollowCatalog(const SchemaPtr& known, const SchemaPtr& catalog) {
+  const RelationId relation = known->relation;
+  if (!machine_.has_table(relation) || machine_.record(relation).schema != known ||
+      machine_.record(relation).state != TableState::kLive) {
+    return false;
+  }
+  if (in_transaction_ || fence_.is_open() || position_ < catalog->since) return false;
+  const Result<StageOutcome> outcome = stager_.Follow(catalog);
+  if (!outcome || outcome->table_failed) stager_.Abandon();
+  if (!outcome) return outcome.error();
+  if (outcome->table_failed) GiveUp(*outcome->table_failed);
+  return true;  // committed by the loop, whose error ends the writer
+}
+
+void DeliveryWriter::PublishTables() {
+  const Clock::time_point now = Clock::now();
+  if (now - published_at_ < kPublishInterval) return;
+  published_at_ = now;
+  progress_.held_bytes.store(held_.total_bytes(), std::memory_order_relaxed);
+  int to_land = 0;
+  bool is_settled = true;
+  std::vector<TableStatus> tables;
+  for (const RelationId relation : machine_.tables()) {
+    TableStatus& status = tables.emplace_back();
+    status.record = machine_.record(relation);
+    status.record.schema = nullptr;
+    const TableCounters& counters = stager_.counters(relation);
+    status.rows_inserted = counters.inserted;
+    status.rows_updated = counters.updated;
+    status.rows_deleted = counters.deleted;
+    status.truncates = counters.truncates;
+    status.changes_dropped = counters.dropped;
+    status.held_bytes = held_.bytes(UnitId{relation, 0});
+    if (machine_.unit_state(UnitId{relation, 0}) == replication::UnitState::kCopied) ++to_land;
+    is_settled = is_settled && status.record.state != TableState::kPending &&
+                 status.record.state != TableState::kCopying;
+  }
+  if (!is_settled) {
+    settled_sequence_.store(0);
+  } else if (settled_sequence_.load() == 0) {
+    settled_sequence_.store(sequence_);
+  }
+  progress_.units_to_land.store(to_land);
+  const base::MutexLock lock(shared_mutex_);
+  published_.swap(tables);
+}
+
+bool DeliveryWriter::AreCopiesVisible() const {
+  const std::uint64_t sequence = settled_sequence_.load();
+  return sequence != 0 && in_flight_.visible_sequence() >= sequence;
+}
+
+std::vector<TableRecord> DeliveryWriter::Records() const {
+  std::vector<TableRecord> records;
+  for (const RelationId relation : machine_.tables()) records.push_back(machine_.record(relation));
+  return records;
+}
+
+std::vector<TableStatus> DeliveryWriter::Tables() const {
+  const base::MutexLock lock(shared_mutex_);
+  return published_;
+}
+
+}  // namespace sluice::engine

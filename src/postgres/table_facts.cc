@@ -1,0 +1,111 @@
+#include "postgres/table_facts.h"
+
+namespace sluice::postgres {
+namespace {
+
+// Not pg_partition_tree(): that locks every leaf.
+constexpr std::string_view kFilesSql =
+    "CASE WHEN c.relkind <> 'p' THEN c.relfilenode::text ELSE (WITH RECURSIVE tree(oid) AS ("
+    "SELECT c.oid UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN tree ON h.inhparent = "
+    "tree.oid) SELECT md5(string_agg(f.oid || ':' || f.relfilenode, ',' ORDER BY f.oid)) FROM tree"
+    " JOIN pg_class f ON f.oid = tree.oid) END";
+
+// Every type that a value of the table can hold, down through arrays, domains, ranges, composites.
+constexpr std::string_view kUsedTypesSql =
+    "WITH RECURSIVE used(oid) AS (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = c.oid"
+    " AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384 UNION SELECT n.oid FROM used"
+    " JOIN pg_type t ON t.oid = used.oid CROSS JOIN LATERAL (SELECT t.typelem AS oid UNION SELECT"
+    " t.typbasetype UNION SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid,"
+    " r.rngmultitypid) UNION SELECT m.atttypid FROM pg_attribute m WHERE m.attrelid = t.typrelid"
+    " AND m.attnum > 0 AND NOT m.attisdropped) n WHERE n.oid >= 16384) ";
+
+std::string StampSql(int server_version) {
+  std::string sql = "md5(concat_ws('|', n.nspname, c.relname, c.relreplident, c.relnatts, ";
+  sql += kFilesSql;
+  sql +=
+      ", (SELECT string_agg(concat_ws(',', a.attnum, a.attname, a.atttypid, a.atttypmod,"
+      " a.attisdropped, a.xmin), ';' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid ="
+      " c.oid AND a.attnum > 0)"
+      ", (SELECT string_agg(concat_ws(',', i.indexrelid, i.indkey::text, i.indisprimary,"
+      " i.indisreplident, i.indisvalid, i.indimmediate), ';' ORDER BY i.indexrelid) FROM pg_index i"
+      " WHERE i.indrelid = c.oid AND (i.indisprimary OR i.indisreplident))";
+  sql += ", (";
+  sql += kUsedTypesSql;
+  sql +=
+      "SELECT string_agg(e.oid || '=' || e.enumlabel, ',' ORDER BY e.oid) FROM used JOIN pg_enum e"
+      " ON e.enumtypid = used.oid), (";
+  sql += kUsedTypesSql;
+  sql +=
+      "SELECT string_agg(concat_ws('=', t.oid, m.attnum, m.attname, m.atttypid, m.atttypmod), ','"
+      " ORDER BY t.oid, m.attnum) FROM used JOIN pg_type t ON t.oid = used.oid JOIN pg_attribute m"
+      " ON m.attrelid = t.typrelid AND m.attnum > 0 AND NOT m.attisdropped)";
+  // Column lists came with 15, generated columns with 18.
+  if (server_version >= 150000) {
+    sql += ", (SELECT concat_ws(',', p.oid, r.prattrs::text, r.prqual::text";
+    if (server_version >= 180000) sql += ", p.pubgencols";
+    sql +=
+        ") FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND"
+        " r.prrelid = c.oid WHERE p.pubname = $2)";
+  } else {
+    sql += ", $2::text";
+  }
+  return sql + "))";
+}
+
+}  // namespace
+
+Result<std::map<RelationId, std::string>> ReadTableStamps(Connection& connection,
+                                                          std::span<const RelationId> relations,
+                                                          std::string_view publication) {
+  std::string list = "{";
+  for (const RelationId relation : relations) {
+    if (list.size() > 1) list += ',';
+    list += std::to_string(relation.value);
+  }
+  list += '}';
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult rows,
+      connection.Exec("look for altered tables",
+                      "SELECT c.oid, " + StampSql(connection.server_version()) +
+                          " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                          " WHERE c.oid = ANY ($1::oid[])",
+                      {list, std::string(publication)}));
+  std::map<RelationId, std::string> stamps;
+  for (std::size_t row = 0; row < rows.row_count(); ++row) {
+    SLUICE_ASSIGN_OR_RETURN(const std::uint32_t relation, rows.Unsigned32(row, 0));
+    stamps[RelationId{relation}] = rows.str(row, 1);
+  }
+  return stamps;
+}
+
+Result<CatalogFacts> ReadTableFacts(Connection& connection, RelationId relation,
+                                    std::string_view publication) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult rows,
+      connection.Exec("read a table's facts",
+                      "SELECT " + StampSql(connection.server_version()) + ", " +
+                          std::string(kFilesSql) +
+                          ", c.relnatts FROM pg_class c JOIN pg_namespace n ON n.oid ="
+                          " c.relnamespace WHERE c.oid = $1::oid",
+                      {std::to_string(relation.value), std::string(publication)}));
+  CatalogFacts facts;
+  if (rows.row_count() == 0) return facts;
+  facts.stamp = rows.str(0, 0);
+  facts.files = rows.str(0, 1);
+  facts.attnum_max = static_cast<std::int16_t>(rows.integer_or(0, 2, 0));
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult labels,
+      connection.Exec("read a table's enum labels",
+                      "SELECT e.oid, e.enumlabel FROM pg_class c CROSS JOIN LATERAL (" +
+                          std::string(kUsedTypesSql) +
+                          "SELECT l.oid, l.enumlabel FROM used JOIN pg_enum l ON l.enumtypid ="
+                          " used.oid) e WHERE c.oid = $1::oid ORDER BY e.oid",
+                      {std::to_string(relation.value)}));
+  for (std::size_t row = 0; row < labels.row_count(); ++row) {
+    SLUICE_ASSIGN_OR_RETURN(const std::uint32_t oid, labels.Unsigned32(row, 0));
+    facts.labels.push_back({Oid{oid}, labels.str(row, 1)});
+  }
+  return facts;
+}
+
+}  // namespace sluice::postgres

@@ -1,0 +1,34 @@
+/// \file
+/// What the catalog knows of a table beside its columns, and no stream message carries: whether it
+/// was rewritten, which columns were altered, what the labels of its enums are.
+///
+/// A column that is altered in any way gets a new row in pg_attribute (its xmin); a table whose
+/// rows are written anew gets a new file (relfilenode). VACUUM FULL, CLUSTER and TRUNCATE change
+/// the file and no column; ALTER TABLE changes the file only together with a column
+/// (docs/decisions/009-schema-changes.md).
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "sluice/ids.h"
+#include "sluice/result.h"
+#include "sluice/schema.h"
+
+#include "postgres/connection.h"
+
+namespace sluice::postgres {
+
+/// CatalogFacts::stamp of each relation that still exists, in one query. The same text as before:
+/// nothing about the table was altered. Errors: as Connection::Exec().
+Result<std::map<RelationId, std::string>> ReadTableStamps(Connection& connection,
+                                                          std::span<const RelationId> relations,
+                                                          std::string_view publication);
+
+/// All of them, for one relation that exists. Inside one snapshot with the columns they belong to.
+Result<CatalogFacts> ReadTableFacts(Connection& connection, RelationId relation,
+                                    std::string_view publication);
+
+}  // namespace sluice::postgres
