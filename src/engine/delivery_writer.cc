@@ -136,20 +136,6 @@ Result<bool> DeliveryWriter::CopyFailed(const replication::CopyTicket& ticket) {
   return true;
 }
 
-Status DeliveryWriter::HaltTable(RelationId relation, const Error& error) {
-  Halt({relation, error});
-  return {};
-}
-
-Status DeliveryWriter::Resync(RelationId relation) {
-  if (!machine_.has_table(relation)) {
-    return Error{.kind = ErrorKind::kInvalidArgument, .message = "no such table in this pipeline"};
-  }
-  held_.Drop(UnitId{relation, 0});
-  machine_.Resync(relation, WallClock());
-  return {};
-}
-
 Status DeliveryWriter::CommitStates() {
   return Commit(std::nullopt, UnixMicros{});
 }
@@ -268,19 +254,6 @@ Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
   return {};
 }
 
-void DeliveryWriter::Halt(const TableFailed& failed) {
-  if (!machine_.has_table(failed.relation)) return;
-  const TableRecord& record = machine_.record(failed.relation);
-  if (record.state == TableState::kHalted) return;
-  Error with_advice = failed.error;
-  if (with_advice.advice.empty()) with_advice.advice = "sluice resync " + ToString(record.source);
-  logger_.Failed("table {} halted: {} ({}); the others go on; to continue: {}",
-                 ToString(record.source), with_advice.message, with_advice.code,
-                 with_advice.advice);
-  machine_.Halt(failed.relation, with_advice, WallClock());
-  held_.Drop(UnitId{failed.relation, 0});
-}
-
 // Commits
 // -------------------------------------------------------------------------------------------------------------
 
@@ -349,7 +322,9 @@ void DeliveryWriter::NoteBatch(const std::vector<TransactionMark>& marks) {
 // -------------------------------------------------------------------------------------------------------------
 
 Status DeliveryWriter::LandUnits() {
-  for (const UnitId unit : machine_.Landable()) SLUICE_RETURN_IF_ERROR(Land(unit));
+  for (const UnitId unit : machine_.Landable()) {
+    if (!IsNameInUse(unit.relation)) SLUICE_RETURN_IF_ERROR(Land(unit));
+  }
   return {};
 }
 
@@ -367,7 +342,9 @@ Status DeliveryWriter::Land(UnitId unit) {
     return CommitStates();
   }
   machine_.Land(unit, WallClock());
+  machine_.Rename(unit.relation, source, DestinationOf(source));
   held_.Drop(unit);
+  ForgetReplaced(unit.relation);
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
   logger_.Info("table {} is live: {} rows", ToString(source),
                machine_.record(unit.relation).row_count);
@@ -378,7 +355,7 @@ Status DeliveryWriter::Land(UnitId unit) {
 Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
   const LandUnit item{.unit = unit,
                       .schema = machine_.unit_schema(unit),
-                      .destination = machine_.record(unit.relation).destination,
+                      .destination = DestinationOf(machine_.record(unit.relation).source),
                       .lsn = position_};
   SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, stager_.Land(item));
   std::vector<ChangeItem> items;

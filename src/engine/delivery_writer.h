@@ -40,6 +40,12 @@
 
 namespace sluice::engine {
 
+/// Where a source table is copied to. A table that was renamed lies under its old name until its
+/// next copy lands.
+inline TableName DestinationOf(const TableName& source) {
+  return source;
+}
+
 struct WriterOptions {
   std::string spill_dir;
   std::size_t held_memory_bytes = std::size_t{64} << 20;
@@ -78,6 +84,15 @@ class DeliveryWriter {
   Result<bool> CopyFailed(const replication::CopyTicket& ticket);
   Status HaltTable(RelationId relation, const Error& error);
   Status Resync(RelationId relation);
+  /// A table joins, in the state of its record. One that is known already is copied anew, or
+  /// skipped for another reason.
+  void Join(const TableRecord& record);
+  /// It is not replicated any more; its rows stay as they are.
+  void Skip(RelationId relation, const Error& error);
+  /// Its record goes; nothing is done to the destination's table.
+  Status Forget(RelationId relation);
+  /// It has another name at the source: it is copied again under that one.
+  Status CopyUnderName(RelationId relation, const TableName& source);
   /// Commits changed table states although no transaction came.
   Status CommitStates();
   std::vector<TableRecord> Records() const;
@@ -105,6 +120,8 @@ class DeliveryWriter {
   Status LandUnits();
   Status Land(UnitId unit);
   Result<StageOutcome> StageLanding(UnitId unit);
+  bool IsNameInUse(RelationId landing) const;
+  void ForgetReplaced(RelationId landed);
   void DropStream();
   void PublishTables();
 
