@@ -441,7 +441,15 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-4210", "a table lost its replica identity",
      "Its primary key or identity index was dropped. Published without one, its own UPDATE and "
      "DELETE would fail, so it was taken out of the publication.",
-     "Give it a primary key or REPLICA IDENTITY FULL, then start sluice again."},
+     "Give it a primary key or REPLICA IDENTITY FULL; it is then published and copied again."},
+    {"SLU-4211", "a table was dropped at the source",
+     "Its rows stay at the destination as they were when it was dropped.",
+     "Nothing. A new table of the same name is copied and replaces them. DROP TABLE them in the "
+     "mirror, with sluice stopped, where nobody needs them."},
+    {"SLU-4212", "a table left the pipeline",
+     "It was renamed or moved out of the selection, became a partition, or was taken out of the "
+     "publication. Its rows stay at the destination as they were then.",
+     "Select or publish it again; it is then copied again."},
     {"SLU-4501", "verify cannot read what the source sent",
      "The rows that `sluice verify` reads from the source by COPY are cut off, or are not of the "
      "types in the catalog.",

@@ -211,21 +211,14 @@ Status ControlLoop::LookAtIdentities(postgres::Connection& connection) {
     }
   }
   if (!options_.owns_publication) return {};
-  SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> published,
-                          postgres::ReadPublishedTables(connection, options_.publication));
-  std::vector<postgres::WantedTable> wanted;
-  for (const postgres::PublishedTable& table : published) {
-    const bool is_lost = std::any_of(
-        lost.begin(), lost.end(),
-        [&](const postgres::LostIdentity& entry) { return entry.relation == table.relation; });
-    if (!is_lost) wanted.push_back({table.relation, table.name});
-  }
-  SLUICE_ASSIGN_OR_RETURN(
-      const postgres::MembershipChange change,
-      postgres::KeepPublication(connection, options_.publication, wanted, kLockTimeout));
-  for (const auto& [name, error] : change.not_done) {
+  // Only these: tables that join at this moment are another thread's.
+  for (const postgres::LostIdentity& table : lost) {
+    const Status dropped =
+        postgres::DropFromPublication(connection, options_.publication, table.name, kLockTimeout);
+    if (dropped) continue;
+    if (!connection.is_alive()) return dropped;
     logger_.Failed("table {} lost its identity and could not be taken out of the publication: {}",
-                   ToString(name), error.message);
+                   ToString(table.name), dropped.error().message);
   }
   return writer_.inbox().CallAndWait([&]() -> Status {
     for (const postgres::LostIdentity& table : lost) {
@@ -239,7 +232,7 @@ Status ControlLoop::LookAtIdentities(postgres::Connection& connection) {
                   ") and was taken out of the publication, so that its updates go on at the source",
               .code = "SLU-4210",
               .advice =
-                  "give it a primary key or REPLICA IDENTITY FULL, then start sluice again"}));
+                  "give it a primary key or REPLICA IDENTITY FULL; it is then copied again"}));
     }
     return {};
   });

@@ -107,7 +107,7 @@ class CopyPool::Attempt {
     if (!is_current) return false;
     SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<CopyWriter> shadow,
                             pool_.destination_.OpenCopy({claimed_.start.ticket.unit, table_.schema,
-                                                         claimed_.record.destination}));
+                                                         DestinationOf(claimed_.record.source)}));
     {
       ShadowWriter writer(*shadow);
       const Status read = Read(writer);
@@ -388,7 +388,9 @@ Status CopyPool::HandleFailure(const Claimed& claimed, const Error& error, std::
   const UnitId unit = claimed.start.ticket.unit;
   const Status discarded = destination_.DiscardCopy(unit);
   const std::string name = ToString(claimed.record.source);
-  if (HaltsTable(error)) {
+  const bool is_missing = error.code == "SLU-2103" && options_.on_missing;
+  if (is_missing) options_.on_missing();
+  if (HaltsTable(error) && !is_missing) {
     return writer_.inbox().CallAndWait([&]() -> Status {
       SLUICE_ASSIGN_OR_RETURN(const bool is_current, writer_.CopyFailed(claimed.start.ticket));
       return is_current ? writer_.HaltTable(unit.relation, error) : Status{};
@@ -399,7 +401,7 @@ Status CopyPool::HandleFailure(const Claimed& claimed, const Error& error, std::
   if (!given_back || stop.stop_requested()) {
     return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
   }
-  if (!base::IsRetryable(error.kind)) return error;
+  if (!is_missing && !base::IsRetryable(error.kind)) return error;
   if (!discarded) return discarded;
   const std::scoped_lock lock(mutex_);
   const int count = std::min(++failures_[unit.relation], 6);

@@ -47,6 +47,8 @@ struct CopyPoolOptions {
   /// A batch is handed to the destination at this many rows or bytes.
   std::size_t batch_rows = 122'880;  // DuckDB's row group
   std::size_t batch_bytes = std::size_t{16} << 20;
+  /// Somebody finds out what became of tables that a copy does not find any more; else they halt.
+  std::function<void()> on_missing;
 };
 
 /// Rows and bytes of running copies, for display. Any thread.

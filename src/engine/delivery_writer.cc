@@ -135,20 +135,6 @@ Result<bool> DeliveryWriter::CopyFailed(const replication::CopyTicket& ticket) {
   return true;
 }
 
-Status DeliveryWriter::HaltTable(RelationId relation, const Error& error) {
-  GiveUp({relation, error});
-  return {};
-}
-
-Status DeliveryWriter::Resync(RelationId relation) {
-  if (!machine_.has_table(relation)) {
-    return Error{.kind = ErrorKind::kInvalidArgument, .message = "no such table in this pipeline"};
-  }
-  held_.Drop(UnitId{relation, 0});
-  machine_.Resync(relation, WallClock());
-  return {};
-}
-
 Status DeliveryWriter::CommitStates() {
   return Commit(std::nullopt, UnixMicros{});
 }
@@ -335,7 +321,9 @@ void DeliveryWriter::NoteBatch(const std::vector<TransactionMark>& marks) {
 // -------------------------------------------------------------------------------------------------------------
 
 Status DeliveryWriter::LandUnits() {
-  for (const UnitId unit : machine_.Landable()) SLUICE_RETURN_IF_ERROR(Land(unit));
+  for (const UnitId unit : machine_.Landable()) {
+    if (!IsNameInUse(unit.relation)) SLUICE_RETURN_IF_ERROR(Land(unit));
+  }
   return {};
 }
 
@@ -353,7 +341,9 @@ Status DeliveryWriter::Land(UnitId unit) {
     return CommitStates();
   }
   machine_.Land(unit, WallClock());
+  machine_.Rename(unit.relation, source, DestinationOf(source));
   held_.Drop(unit);
+  ForgetReplaced(unit.relation);
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
   logger_.Info("table {} is live: {} rows", ToString(source),
                machine_.record(unit.relation).row_count);
@@ -364,7 +354,7 @@ Status DeliveryWriter::Land(UnitId unit) {
 Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
   const LandUnit item{.unit = unit,
                       .schema = machine_.unit_schema(unit),
-                      .destination = machine_.record(unit.relation).destination,
+                      .destination = DestinationOf(machine_.record(unit.relation).source),
                       .lsn = position_};
   SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, stager_.Land(item));
   std::vector<ChangeItem> items;

@@ -45,6 +45,12 @@
 
 namespace sluice::engine {
 
+/// Where a source table is copied to. A table that was renamed lies under its old name until its
+/// next copy lands.
+inline TableName DestinationOf(const TableName& source) {
+  return source;
+}
+
 struct WriterOptions {
   std::string spill_dir;
   std::size_t held_memory_bytes = std::size_t{64} << 20;
@@ -91,6 +97,15 @@ class DeliveryWriter {
   /// not what the table has any more.
   Result<bool> FollowCatalog(const SchemaPtr& known, const SchemaPtr& catalog);
   Status Resync(RelationId relation);
+  /// A table joins, in the state of its record. One that is known already is copied anew, or
+  /// skipped for another reason.
+  void Join(const TableRecord& record);
+  /// It is not replicated any more; its rows stay as they are.
+  void Skip(RelationId relation, const Error& error);
+  /// Its record goes; nothing is done to the destination's table.
+  Status Forget(RelationId relation);
+  /// It has another name at the source: it is copied again under that one.
+  Status CopyUnderName(RelationId relation, const TableName& source);
   /// Commits changed table states although no transaction came.
   Status CommitStates();
   std::vector<TableRecord> Records() const;
@@ -121,6 +136,8 @@ class DeliveryWriter {
   Status LandUnits();
   Status Land(UnitId unit);
   Result<StageOutcome> StageLanding(UnitId unit);
+  bool IsNameInUse(RelationId landing) const;
+  void ForgetReplaced(RelationId landed);
   void DropStream();
   void PublishTables();
 

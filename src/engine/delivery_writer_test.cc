@@ -375,5 +375,71 @@ TEST_F(DeliveryWriterTest, TellsOfTheLastBatch) {
   EXPECT_GT(progress_.last_apply_us.load(), 0);
 }
 
+TEST_F(DeliveryWriterTest, ATableThatTakesTheNameOfALiveOneLandsWhenThatOneIsGone) {
+  const SchemaPtr old = Table(1, "a");
+  Start({old});
+  MakeLive({old});
+  const SchemaPtr made = Table(2, "a");
+  ASSERT_THAT(Call([&]() -> Status {
+                TableRecord record;
+                record.relation = made->relation;
+                record.source = record.destination = made->name;
+                record.older_writers_done = true;
+                writer_->Join(record);
+                writer_->machine().OlderWritersDone(made->relation);
+                return {};
+              }),
+              IsOk());
+  const auto ticket = Begin(made);
+  ASSERT_EQ(Offer(ticket, made), SnapshotVerdict::Kind::kUsable);
+  FinishCopy(ticket, made, {7});
+  // The old one's last rows still come, under the name that both have.
+  Push(Set({Mark(20, 600)}, {{old->relation, {Inserts(old, {{0, 3}})}}}));
+  BreakStream();
+  EXPECT_NE(RecordOf(made).state, TableState::kLive);
+  EXPECT_EQ(storage_->Rows(old->name).size(), 3U);
+  ASSERT_THAT(Call([&]() -> Status {
+                writer_->Skip(old->relation, Error{.message = "dropped", .code = "SLU-4211"});
+                return {};
+              }),
+              IsOk());
+  BreakStream();
+  ASSERT_THAT(End(), IsOk());
+  EXPECT_EQ(StoredRecordOf(made).state, TableState::kLive);
+  EXPECT_EQ(storage_->Rows(made->name).size(), 1U);
+  EXPECT_EQ(storage_->State().tables.size(), 1U);
+}
+
+TEST_F(DeliveryWriterTest, ARenamedTableLiesUnderItsOldNameUntilItLands) {
+  const SchemaPtr table = Table(1, "a");
+  Start({table});
+  MakeLive({table});
+  const TableName name{"public", "b"};
+  ASSERT_THAT(Call([&] { return writer_->CopyUnderName(table->relation, name); }), IsOk());
+  EXPECT_EQ(RecordOf(table).destination.table, "a");
+  EXPECT_EQ(RecordOf(table).source.table, "b");
+  const auto ticket = Begin(table);
+  ASSERT_EQ(Offer(ticket, table), SnapshotVerdict::Kind::kUsable);
+  FinishCopy(ticket, table, {1, 2, 3});
+  BreakStream();
+  ASSERT_THAT(End(), IsOk());
+  EXPECT_EQ(StoredRecordOf(table).destination.table, "b");
+  EXPECT_EQ(storage_->Rows(name).size(), 3U);
+}
+
+TEST_F(DeliveryWriterTest, AForgottenTableTakesItsFinishedCopyAlong) {
+  const SchemaPtr table = Table(1, "a");
+  Start({table});
+  const auto ticket = Begin(table);
+  ASSERT_EQ(Offer(ticket, table), SnapshotVerdict::Kind::kUsable);
+  FinishCopy(ticket, table, {1});
+  ASSERT_THAT(Call([&] { return writer_->Forget(table->relation); }), IsOk());
+  Push(PositionOnly(900));
+  BreakStream();
+  ASSERT_THAT(End(), IsOk());
+  EXPECT_FALSE(storage_->HasShadow(UnitOf(table)));
+  EXPECT_TRUE(storage_->State().tables.empty());
+}
+
 }  // namespace
 }  // namespace sluice::engine

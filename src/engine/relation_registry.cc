@@ -33,6 +33,17 @@ void RelationRegistry::RemoveTable(RelationId relation) {
   tables_.erase(relation);
 }
 
+void RelationRegistry::TakeUnknown(std::function<bool(const TableName&)> is_wanted,
+                                   std::function<void()> on_found) {
+  is_wanted_ = std::move(is_wanted);
+  on_found_ = std::move(on_found);
+}
+
+void RelationRegistry::SetTypes(types::TypeCatalog types) {
+  const base::MutexLock lock(mutex_);
+  types_ = std::make_shared<const types::TypeCatalog>(std::move(types));
+}
+
 void RelationRegistry::SetKnown(RelationId relation, const SchemaPtr& schema) {
   const base::MutexLock lock(mutex_);
   const auto found = tables_.find(relation);
@@ -69,8 +80,15 @@ Result<replication::Resolution> RelationRegistry::Resolve(
   {
     const base::MutexLock lock(mutex_);
     const auto found = tables_.find(relation.id);
-    if (found == tables_.end()) return replication::Resolution::Ignore();
-    known = found->second.known;
+    const bool is_new = found == tables_.end();
+    if (is_new && (!is_wanted_ || !is_wanted_(relation.name)))
+      return replication::Resolution::Ignore();
+    if (is_new) {
+      tables_[relation.id] = {relation.name, nullptr};
+      on_found_();
+    } else {
+      known = found->second.known;
+    }
     stream_is_binary = stream_is_binary_;
   }
   bool is_followed = true;

@@ -37,6 +37,12 @@ class RelationRegistry final : public replication::RelationResolver {
   /// \param known may be null: read from the catalog when the first change comes.
   void AddTable(RelationId relation, TableName name, SchemaPtr known);
   void RemoveTable(RelationId relation);
+  /// Relations of a publication that nobody has added yet and this says yes to are described all
+  /// the same, and told: what the stream once ignored it would not describe again. `on_found` runs
+  /// on the stream thread. Before the first Resolve().
+  void TakeUnknown(std::function<bool(const TableName&)> is_wanted, std::function<void()> on_found);
+  /// The types of the database, read again: a new table may have new ones.
+  void SetTypes(types::TypeCatalog types);
   /// A copy has read this version.
   void SetKnown(RelationId relation, const SchemaPtr& schema);
 
@@ -74,6 +80,8 @@ class RelationRegistry final : public replication::RelationResolver {
 
   Connect connect_;
   const std::string publication_;
+  std::function<bool(const TableName&)> is_wanted_;
+  std::function<void()> on_found_;
   std::optional<postgres::Connection> connection_;  // stream thread only
   mutable base::Mutex mutex_;
   std::shared_ptr<const types::TypeCatalog> types_ SLUICE_GUARDED_BY(mutex_);

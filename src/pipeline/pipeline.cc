@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "base/backoff.h"
@@ -53,6 +54,7 @@ struct Pipeline::State {
   std::optional<postgres::ServerFacts> facts;
   postgres::TableSelection selection;
   std::vector<postgres::PlannedTable> planned;
+  std::set<RelationId> existing;  ///< every relation the source has
   std::optional<types::TypeCatalog> types;
   std::uint64_t system_identifier = 0;
   bool has_begun = false;
@@ -158,6 +160,8 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
   if (std::optional<Error> problem = postgres::FirstProblem(preflight)) return *std::move(problem);
   facts = input.facts;
   planned = preflight.tables;
+  existing.clear();
+  for (const postgres::SourceTable& table : input.tables) existing.insert(table.relation);
   SLUICE_ASSIGN_OR_RETURN(types, postgres::LoadTypeCatalog(control));
   types->SetPolicies(options.types);
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, Connect("identify", true));
@@ -197,6 +201,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   if (is_first_run) SLUICE_RETURN_IF_ERROR(JudgeFirstRun(options, restored, planned));
   const TableSyncInput tables{.options = options,
                               .planned = planned,
+                              .existing = existing,
                               .types = *types,
                               .control = control,
                               .logger = logger};
@@ -235,6 +240,8 @@ void Pipeline::State::MakeSession(const DeliveryState& restored) {
   session_options.wal_segment_bytes = facts->wal_segment_size;
   session_options.wal_sender_timeout = std::chrono::milliseconds(facts->wal_sender_timeout_ms);
   session_options.retry_for = options.retry_for;
+  session_options.selection = selection;
+  session_options.facts = *facts;
   // Whoever holds the session keeps the destination under it.
   std::shared_ptr<Session> made(new Session(
                                     session_options,
@@ -253,7 +260,7 @@ void Pipeline::State::MakeSession(const DeliveryState& restored) {
 Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState& state,
                                    std::stop_token stop) {
   SetPhase(engine::Phase::kCreatingSlot);
-  const TableSet tables = PlanTables(planned, {}, {}, options);
+  const TableSet tables = PlanTables(planned, existing, {}, {}, options);
   BirthRequest request;
   request.options = &options;
   request.slot = SlotName();
@@ -310,6 +317,7 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
       running->pool().Stop();  // the others would go on for as long as their copies take
       SLUICE_RETURN_IF_ERROR(running->pool().Join());
     }
+    if (!running->knows_tables()) continue;
     SLUICE_ASSIGN_OR_RETURN(
         const bool is_reached,
         until.IsReached(running->writer().AreCopiesVisible(), progress, facts->wal_segment_size,

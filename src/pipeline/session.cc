@@ -26,10 +26,12 @@ engine::WriterOptions WriterOptionsOf(const SessionOptions& options) {
           .landing_bytes = options.memory.batch};
 }
 
-engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth& birth) {
+engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth& birth,
+                                      std::function<void()> on_missing) {
   engine::CopyPoolOptions pool;
   pool.workers = options.pipeline->copy_workers;
   pool.publication = birth.publication;
+  if (options.pipeline->acknowledges) pool.on_missing = std::move(on_missing);
   pool.wal_segment_bytes = options.wal_segment_bytes;
   pool.batch_bytes =
       std::min(pool.batch_bytes, std::max<std::size_t>(options.memory.batch / 2, 1U << 20));
@@ -51,16 +53,31 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
                 std::move(types)),
       writer_(destination, state, WriterOptionsOf(options_), progress, latency, logger),
       pool_(
-          PoolOptionsOf(options_, birth_),
+          PoolOptionsOf(options_, birth_, [this] { watch_.Wake(); }),
           [this](const std::string& role) { return connect_(role, false); }, writer_, destination,
           registry_, progress, logger),
       control_(
           {birth_.slot, birth_.publication, birth_.owns_publication},
           [this] { return connect_("control", false); }, writer_, registry_, progress, logger),
+      watch_({.options = *options_.pipeline,
+              .birth = birth_,
+              .writer = writer_,
+              .pool = pool_,
+              .registry = registry_,
+              .destination = destination,
+              .progress = progress,
+              .logger = logger},
+             options_.selection, options_.facts, options_.wal_segment_bytes,
+             [this] { return connect_("tables", false); }),
+      watches_tables_(options_.pipeline->acknowledges),
       held_timeout_(options_.wal_sender_timeout + std::chrono::seconds(5)) {
   for (const TableRecord& table : state.tables) {
     if (table.state != TableState::kSkipped)
       registry_.AddTable(table.relation, table.source, table.schema);
+  }
+  if (watches_tables_) {
+    registry_.TakeUnknown([this](const TableName& name) { return watch_.Wants(name); },
+                          [this] { watch_.Wake(); });
   }
 }
 
@@ -79,6 +96,7 @@ void Session::Start() {
   });
   if (options_.pipeline->copy_existing) pool_.Start();
   control_.Start();
+  if (watches_tables_) watch_.Start();
 }
 
 std::optional<Error> Session::Failure() const {
@@ -256,6 +274,7 @@ Status Session::Stop(Clock::time_point deadline) {
   if (stream_thread_.joinable()) stream_thread_.join();
   const Status copied = pool_.Join();
   control_.Stop();
+  watch_.Stop();
   writer_.inbox().Close();
   if (writer_thread_.joinable()) writer_thread_.join();
   watchdog.request_stop();

@@ -23,6 +23,7 @@
 #include "engine/relation_registry.h"
 #include "engine/stream_reader.h"
 #include "pipeline/destination_factory.h"
+#include "pipeline/table_watch.h"
 #include "postgres/connection.h"
 #include "telemetry/log.h"
 
@@ -33,6 +34,8 @@ struct SessionOptions {
   MemoryShares memory;
   std::uint64_t wal_segment_bytes = 16ULL << 20;
   Duration wal_sender_timeout = std::chrono::seconds(60);
+  postgres::TableSelection selection;
+  postgres::ServerFacts facts;
   /// Reconnecting goes on for so long without useful work; empty: forever.
   std::optional<Duration> retry_for;
 };
@@ -62,6 +65,8 @@ class Session {
   /// until it has begun.
   void RestartStream(Clock::time_point deadline);
   const engine::ControlLoop& control() const { return control_; }
+  /// What became of tables before the start is known and carried out: --until may be asked for.
+  bool knows_tables() const { return !watches_tables_ || watch_.is_settled(); }
   const Birth& birth() const { return birth_; }
   /// Why the stream is not connected now; empty: it is.
   std::string last_stream_error() const;
@@ -86,6 +91,8 @@ class Session {
   engine::DeliveryWriter writer_;
   engine::CopyPool pool_;
   engine::ControlLoop control_;
+  TableWatch watch_;
+  const bool watches_tables_;
 
   std::unique_ptr<engine::StreamReader> reader_;  ///< stream thread; the owner after it was joined
   std::jthread writer_thread_;

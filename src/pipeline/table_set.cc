@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/delivery_writer.h"
 #include "engine/progress.h"
 #include "postgres/table_pattern.h"
 
@@ -22,13 +23,15 @@ bool IsPublished(RelationId relation, const std::vector<postgres::PublishedTable
   });
 }
 
+}  // namespace
+
 TableRecord NewRecord(const postgres::PlannedTable& planned,
                       const std::vector<postgres::PublishedTable>& entries,
                       const engine::PipelineOptions& options) {
   TableRecord record;
   record.relation = planned.table.relation;
   record.source = planned.table.name;
-  record.destination = planned.table.name;
+  record.destination = engine::DestinationOf(planned.table.name);
   record.since = engine::WallClock();
   record.publication_entry = EntryOf(planned.table.relation, entries);
   if (planned.is_skipped) {
@@ -41,9 +44,8 @@ TableRecord NewRecord(const postgres::PlannedTable& planned,
   return record;
 }
 
-}  // namespace
-
 TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
+                    const std::set<RelationId>& existing,
                     const std::vector<TableRecord>& remembered,
                     const std::vector<postgres::PublishedTable>& entries,
                     const engine::PipelineOptions& options) {
@@ -72,7 +74,8 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
         std::any_of(planned.begin(), planned.end(), [&](const postgres::PlannedTable& table) {
           return table.table.relation == record.relation;
         });
-    if (!is_planned) set.removed.push_back(record.relation);
+    const bool is_kept = record.schema && !existing.contains(record.relation);
+    if (!is_planned && !is_kept) set.removed.push_back(record.relation);
   }
   return set;
 }

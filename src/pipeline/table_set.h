@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,11 +25,20 @@ struct TableSet {
   std::vector<postgres::WantedTable> published;  ///< what our own publication must hold
 };
 
-/// Pure. `entries`: what the publication holds now (empty before it is made).
+/// Pure, before a session. `entries`: what the publication holds now (empty before it is made).
+/// \param existing relations the source has. What was copied and is gone there stays until a
+/// session
+///     has passed the change (table_changes.h).
 TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
+                    const std::set<RelationId>& existing,
                     const std::vector<TableRecord>& remembered,
                     const std::vector<postgres::PublishedTable>& entries,
                     const engine::PipelineOptions& options);
+
+/// A table that joins, as it is stored: pending (live where nothing is to be copied) or skipped.
+TableRecord NewRecord(const postgres::PlannedTable& planned,
+                      const std::vector<postgres::PublishedTable>& entries,
+                      const engine::PipelineOptions& options);
 
 /// For the reader, before the first byte. `remembered`: what the destination holds; disk space is
 /// asked for what will be copied only.

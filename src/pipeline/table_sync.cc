@@ -39,7 +39,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
                           postgres::ReadPublication(input.control, birth.publication));
   if (!publication) return {};  // the connect checks say what that means
-  TableSet tables = PlanTables(input.planned, state.tables, {}, input.options);
+  TableSet tables = PlanTables(input.planned, input.existing, state.tables, {}, input.options);
   if (birth.owns_publication && input.options.acknowledges) {
     SLUICE_ASSIGN_OR_RETURN(const postgres::MembershipChange change,
                             postgres::KeepPublication(input.control, birth.publication,
@@ -51,7 +51,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   }
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
                           postgres::ReadPublishedTables(input.control, birth.publication));
-  tables = PlanTables(input.planned, state.tables, entries, input.options);
+  tables = PlanTables(input.planned, input.existing, state.tables, entries, input.options);
   replication::TableMachine machine(state);
   for (const RelationId relation : tables.removed) machine.RemoveTable(relation);
   for (const auto& [relation, entry] : tables.rejoined)

@@ -3,6 +3,7 @@
 /// then is stored before anything streams.
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "sluice/destination.h"
@@ -19,6 +20,7 @@ namespace sluice::pipeline {
 struct TableSyncInput {
   const engine::PipelineOptions& options;
   const std::vector<postgres::PlannedTable>& planned;
+  const std::set<RelationId>& existing;  ///< every relation the source has
   const types::TypeCatalog& types;
   postgres::Connection& control;
   telemetry::Logger& logger;

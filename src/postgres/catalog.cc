@@ -127,11 +127,13 @@ Result<SourceTable> ReadTable(const QueryResult& rows, std::size_t row) {
 
 }  // namespace
 
-Result<std::vector<SourceTable>> ListTables(Connection& connection) {
+Result<std::vector<SourceTable>> ListTables(Connection& connection, TableSizes sizes) {
+  const bool is_exact = sizes == TableSizes::kExact;
   // One implicit transaction: the lock timeout ends with it.
   auto rows =
-      connection.Exec("list the tables", "SET LOCAL lock_timeout = '2s';" + ListTablesSql(true));
-  if (!rows && rows.error().sqlstate == "55P03" && !connection.is_in_transaction()) {
+      connection.Exec("list the tables",
+                      (is_exact ? "SET LOCAL lock_timeout = '2s';" : "") + ListTablesSql(is_exact));
+  if (!rows && is_exact && rows.error().sqlstate == "55P03" && !connection.is_in_transaction()) {
     rows = connection.Exec("list the tables", ListTablesSql(false));
   }
   if (!rows) return std::move(rows).error();
@@ -142,6 +144,30 @@ Result<std::vector<SourceTable>> ListTables(Connection& connection) {
     tables.push_back(std::move(table));
   }
   return tables;
+}
+
+Result<std::string> ReadTablesFingerprint(Connection& connection, std::string_view publication) {
+  // Names as the server compares them, rights as lists: whatever decides is in it, or is looked at
+  // by the full look now and then. Schema members of a publication came with 15.
+  std::string sql = R"(
+SELECT count(*)::text || ' ' || coalesce(sum(hashtextextended(concat_ws(' ', c.oid,
+    quote_ident(n.nspname), quote_ident(c.relname), c.relkind, c.relpersistence, c.relispartition,
+    c.relowner, c.relrowsecurity, c.relnatts > 0, c.relacl::text, n.nspacl::text, )";
+  sql += kIdentityStateSql;
+  sql += R"(), 0)), 0)::text || ' ' ||
+  (SELECT coalesce(sum(hashtextextended(concat_ws(' ', p.oid, p.puballtables, r.oid, r.prrelid), 0)), 0)::text
+   FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1))";
+  if (connection.server_version() >= 150000) {
+    sql += R"( || ' ' ||
+  (SELECT coalesce(sum(hashtextextended(concat_ws(' ', s.oid, s.pnnspid), 0)), 0)::text
+   FROM pg_publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid WHERE p.pubname = $1))";
+  }
+  sql += R"(
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%')";
+  SLUICE_ASSIGN_OR_RETURN(const QueryResult rows,
+                          connection.Exec("look for new tables", sql, {std::string(publication)}));
+  return rows.str(0, 0);
 }
 
 Result<std::uint32_t> ReadFileNode(Connection& connection, RelationId relation) {

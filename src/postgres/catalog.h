@@ -60,8 +60,20 @@ struct SourceTable {
   bool is_permanent() const { return persistence == 'p'; }
 };
 
+/// Where ListTables() takes sizes from.
+enum class TableSizes : std::uint8_t {
+  kExact,   ///< the file system; takes a short lock on every table
+  kCounted  ///< what the last VACUUM or ANALYZE counted; takes none
+};
+
 /// Every table, view and foreign table outside system schemas; partitions too, by their kind.
-Result<std::vector<SourceTable>> ListTables(Connection& connection);
+Result<std::vector<SourceTable>> ListTables(Connection& connection,
+                                            TableSizes sizes = TableSizes::kExact);
+
+/// One value that changes with whatever ListTables() says (but for counts of rows and bytes) and
+/// with what `publication` holds. Computed by the server, takes no lock: for looks every few
+/// seconds.
+Result<std::string> ReadTablesFingerprint(Connection& connection, std::string_view publication);
 
 /// How a table is read and streamed: its columns and, through a publication, its row filter.
 struct LoadedTable {

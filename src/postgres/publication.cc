@@ -61,13 +61,17 @@ Result<std::optional<Publication>> ReadPublication(Connection& connection, std::
 
 Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
                                                         std::string_view name) {
-  const std::string extras = connection.server_version() >= 150000
-                                 ? "pr.prqual IS NOT NULL, pr.prattrs IS NOT NULL"
-                                 : "false, false";
+  const bool has_schemas = connection.server_version() >= 150000;
+  const std::string extras =
+      has_schemas ? "pr.prqual IS NOT NULL, pr.prattrs IS NOT NULL" : "false, false";
+  const std::string entry =
+      has_schemas ? "coalesce(pr.oid, (SELECT pn.oid FROM pg_publication_namespace pn WHERE "
+                    "pn.pnpubid = p.oid AND pn.pnnspid = c.relnamespace), 0), "
+                  : "coalesce(pr.oid, 0), ";
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult rows,
       connection.Exec("read the publication's tables",
-                      "SELECT c.oid, n.nspname, c.relname, coalesce(pr.oid, 0), " + extras +
+                      "SELECT c.oid, n.nspname, c.relname, " + entry + extras +
                           " FROM pg_publication p, pg_get_publication_tables(p.pubname) g "
                           "JOIN pg_class c ON c.oid = g.relid "
                           "JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -103,6 +107,33 @@ Status CreatePublication(Connection& connection, std::string_view name, std::str
   return transaction.Commit();
 }
 
+namespace {
+
+Status Alter(Connection& connection, std::string_view name, std::string_view verb,
+             const TableName& table, Duration lock_timeout) {
+  const std::string doing = std::string(verb) + " table " + ToString(table) +
+                            (verb == "ADD" ? " to" : " from") + " publication " + std::string(name);
+  const std::span<const TableName> one(&table, 1);
+  // One statement string is one transaction: the lock timeout ends with it.
+  auto result = connection.Exec(doing, LockTimeoutSql(lock_timeout) + "ALTER PUBLICATION " +
+                                           QuoteIdentifier(name) + " " + std::string(verb) +
+                                           " TABLE " + TableList(one));
+  if (!result) return std::move(result).error();
+  return {};
+}
+
+}  // namespace
+
+Status AddToPublication(Connection& connection, std::string_view name, const TableName& table,
+                        Duration lock_timeout) {
+  return Alter(connection, name, "ADD", table, lock_timeout);
+}
+
+Status DropFromPublication(Connection& connection, std::string_view name, const TableName& table,
+                           Duration lock_timeout) {
+  return Alter(connection, name, "DROP", table, lock_timeout);
+}
+
 Result<MembershipChange> KeepPublication(Connection& connection, std::string_view name,
                                          std::span<const WantedTable> wanted,
                                          Duration lock_timeout) {
@@ -116,14 +147,7 @@ Result<MembershipChange> KeepPublication(Connection& connection, std::string_vie
   MembershipChange change;
   const auto alter = [&](std::string_view verb, const TableName& table,
                          std::vector<TableName>& done) -> Status {
-    const std::string doing = std::string(verb) + " table " + ToString(table) +
-                              (verb == "ADD" ? " to" : " from") + " publication " +
-                              std::string(name);
-    const std::span<const TableName> one(&table, 1);
-    // One statement string is one transaction: the lock timeout ends with it.
-    auto result = connection.Exec(doing, LockTimeoutSql(lock_timeout) + "ALTER PUBLICATION " +
-                                             QuoteIdentifier(name) + " " + std::string(verb) +
-                                             " TABLE " + TableList(one));
+    Status result = Alter(connection, name, verb, table, lock_timeout);
     if (result) {
       done.push_back(table);
       return {};

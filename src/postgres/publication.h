@@ -42,7 +42,8 @@ struct Publication {
 struct PublishedTable {
   RelationId relation;
   TableName name;
-  std::uint32_t entry = 0;  ///< pg_publication_rel.oid; 0: by schema or FOR ALL TABLES (T33)
+  /// pg_publication_rel.oid, or that of its schema's membership; 0: by FOR ALL TABLES (T33).
+  std::uint32_t entry = 0;
   bool has_row_filter = false;
   bool has_column_list = false;
 };
@@ -71,6 +72,12 @@ struct WantedTable {
 Result<MembershipChange> KeepPublication(Connection& connection, std::string_view name,
                                          std::span<const WantedTable> wanted,
                                          Duration lock_timeout);
+/// One of ours joins or leaves; the lock on the table is waited for at most `lock_timeout`.
+/// Errors: kTimeout (the lock), kConfig (the table is gone), kAuth, of the connection.
+Status AddToPublication(Connection& connection, std::string_view name, const TableName& table,
+                        Duration lock_timeout);
+Status DropFromPublication(Connection& connection, std::string_view name, const TableName& table,
+                           Duration lock_timeout);
 /// Not an error when it is not there.
 Status DropPublication(Connection& connection, std::string_view name);
 

@@ -67,6 +67,14 @@ void TableMachine::Rejoined(RelationId relation, std::uint32_t publication_entry
   table.membership_floor = 0;
 }
 
+void TableMachine::Rename(RelationId relation, TableName source, TableName destination) {
+  SLUICE_CHECK(at_boundary());
+  Table& table = At(relation);
+  Change(table);
+  table.record.source = std::move(source);
+  table.record.destination = std::move(destination);
+}
+
 void TableMachine::Resync(RelationId relation, UnixMicros now) {
   SLUICE_CHECK(at_boundary());
   Table& table = At(relation);

@@ -181,6 +181,8 @@ class DuckDb final : public DuckDbDestination {
       const base::MutexLock lock(shadows_->mutex);
       for (const UnitId unit : std::exchange(landed_, {})) shadows_->units.erase(unit);
     }
+    // What is stored speaks for itself from here on.
+    for (const TableRecord& table : record.tables) promised_.erase(FoldKey(table.destination));
     if (options_.after_commit) SLUICE_RETURN_IF_ERROR(options_.after_commit());
     if (listener_)
       listener_({.durable_sequence = record.sequence, .visible_sequence = record.sequence});
@@ -284,7 +286,7 @@ class DuckDb final : public DuckDbDestination {
   bool wants_checkpoint_ = false;
   Clock::time_point next_checkpoint_;
   const std::shared_ptr<Shadows> shadows_ = std::make_shared<Shadows>();
-  /// Folded names this process said yes to, and for which source table.
+  /// Folded names this process said yes to, and for which source table, until that is stored.
   std::map<std::string, TableName> promised_;
 
   base::Mutex mutex_;
@@ -359,7 +361,11 @@ std::optional<Error> DuckDb::CheckOtherTables(const TableSchema& schema,
   const std::string key = FoldKey(destination);
   const TableName* other = nullptr;
   for (const auto& [relation, record] : writer_->records()) {
-    if (FoldKey(record.destination) == key && record.source != schema.name) other = &record.source;
+    // One that has left (dropped, renamed out of the selection) only keeps rows, which are
+    // replaced.
+    const bool is_other = relation != schema.relation && record.source != schema.name &&
+                          record.state != TableState::kSkipped;
+    if (is_other && FoldKey(record.destination) == key) other = &record.source;
   }
   if (const auto it = promised_.find(key); it != promised_.end() && it->second != schema.name)
     other = &it->second;
@@ -386,9 +392,12 @@ Result<std::optional<Error>> DuckDb::CheckTable(const TableSchema& schema,
           "SELECT schema_name, table_name, false FROM duckdb_tables()" + where +
               " UNION ALL SELECT schema_name, view_name, true FROM duckdb_views()" + where,
           "look for a table"));
-  const auto record = writer_->records().find(schema.relation);
-  const bool is_ours = record != writer_->records().end() && record->second.schema != nullptr &&
-                       FoldKey(record->second.destination) == FoldKey(destination);
+  // Its own, or that of a table which had the name before it at the source.
+  const bool is_ours =
+      std::any_of(writer_->records().begin(), writer_->records().end(), [&](const auto& known) {
+        return known.second.schema != nullptr &&
+               FoldKey(known.second.destination) == FoldKey(destination);
+      });
   for (std::size_t row = 0; row < found.row_count(); ++row) {
     if (FoldKey({found.text(row, 0), found.text(row, 1)}) != FoldKey(destination)) continue;
     const bool is_view = found.boolean(row, 2);

@@ -147,6 +147,18 @@ TransactionWriter::Staged* TransactionWriter::Find(RelationId relation) {
   return &staged;
 }
 
+bool TransactionWriter::HasName(const TableName& name, RelationId but) const {
+  const std::string key = FoldKey(name);
+  for (const auto& [relation, staged] : staged_) {
+    if (relation != but && FoldKey(staged.table.name) == key) return true;
+  }
+  // Where one landed under a new name, the old one is not its any more.
+  return std::any_of(tables_.begin(), tables_.end(), [&](const auto& known) {
+    return known.first != but && !staged_.contains(known.first) &&
+           FoldKey(known.second.name) == key;
+  });
+}
+
 TransactionWriter::Staged& TransactionWriter::StageTable(const TableSchema& schema) {
   if (Staged* found = Find(schema.relation)) return *found;
   // Never landed here: rows go on from a table that was there (--copy none).
@@ -201,7 +213,11 @@ Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableNa
   has_ddl_ = true;
   SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, MakeRoom(item.destination));
   if (refused) return Failed(item.unit.relation, std::move(*refused));
-  if (before != nullptr && FoldKey(before->table.name) != FoldKey(item.destination)) {
+  // Another table may have got the name this one had.
+  const bool leaves_name = before != nullptr &&
+                           FoldKey(before->table.name) != FoldKey(item.destination) &&
+                           !HasName(before->table.name, item.unit.relation);
+  if (leaves_name) {
     SLUICE_RETURN_IF_ERROR(connection_.Run(
         "DROP TABLE IF EXISTS " + QualifiedName(before->table.name), "drop the old table"));
   }

@@ -71,6 +71,8 @@ class TransactionWriter {
   Status Begin();
   /// The table as this transaction has it; null: never seen.
   Staged* Find(RelationId relation);
+  /// Another table of ours than `but` lies under this name.
+  bool HasName(const TableName& name, RelationId but) const;
   Staged& StageTable(const TableSchema& schema);
   Result<std::optional<Error>> MakeRoom(const TableName& name);
   /// Names that wait for others to become free go over a third one.
