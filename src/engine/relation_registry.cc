@@ -41,6 +41,7 @@ void RelationRegistry::TakeUnknown(std::function<bool(const TableName&)> is_want
 
 void RelationRegistry::SetTypes(types::TypeCatalog types) {
   const base::MutexLock lock(mutex_);
+  types.SetPolicies(types_->policies());
   types_ = std::make_shared<const types::TypeCatalog>(std::move(types));
 }
 

@@ -159,10 +159,8 @@ Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
     return StageOutcome{};
   }
   if (shape->name != schema->name) {
-    return Failed(relation,
-                  {.kind = ErrorKind::kSchemaConflict,
-                   .message = "schema changed: the table was renamed to " + ToString(schema->name),
-                   .code = "SLU-4201"});
+    return Failed(relation, replication::CopyAgainError("the table was renamed to " +
+                                                        ToString(schema->name)));
   }
   if (schema->since < shape->since) {
     // The catalog was read again since the rows were described, or the table was copied since.
