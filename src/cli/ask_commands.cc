@@ -18,17 +18,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json Request(std::string_view command) {
-  Json request = Json::object();
-  request["command"] = std::string(command);
-  return request;
-}
-
 /// StatusJson(), from wherever it is.
 Result<Json> ReadStatus(const Arguments& arguments) {
   SLUICE_ASSIGN_OR_RETURN(const config::RunOptions options, LoadOptionsFor(arguments));
   SLUICE_ASSIGN_OR_RETURN(std::optional<telemetry::ControlClient> client, FindRunning(options));
-  if (client) return AskFor(*client, Request("status"), "status");
+  if (client) return AskForStatus(*client);
   SLUICE_RETURN_IF_ERROR(RequireEnds(options, false, true));
   SLUICE_ASSIGN_OR_RETURN(const engine::PipelineStatus status,
                           pipeline::ReadStoredStatus(options.pipeline));
@@ -40,7 +34,8 @@ Result<std::string> Resync(const Arguments& arguments) {
   SLUICE_ASSIGN_OR_RETURN(const config::RunOptions options, LoadOptionsFor(arguments));
   SLUICE_ASSIGN_OR_RETURN(std::optional<telemetry::ControlClient> client, FindRunning(options));
   if (client) {
-    Json request = Request("resync");
+    Json request = Json::object();
+    request["command"] = "resync";
     request["tables"] = arguments.words;
     SLUICE_RETURN_IF_ERROR(AskFor(*client, request, "done"));
     return std::string("the pipeline copies them again; sluice tables shows how far it is\n");

@@ -11,6 +11,7 @@
 
 #include "base/units.h"
 #include "cli/commands.h"
+#include "cli/log_options.h"
 #include "cli/metrics_feed.h"
 #include "cli/passwords.h"
 #include "cli/pipeline_client.h"
@@ -33,17 +34,8 @@ std::string ProgressText(const pipeline::CopyProgressNow& now) {
                      base::FormatSize(static_cast<std::size_t>(now.bytes)));
 }
 
-telemetry::LogOptions LogOptionsOf(const config::RunOptions& options, Screen& screen) {
-  telemetry::LogOptions log;
-  const bool is_json = options.log_format == config::LogFormat::kAuto
-                           ? !IsTerminal(stderr)
-                           : options.log_format == config::LogFormat::kJson;
-  log.style = is_json ? telemetry::LogStyle::kJson : telemetry::LogStyle::kText;
-  log.level =
-      options.quiet
-          ? telemetry::LogLevel::kError
-          : telemetry::ParseLogLevel(options.log_level).value_or(telemetry::LogLevel::kInfo);
-  log.pipeline = options.pipeline.pipeline;
+telemetry::LogOptions ScreenLog(const config::RunOptions& options, Screen& screen) {
+  telemetry::LogOptions log = LogOptionsOf(options);
   log.sink = [&screen](std::string_view line) { screen.PrintError(line); };
   return log;
 }
@@ -66,7 +58,7 @@ class Copier {
                   IsTerminal(PeopleFile())),
         screen_(PeopleFile(), is_drawn_),
         signals_([this](int) { stop_.request_stop(); }, [this] { screen_.EraseBlock(); }),
-        logger_(LogOptionsOf(options, screen_)),
+        logger_(ScreenLog(options, screen_)),
         copy_(options.pipeline, logger_) {}
 
   int Run() {

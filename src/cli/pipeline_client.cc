@@ -12,10 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// A comparison of a large table says nothing for hours: the connection ends when the pipeline
-/// does.
-constexpr Duration kPatience = std::chrono::hours(24 * 30);
-
 std::string Joined(const std::vector<std::string>& names) {
   std::string out;
   for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
@@ -34,9 +30,7 @@ Result<bool> IsOnDestination(const config::RunOptions& options, const std::strin
   SLUICE_ASSIGN_OR_RETURN(std::optional<telemetry::ControlClient> client,
                           telemetry::ControlClient::Connect(options.pipeline.state_dir, name));
   if (!client) return false;
-  Json request = Json::object();
-  request["command"] = "status";
-  SLUICE_ASSIGN_OR_RETURN(const Json status, AskFor(*client, request, "status"));
+  SLUICE_ASSIGN_OR_RETURN(const Json status, AskForStatus(*client));
   const auto found = status.find("destination");
   return found == status.end() || *found == options.pipeline.destination;
 }
@@ -90,25 +84,31 @@ Result<std::string> ChoosePipeline(const config::RunOptions& options,
 
 Result<std::optional<telemetry::ControlClient>> FindRunning(const config::RunOptions& options) {
   const std::string& state_dir = options.pipeline.state_dir;
-  SLUICE_ASSIGN_OR_RETURN(const std::vector<std::string> running,
-                          telemetry::RunningPipelines(state_dir));
+  SLUICE_ASSIGN_OR_RETURN(std::vector<std::string> running, telemetry::RunningPipelines(state_dir));
   if (!options.destination) {
     SLUICE_ASSIGN_OR_RETURN(const std::string name, ChoosePipeline(options, running));
     return telemetry::ControlClient::Connect(state_dir, name);
   }
+  // The likely one first: another that does not answer is waited for.
+  std::stable_partition(running.begin(), running.end(),
+                        [&](const std::string& name) { return name == options.pipeline.pipeline; });
   for (const std::string& name : running) {
-    if (options.is_pipeline_named && name != options.pipeline.pipeline) continue;
-    SLUICE_ASSIGN_OR_RETURN(const bool is_meant, IsOnDestination(options, name));
-    if (is_meant) return telemetry::ControlClient::Connect(state_dir, name);
+    const bool has_the_name = name == options.pipeline.pipeline;
+    if (options.is_pipeline_named && !has_the_name) continue;
+    const Result<bool> is_meant = IsOnDestination(options, name);
+    // One of another name that does not answer, or has just ended, is none of our business.
+    if (!is_meant && has_the_name) return is_meant.error();
+    if (is_meant && *is_meant) return telemetry::ControlClient::Connect(state_dir, name);
   }
   return std::optional<telemetry::ControlClient>();
 }
 
-Status Ask(telemetry::ControlClient& client, const Json& request, const LineHandler& on_line) {
+Status Ask(telemetry::ControlClient& client, const Json& request, const LineHandler& on_line,
+           Duration patience) {
   SLUICE_RETURN_IF_ERROR(client.Send(PrintJson(request)));
   for (;;) {
     SLUICE_ASSIGN_OR_RETURN(const std::optional<std::string> text,
-                            client.Receive(Clock::now() + kPatience));
+                            client.Receive(Clock::now() + patience));
     if (!text) return Cut();
     const Json line = Json::parse(*text, nullptr, false);
     if (!line.is_object()) return Cut();
@@ -118,16 +118,23 @@ Status Ask(telemetry::ControlClient& client, const Json& request, const LineHand
   }
 }
 
-Result<Json> AskFor(telemetry::ControlClient& client, const Json& request,
-                    const std::string& name) {
+Result<Json> AskFor(telemetry::ControlClient& client, const Json& request, const std::string& name,
+                    Duration patience) {
   Json answer;
-  SLUICE_RETURN_IF_ERROR(Ask(client, request, [&](const Json& line) -> Result<bool> {
+  const auto take = [&](const Json& line) -> Result<bool> {
     const auto found = line.find(name);
     if (found == line.end()) return false;
     answer = *found;
     return true;
-  }));
+  };
+  SLUICE_RETURN_IF_ERROR(Ask(client, request, take, patience));
   return answer;
+}
+
+Result<Json> AskForStatus(telemetry::ControlClient& client) {
+  Json request = Json::object();
+  request["command"] = "status";
+  return AskFor(client, request, "status", std::chrono::seconds(5));
 }
 
 int ExitCodeOfAnswer(const Error& error) {

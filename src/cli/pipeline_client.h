@@ -39,14 +39,20 @@ Result<std::optional<telemetry::ControlClient>> FindRunning(const config::RunOpt
 
 /// One line of the answer. True: it was the last one.
 using LineHandler = std::function<Result<bool>(const nlohmann::ordered_json& line)>;
+/// A comparison of a large table says nothing for hours: the connection ends when the pipeline
+/// does.
+inline constexpr Duration kWithoutEnd = std::chrono::hours(24 * 30);
 /// Sends `request` and gives every line to `on_line`. Errors: the one that the pipeline answers;
-/// kConnection SLU-1042 where the answer was cut.
+/// kConnection SLU-1042 where the answer was cut; kTimeout SLU-1013 where no line came for
+/// `patience`.
 Status Ask(telemetry::ControlClient& client, const nlohmann::ordered_json& request,
-           const LineHandler& on_line);
+           const LineHandler& on_line, Duration patience = kWithoutEnd);
 /// For an answer of one line: its member `name`.
 Result<nlohmann::ordered_json> AskFor(telemetry::ControlClient& client,
                                       const nlohmann::ordered_json& request,
-                                      const std::string& name);
+                                      const std::string& name, Duration patience = kWithoutEnd);
+/// What takes a moment in a pipeline that is well: waited for five seconds.
+Result<nlohmann::ordered_json> AskForStatus(telemetry::ControlClient& client);
 
 /// Tries `attempt`, a function of Result or Status, again while another process holds the file, for
 /// three seconds: a pipeline that has just opened it is found at its socket by the next attempt,

@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/control_protocol.h"
+#include "cli/log_options.h"
 #include "cli/metrics_feed.h"
 #include "cli/passwords.h"
 #include "cli/plan_text.h"
@@ -40,19 +41,9 @@ bool Draws(const config::RunOptions& options) {
          IsTerminal(PeopleFile(options));
 }
 
-telemetry::LogOptions LogOptionsOf(const config::RunOptions& options, Screen& screen) {
-  telemetry::LogOptions log;
-  const bool is_terminal = IsTerminal(stderr);
-  const bool is_json = options.log_format == config::LogFormat::kAuto
-                           ? !is_terminal
-                           : options.log_format == config::LogFormat::kJson;
-  log.style = is_json ? telemetry::LogStyle::kJson : telemetry::LogStyle::kText;
-  log.level =
-      options.quiet
-          ? telemetry::LogLevel::kError
-          : telemetry::ParseLogLevel(options.log_level).value_or(telemetry::LogLevel::kInfo);
-  log.pipeline = options.pipeline.pipeline;
-  if (is_terminal && Draws(options)) {
+telemetry::LogOptions ScreenLog(const config::RunOptions& options, Screen& screen) {
+  telemetry::LogOptions log = LogOptionsOf(options);
+  if (IsTerminal(stderr) && Draws(options)) {
     log.sink = [&screen](std::string_view line) { screen.PrintError(line); };
   }
   return log;
@@ -87,7 +78,7 @@ class Runner {
       : options_(options),
         screen_(PeopleFile(options), Draws(options)),
         signals_([this](int signal) { OnSignal(signal); }, [this] { OnSecondSignal(); }),
-        logger_(LogOptionsOf(options, screen_)),
+        logger_(ScreenLog(options, screen_)),
         pipeline_(options.pipeline, logger_),
         feed_(options.pipeline.pipeline, kVersion) {}
 

@@ -124,7 +124,8 @@ Result<std::optional<std::string>> ControlClient::Receive(Clock::time_point dead
     if (ready <= 0) {
       return Error{.kind = ErrorKind::kTimeout,
                    .message = "the running pipeline did not answer in time",
-                   .code = "SLU-1013"};
+                   .code = "SLU-1013",
+                   .advice = "see in its log whether it is stopped or busy, and ask again"};
     }
     char chunk[64 * 1024];
     const ssize_t got = ::recv(fd_, chunk, sizeof chunk, 0);
