@@ -104,6 +104,9 @@ Status EngineRun::OpenDestination() {
   session.memory = pipeline::ShareMemory(options_);
   session.wal_segment_bytes = facts_->wal_segment_size;
   session.wal_sender_timeout = std::chrono::milliseconds(facts_->wal_sender_timeout_ms);
+  session.facts = *facts_;
+  SLUICE_ASSIGN_OR_RETURN(session.selection,
+                          postgres::ParseSelection({}, options_.selection.excluded_tables, {}, {}));
   session_ = std::make_unique<pipeline::Session>(
       session,
       [this](const std::string& role, bool is_replication) {
