@@ -75,6 +75,8 @@ struct TransactionMark {
   Lsn commit_lsn{};  ///< LSN of the commit record; orders transactions
   Lsn end_lsn{};     ///< first byte after it: the position; 0 while only a piece of it has come
   UnixMicros committed_at{};  ///< not monotonic (T80): data, never order
+  /// Nothing published of it survived. The server may leave such a one out when it is asked again.
+  bool is_empty = false;
 };
 
 /// Rows from `first_row` on, up to the next run, belong to ChangeSet::transactions[transaction].

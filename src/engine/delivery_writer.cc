@@ -62,36 +62,43 @@ DeliveryWriter::~DeliveryWriter() {
 
 Status DeliveryWriter::Run() {
   for (;;) {
-    if (!takes_fences_.load()) fence_.Close();
-    WriterInbox::Item item =
-        inbox_.Pop(in_transaction_, fence_.blocks_sets(), Clock::now() + kIdleTick);
-    progress_.writer_beat_us.store(WallClock().value, std::memory_order_relaxed);
-    if (auto* set = std::get_if<ChangeSet>(&item)) {
-      SLUICE_RETURN_IF_ERROR(HandleSet(std::move(*set)));
-    } else if (auto* call = std::get_if<WriterInbox::Call>(&item)) {
-      call->run();
-    } else if (auto* lost = std::get_if<WriterInbox::StreamLost>(&item)) {
-      DropStream();
-      lost->handled->set_value();
-    } else if (std::holds_alternative<WriterInbox::Closed>(item)) {
-      DropStream();
-      SLUICE_RETURN_IF_ERROR(CommitStates());
-      published_at_ = {};  // the last word is exact
-      PublishTables();
-      return {};
-    } else if (!in_transaction_) {
-      const Status maintained = destination_.Maintain(Clock::now() + std::chrono::seconds(1));
-      if (!maintained)
-        logger_.Warn("maintenance of the destination failed: {}", maintained.error().message);
-    }
-    fence_.CheckDeadline(Clock::now());
-    if (!in_transaction_) {
-      fence_.OnProcessed(position_);
-      if (!fence_.is_open()) SLUICE_RETURN_IF_ERROR(LandUnits());
-      SLUICE_RETURN_IF_ERROR(CommitStates());
-    }
-    PublishTables();
+    SLUICE_ASSIGN_OR_RETURN(const bool goes_on, Turn(Clock::now() + kIdleTick));
+    if (!goes_on) return {};
   }
+}
+
+Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
+  if (!takes_fences_.load()) fence_.Close();
+  WriterInbox::Item item = inbox_.Pop(in_transaction_, fence_.blocks_sets(), deadline);
+  progress_.writer_beat_us.store(WallClock().value, std::memory_order_relaxed);
+  if (auto* set = std::get_if<ChangeSet>(&item)) {
+    SLUICE_RETURN_IF_ERROR(HandleSet(std::move(*set)));
+  } else if (auto* call = std::get_if<WriterInbox::Call>(&item)) {
+    call->run();
+  } else if (auto* lost = std::get_if<WriterInbox::StreamLost>(&item)) {
+    DropStream();
+    machine_.ForgetFloors();
+    lost->handled->set_value();
+  } else if (std::holds_alternative<WriterInbox::Closed>(item)) {
+    DropStream();
+    SLUICE_RETURN_IF_ERROR(CommitStates());
+    published_at_ = {};  // the last word is exact
+    PublishTables();
+    return false;
+  } else if (!in_transaction_) {
+    const Status maintained = destination_.Maintain(Clock::now() + std::chrono::seconds(1));
+    if (!maintained)
+      logger_.Warn("maintenance of the destination failed: {}", maintained.error().message);
+  }
+  NoteDurable();
+  fence_.CheckDeadline(Clock::now());
+  if (!in_transaction_) {
+    fence_.OnProcessed(position_);
+    if (!fence_.is_open()) SLUICE_RETURN_IF_ERROR(LandUnits());
+    SLUICE_RETURN_IF_ERROR(CommitStates());
+  }
+  PublishTables();
+  return true;
 }
 
 // Steps
@@ -257,10 +264,11 @@ Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
 // -------------------------------------------------------------------------------------------------------------
 
 Status DeliveryWriter::CommitPosition(Lsn end, const std::vector<TransactionMark>& marks) {
-  if (!marks.empty()) {
-    const TransactionMark& last = marks.back();
-    last_transaction_ = Witness{last.commit_lsn, last.xid, last.committed_at};
-  }
+  // Only one that the server is sure to send again can be a witness.
+  const auto last = std::find_if(marks.rbegin(), marks.rend(),
+                                 [](const TransactionMark& mark) { return !mark.is_empty; });
+  if (last != marks.rend())
+    last_transaction_ = Witness{last->commit_lsn, last->xid, last->committed_at};
   SLUICE_RETURN_IF_ERROR(Commit(end, marks.empty() ? UnixMicros{} : marks.back().committed_at));
   if (!marks.empty()) NoteBatch(marks);
   return {};
@@ -294,8 +302,16 @@ Status DeliveryWriter::Commit(std::optional<Lsn> end, UnixMicros committed_at) {
   ++progress_.commits;
   position_ = position;
   progress_.processed.Store(position_);
-  machine_.OnDurable(in_flight_.durable_sequence());
+  NoteDurable();
   return {};
+}
+
+/// Watermarks move outside any call, also while nothing is committed.
+void DeliveryWriter::NoteDurable() {
+  const std::uint64_t durable = in_flight_.durable_sequence();
+  if (durable == noted_durable_) return;
+  noted_durable_ = durable;
+  machine_.OnDurable(durable);
 }
 
 void DeliveryWriter::Interrupt() {

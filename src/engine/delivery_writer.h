@@ -18,7 +18,7 @@
 /// without it. Where earlier pieces of its transaction were staged, the inbox refuses the rest and
 /// the stream begins again at the position (SLU-3090); copies go on.
 ///
-/// Thread safety: Run() on one thread; the steps below it run on that thread, through
+/// Thread safety: Run() (or Turn() again and again) on one thread; the steps below it run on that thread, through
 /// inbox().CallAndWait(). Lifetime: destination, progress, latency, logger must outlive it. Limits:
 /// the inbox in bytes; held changes in memory, then on disk (HeldChanges).
 #pragma once
@@ -75,12 +75,17 @@ class DeliveryWriter {
   /// Until the inbox is closed and drained.
   /// Errors: of the destination (kConnection, kTimeout: re-open and replay; else stop).
   Status Run();
+  /// One turn of Run(): an item of the inbox, waited for until `deadline`, and what follows from it.
+  /// False: the inbox is closed and drained.
+  Result<bool> Turn(Clock::time_point deadline);
   /// For a stop that cannot wait: what waits for the destination ends soon with kCancelled. Any
   /// thread.
   void Interrupt();
 
-  // Steps, on the writer's thread.
+  // Steps, on the writer's thread, between two turns, only at_boundary().
   // ----------------------------------------------------------------------------------
+  /// Not inside a source transaction. (The inbox runs calls only there.)
+  bool at_boundary() const { return !in_transaction_; }
   replication::TableMachine& machine() { return machine_; }
   Result<replication::CopyStart> BeginUnit(UnitId unit);
   Result<replication::SnapshotVerdict> OfferSnapshot(const replication::CopyTicket& ticket,
@@ -132,6 +137,7 @@ class DeliveryWriter {
   bool CopyAgain(RelationId relation, const Error& error);
   Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
   Status Commit(std::optional<Lsn> end, UnixMicros committed_at);
+  void NoteDurable();
   void NoteBatch(const std::vector<TransactionMark>& marks);
   Status LandUnits();
   Status Land(UnitId unit);
@@ -165,6 +171,7 @@ class DeliveryWriter {
   Lsn position_;
   std::optional<Witness> last_transaction_;
   std::uint64_t sequence_ = 1;  // the birth had the first
+  std::uint64_t noted_durable_ = 0;
   TableStager stager_;
   CommitsInFlight in_flight_;
   /// When tables began to copy themselves again.

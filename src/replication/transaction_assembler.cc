@@ -174,7 +174,7 @@ Status TransactionAssembler::State::OnCommit(const pgoutput::Commit& message) {
   if (message.commit_lsn != begin.commit_lsn) return Misplaced("Commit of another transaction");
   where = Where::kBetween;
   if (std::exchange(is_skipping, false)) return {};
-  set.EndTransaction(message.end_lsn);
+  set.EndTransaction(message.end_lsn, next_ordinal == 0);
   ++counters.transactions;
   CloseAtBoundary();
   return {};

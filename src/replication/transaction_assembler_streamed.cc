@@ -226,7 +226,7 @@ bool TransactionAssembler::State::ReleaseItem(StagedItem& item) {
 }
 
 void TransactionAssembler::State::FinishRelease() {
-  set.EndTransaction(release->end_lsn);
+  set.EndTransaction(release->end_lsn, release->log->is_empty());
   if (release->log->has_spilled()) actions.emplace_back(DropSpill{release->log->xid()});
   release.reset();
   CloseAtBoundary();

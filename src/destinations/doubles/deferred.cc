@@ -120,6 +120,11 @@ Result<DeliveryState> Deferred::Open(const OpenRequest& request) {
   return opened;
 }
 
+Result<std::unique_ptr<CopyWriter>> Deferred::OpenCopy(const CopyTarget& target) {
+  AdvanceVisible(kAll);
+  return inner().OpenCopy(target);
+}
+
 Result<StageOutcome> Deferred::Stage(const SequenceItem& item) {
   const std::scoped_lock lock(state_->mutex);
   state_->staged.push_back(item);
