@@ -32,6 +32,7 @@ constexpr Duration kGrace = std::chrono::seconds(8);
 constexpr Duration kCloseGrace = std::chrono::seconds(1);
 constexpr Duration kFileWait = std::chrono::seconds(3);
 constexpr Duration kDefaultFirstRetry = std::chrono::minutes(1);
+constexpr int kSlotsRemadeMax = 3;
 
 std::string Because(const Error& error) {
   return error.server_message.empty() ? std::string() : ": " + error.server_message;
@@ -62,6 +63,8 @@ struct Pipeline::State {
   bool created_file = false;
   bool made_state = false;  ///< schema sluice in a file that was there before
   bool is_half_born = false;
+  bool remakes_slot = false;  ///< at the next opening
+  int slots_remade = 0;
   UntilWatch until;
 
   // Shared with callers of Status(), Verify() and so on.
@@ -100,6 +103,8 @@ struct Pipeline::State {
   Status LookAtSource(std::stop_token stop);
   Status ReadPreflight(postgres::Connection& control);
   Status OpenAndPlan(std::stop_token stop);
+  Status ForgetBirth(DeliveryState& restored);
+  bool MayRemakeSlot(const Error& error, const engine::PipelineStatus& last);
   void ShowPlan(const DeliveryState& restored);
   void MakeSession(const DeliveryState& restored);
   Status BeginBirth(postgres::Connection& control, DeliveryState& state, std::stop_token stop);
@@ -194,6 +199,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
     opened = std::move(destination);
     epoch = restored.epoch;
   }
+  if (std::exchange(remakes_slot, false)) SLUICE_RETURN_IF_ERROR(ForgetBirth(restored));
   is_born = restored.position.has_value();
   made_state = !created_file && !has_begun && IsUntouched(restored);
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("control", false));
@@ -214,6 +220,29 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   }
   MakeSession(restored);
   return {};
+}
+
+/// Nothing is live: what was begun is begun again, as after a birth that was cut off.
+Status Pipeline::State::ForgetBirth(DeliveryState& restored) {
+  if (!restored.birth) return {};
+  SLUICE_RETURN_IF_ERROR(opened->StoreBirth(*restored.birth));
+  restored = DeliveryState{
+      .birth = restored.birth, .position = {}, .passed = {}, .tables = {}, .epoch = restored.epoch};
+  return {};
+}
+
+/// A slot can be made at a place of the log that the server will not decode (bugs of its own, a row
+/// filter that raises). As long as no table is live, a new slot leaves that place behind.
+bool Pipeline::State::MayRemakeSlot(const Error& error, const engine::PipelineStatus& last) {
+  if (error.code != "SLU-2111" || options.slot || slots_remade >= kSlotsRemadeMax) return false;
+  const bool is_pristine = std::all_of(
+      last.tables.begin(), last.tables.end(), [](const engine::TableStatus& table) {
+        return table.record.state != TableState::kLive && table.record.state != TableState::kHalted;
+      });
+  if (!is_pristine) return false;
+  ++slots_remade;
+  remakes_slot = true;
+  return true;
 }
 
 /// What the reader sees before the first byte.
@@ -410,6 +439,11 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     if (!ran) state.UndoState();
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
     if (ran && *ran) break;
+    if (!ran && state.MayRemakeSlot(ran.error(), last)) {
+      state.logger.Warn("no table is live yet: the slot is made anew: {}{} ({})",
+                        ran.error().message, Because(ran.error()), ran.error().code);
+      ran = false;
+    }
     if (!ran) {
       ended = ran.error();
       const std::int64_t commits = state.progress.commits.load();

@@ -16,6 +16,8 @@ namespace {
 
 constexpr Duration kFirstWait = std::chrono::milliseconds(100);
 constexpr Duration kLongestWait = std::chrono::seconds(10);
+/// So many internal errors of the server in a row, at one position, are no accident.
+constexpr int kInternalErrorsMax = 6;
 /// An interrupt reaches what the destination does at that moment, not what it does next.
 constexpr Duration kInterruptAgain = std::chrono::milliseconds(50);
 
@@ -36,6 +38,16 @@ engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth
   pool.batch_bytes =
       std::min(pool.batch_bytes, std::max<std::size_t>(options.memory.batch / 2, 1U << 20));
   return pool;
+}
+
+/// A walsender that fails to decode a record fails there each time: nothing heals it.
+Error CannotDecode(Error error) {
+  error.kind = ErrorKind::kConfig;
+  error.code = "SLU-2111";
+  error.message = "the server cannot decode its WAL for the slot, again and again: SQLSTATE " +
+                  error.sqlstate;
+  error.advice = "see the server's log; `sluice drop` and a new copy leave that place behind";
+  return error;
 }
 
 }  // namespace
@@ -132,6 +144,7 @@ void Session::StreamThread(std::stop_token stop) {
   std::mt19937 random{std::random_device{}()};
   Clock::time_point last_useful = Clock::now();
   Clock::time_point held_since{};  // default: not held
+  int internal_errors = 0;
   while (!stop.stop_requested()) {
     const std::int64_t transactions_before = progress_.transactions.load();
     const Clock::time_point began = Clock::now();
@@ -150,6 +163,13 @@ void Session::StreamThread(std::stop_token stop) {
     if (ended.error().code != "SLU-2105") held_since = {};
     if (ended.error().code == "SLU-2105" && held_since == Clock::time_point{}) {
       held_since = Clock::now();
+    }
+    const bool is_internal = ended.error().sqlstate.starts_with("XX");
+    const bool brought_nothing = progress_.transactions.load() == transactions_before;
+    internal_errors = is_internal && brought_nothing ? internal_errors + 1 : 0;
+    if (internal_errors >= kInternalErrorsMax) {
+      Fail(CannotDecode(ended.error()));
+      return;
     }
     const bool is_held =
         held_since != Clock::time_point{} && Clock::now() - held_since > held_timeout_;
