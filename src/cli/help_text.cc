@@ -45,6 +45,7 @@ std::string_view ValueName(const config::OptionSpec& option) {
     case config::OptionKind::kChoice:
       return option.range;
     case config::OptionKind::kMap:
+    case config::OptionKind::kTables:
       return "";
   }
   return "";

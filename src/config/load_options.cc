@@ -35,8 +35,15 @@ class Gathered {
       SLUICE_ASSIGN_OR_RETURN(auto settings, ParseConfig(name, text, request.environment));
       for (Setting& setting : settings) {
         if (out.FindKey(setting.option->key) != nullptr) continue;
-        out.given_.push_back({setting.option, std::move(setting.values),
-                              fmt::format("{}:{}: {}", name, setting.line, setting.option->key)});
+        Given& given = out.given_.emplace_back(
+            Given{setting.option, std::move(setting.values),
+                  fmt::format("{}:{}: {}", name, setting.line, setting.option->key)});
+        for (TableEntry& entry : setting.tables) {
+          const std::string origin = fmt::format("{}:{}: {}.{}.{}", name, entry.line,
+                                                 setting.option->key, entry.name, entry.key);
+          given.tables.push_back(
+              {std::move(entry.name), std::move(entry.key), std::move(entry.values), origin});
+        }
       }
     }
     return out;
@@ -77,6 +84,13 @@ class Gathered {
   std::string file_;
 };
 
+Error Unbuilt(const std::string& origin) {
+  return Error{.kind = ErrorKind::kConfig,
+               .message = fmt::format("{}: planned, and not in this version yet", origin),
+               .code = "SLU-1006",
+               .advice = "leave it out"};
+}
+
 /// Parts of the interface that this version does not have.
 Status RefusePlanned(const Gathered& gathered) {
   for (const Given& given : gathered.all()) {
@@ -85,10 +99,7 @@ Status RefusePlanned(const Gathered& gathered) {
       SLUICE_ASSIGN_OR_RETURN(const std::string choice, ChoiceOf(given));
       if (choice == given.option->default_text) continue;
     }
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = fmt::format("{}: planned, and not in this version yet", given.origin),
-                 .code = "SLU-1006",
-                 .advice = "leave it out"};
+    return Unbuilt(given.origin);
   }
   return {};
 }
@@ -224,6 +235,58 @@ Status LoadTypes(const Gathered& gathered, engine::PipelineOptions& options) {
   return {};
 }
 
+/// The modes that this version does not have are refused here, wherever they are asked for.
+Status RefuseUnbuilt(types::TableMode mode, const std::string& origin) {
+  if (mode == types::TableMode::kMirror) return {};
+  return Unbuilt(fmt::format("{}: {}", origin, types::ToString(mode)));
+}
+
+Status LoadTables(const Gathered& gathered, engine::PipelineOptions& options) {
+  types::TableMode mode = types::TableMode::kMirror;
+  types::OnDrop on_drop = types::OnDrop::kKeep;
+  if (const Given* given = gathered.Find("mode")) {
+    SLUICE_ASSIGN_OR_RETURN(const std::string choice, ChoiceOf(*given));
+    mode = *types::ParseTableMode(choice);
+    SLUICE_RETURN_IF_ERROR(RefuseUnbuilt(mode, given->origin));
+  }
+  if (const Given* given = gathered.Find("on-drop")) {
+    SLUICE_ASSIGN_OR_RETURN(const std::string choice, ChoiceOf(*given));
+    on_drop = *types::ParseOnDrop(choice);
+    if (on_drop == types::OnDrop::kDrop) return Unbuilt(given->origin);
+  }
+  options.tables.SetDefaults(mode, on_drop);
+  const Given* tables = gathered.FindKey("tables");
+  if (tables == nullptr) return {};
+  for (const GivenTable& table : tables->tables) {
+    Status taken = table.key == "mode" ? options.tables.SetMode(table.name, table.values.back())
+                   : table.key == "on_drop"
+                       ? options.tables.SetOnDrop(table.name, table.values.back())
+                       : options.tables.Exclude(table.name, table.values);
+    if (!taken) return std::move(taken).error().At(table.origin);
+    if (table.key != "mode") return Unbuilt(table.origin);
+    SLUICE_RETURN_IF_ERROR(
+        RefuseUnbuilt(*types::ParseTableMode(table.values.back()), table.origin));
+  }
+  return {};
+}
+
+Status LoadNameMap(const Gathered& gathered, types::NameMap& names) {
+  const auto take = [&](std::string_view key, auto map) -> Status {
+    const Given* given = gathered.FindKey(key);
+    if (given != nullptr) return Unbuilt(given->origin);
+    for (std::size_t i = 0; given != nullptr && i + 1 < given->values.size(); i += 2) {
+      Status taken = map(given->values[i], given->values[i + 1]);
+      if (!taken) return std::move(taken).error().At(given->values[i]).At(given->origin);
+    }
+    return {};
+  };
+  SLUICE_RETURN_IF_ERROR(take("names.schemas", [&](std::string_view from, std::string_view to) {
+    return names.MapSchema(from, to);
+  }));
+  return take("names.tables",
+              [&](std::string_view from, std::string_view to) { return names.MapTable(from, to); });
+}
+
 Status LoadBehaviour(const Gathered& gathered, engine::PipelineOptions& options) {
   if (const Given* given = gathered.Find("copy")) {
     SLUICE_ASSIGN_OR_RETURN(const std::string copy, ChoiceOf(*given));
@@ -287,6 +350,8 @@ Result<RunOptions> LoadOptions(const LoadRequest& request) {
   SLUICE_RETURN_IF_ERROR(LoadLimits(request, gathered, options.pipeline));
   SLUICE_RETURN_IF_ERROR(LoadBehaviour(gathered, options.pipeline));
   SLUICE_RETURN_IF_ERROR(LoadTypes(gathered, options.pipeline));
+  SLUICE_RETURN_IF_ERROR(LoadTables(gathered, options.pipeline));
+  SLUICE_RETURN_IF_ERROR(LoadNameMap(gathered, options.pipeline.names));
   SLUICE_RETURN_IF_ERROR(LoadOutput(gathered, options));
   return options;
 }

@@ -15,6 +15,14 @@
 
 namespace sluice::config {
 
+/// One setting of one table.
+struct GivenTable {
+  std::string name;
+  std::string key;
+  std::vector<std::string> values;
+  std::string origin;  ///< "shop.yaml:7: tables.public.orders.mode"
+};
+
 /// What one option was given, and by whom.
 struct Given {
   const OptionSpec* option = nullptr;
@@ -22,6 +30,8 @@ struct Given {
   /// "--batch-rows", "SLUICE_BATCH_ROWS", "shop.yaml:7: batch_rows".
   std::string origin;
   bool is_flag = false;
+  /// Of a kTables key, with an origin for each in the place of its line.
+  std::vector<GivenTable> tables = {};
 
   const std::string& value() const { return values.back(); }
 };

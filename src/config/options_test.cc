@@ -184,7 +184,9 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
   for (const char* text :
-       {"tables:\n  public.orders: {mode: history}\n", "names: {schemas: {public: main}}\n"}) {
+       {"tables: {public.orders: {mode: history}}\n", "tables: {public.orders: {mode: append}}\n",
+        "tables: {public.orders: {columns: {exclude: [a]}}}\n", "on_drop: drop\n",
+        "names: {schemas: {public: main}}\n"}) {
     UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1006") << text;
   }
@@ -205,6 +207,42 @@ TEST_F(LoadOptionsTest, TypesOfColumnsComeFromTheFile) {
     EXPECT_EQ(Failure().code, "SLU-1001") << text;
     EXPECT_NE(Failure().message.find("types"), string::npos) << Failure().message;
   }
+}
+
+TEST_F(LoadOptionsTest, WrongSettingsOfTablesNameTheirLine) {
+  const std::pair<const char*, const char*> wrong[] = {
+      {"tables: text\n",
+       "shop.yaml:1: key tables takes names with settings: PATTERN: {mode, columns: {exclude}, "
+       "on_drop}"},
+      {"tables:\n  public.a: text\n",
+       "shop.yaml:2: tables.public.a must hold keys: mode, columns, on_drop"},
+      {"tables:\n  public.a:\n    mdoe: append\n",
+       "shop.yaml:3: unknown key tables.public.a.mdoe; allowed here: mode, columns, on_drop"},
+      {"tables:\n  public.a:\n    columns:\n      include: [b]\n",
+       "shop.yaml:4: unknown key tables.public.a.columns.include; allowed here: exclude"},
+      {"tables:\n  public.a:\n    mode: full\n",
+       "shop.yaml:3: tables.public.a.mode: full is not allowed; allowed: mirror, append, history, "
+       "both"},
+      {"tables:\n  public.a:\n    mode: [mirror]\n",
+       "shop.yaml:3: key tables.public.a.mode takes one value"},
+      {"tables:\n  public.a:\n    columns: {exclude: [[b]]}\n",
+       "shop.yaml:3: key tables.public.a.columns.exclude takes a list of words"},
+      {"tables:\n  public.a: {mode: mirror}\n  public.a: {mode: mirror}\n",
+       "shop.yaml:3: key tables.public.a is there twice"},
+      {"names: {tables: {public.a: {x: y}}}\n",
+       "shop.yaml:1: key names.tables takes one value: SCHEMA.TABLE: SCHEMA.TABLE"},
+      {"mode: full\n", "shop.yaml:1: mode: full is not allowed; allowed: mirror|history|both"},
+      {"on_drop: x\n", "shop.yaml:1: on_drop: x is not allowed; allowed: keep|drop"},
+  };
+  for (const auto& [text, message] : wrong) {
+    UseFile(text);
+    EXPECT_EQ(Failure().message, message);
+  }
+}
+
+TEST_F(LoadOptionsTest, SettingsOfTablesComeFromTheFile) {
+  UseFile("tables: {public.orders: {mode: mirror}}\n");
+  EXPECT_EQ(Load().pipeline.tables.For({"public", "orders"}).mode, types::TableMode::kMirror);
 }
 
 TEST_F(LoadOptionsTest, MissingEndsAreNamedOnlyWhereNeeded) {

@@ -39,6 +39,17 @@ const OptionSpec* ByKey(std::string_view key) {
   return nullptr;
 }
 
+/// The same of a table's settings: `prefix` "" or "columns.".
+std::string AllowedOfTable(std::string_view prefix) {
+  std::vector<std::string_view> names;
+  for (const std::string_view key : kTableKeys) {
+    if (!key.starts_with(prefix)) continue;
+    const std::string_view rest = key.substr(prefix.size());
+    names.push_back(rest.substr(0, rest.find('.')));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 bool IsGroup(const std::string& key) {
   const auto options = OptionTable();
   return std::any_of(options.begin(), options.end(),
@@ -58,9 +69,7 @@ class Walker {
                             AllowedBelow(prefix)));
     }
     for (const auto& entry : map) {
-      if (!entry.first.IsScalar()) {
-        return At(file_, LineOf(entry.first), "SLU-1003", "a key must be a word");
-      }
+      SLUICE_RETURN_IF_ERROR(SeeOnce(entry.first, prefix));
       SLUICE_RETURN_IF_ERROR(Take(prefix, entry.first, entry.second));
     }
     return {};
@@ -72,17 +81,13 @@ class Walker {
   Status Take(const std::string& prefix, const YAML::Node& name, const YAML::Node& value) {
     const std::string key = prefix + name.Scalar();
     const int line = LineOf(name);
-    if (std::find(seen_.begin(), seen_.end(), key) != seen_.end()) {
-      return At(file_, line, "SLU-1003", fmt::format("key {} is there twice", key));
-    }
-    seen_.push_back(key);
     const OptionSpec* option = ByKey(key);
     if (option == nullptr) {
       if (IsGroup(key)) return Walk(value, key + ".");
       return At(file_, line, "SLU-1003",
                 fmt::format("unknown key {}; allowed here: {}", key, AllowedBelow(prefix)));
     }
-    Setting setting{option, {}, line};
+    Setting setting{.option = option, .values = {}, .line = line, .tables = {}};
     if (option->is_planned && option->name.empty()) {
       settings.push_back(std::move(setting));
       return {};
@@ -93,9 +98,12 @@ class Walker {
       }
     } else if (value.IsMap() && option->kind == OptionKind::kMap) {
       for (const auto& entry : value) {
+        SLUICE_RETURN_IF_ERROR(SeeOnce(entry.first, key + "."));
         SLUICE_RETURN_IF_ERROR(AddScalar(setting, entry.first, key));
         SLUICE_RETURN_IF_ERROR(AddScalar(setting, entry.second, key));
       }
+    } else if (option->kind == OptionKind::kTables) {
+      SLUICE_RETURN_IF_ERROR(WalkTables(setting, value));
     } else if (option->kind == OptionKind::kMap) {
       return At(file_, line, "SLU-1001",
                 fmt::format("key {} takes names with values: {}", key, option->range));
@@ -106,6 +114,87 @@ class Walker {
     return {};
   }
 
+  Status WalkTables(Setting& setting, const YAML::Node& tables) {
+    const std::string prefix = std::string(setting.option->key) + ".";
+    if (!tables.IsMap()) {
+      return At(file_, setting.line, "SLU-1001",
+                fmt::format("key {} takes names with settings: {}", setting.option->key,
+                            setting.option->range));
+    }
+    for (const auto& entry : tables) {
+      SLUICE_RETURN_IF_ERROR(SeeOnce(entry.first, prefix));
+      TableEntry table{.name = entry.first.Scalar(), .key = {}, .values = {}, .line = 0};
+      SLUICE_RETURN_IF_ERROR(WalkTable(setting, table, prefix + table.name + ".", entry.second));
+    }
+    return {};
+  }
+
+  /// \param entry carries the table's name and the key so far ("columns.").
+  Status WalkTable(Setting& setting, const TableEntry& entry, const std::string& path,
+                   const YAML::Node& map) {
+    if (!map.IsMap()) {
+      return At(file_, LineOf(map), "SLU-1001",
+                fmt::format("{} must hold keys: {}", path.substr(0, path.size() - 1),
+                            AllowedOfTable(entry.key)));
+    }
+    for (const auto& node : map) {
+      const YAML::Node& name = node.first;
+      SLUICE_RETURN_IF_ERROR(SeeOnce(name, path));
+      TableEntry inner{
+          .name = entry.name, .key = entry.key + name.Scalar(), .values = {}, .line = LineOf(name)};
+      const auto is_below = [&](std::string_view key) { return key.starts_with(inner.key + "."); };
+      const bool is_group = std::any_of(std::begin(kTableKeys), std::end(kTableKeys), is_below);
+      if (is_group) {
+        inner.key += ".";
+        SLUICE_RETURN_IF_ERROR(WalkTable(setting, inner, path + name.Scalar() + ".", node.second));
+        continue;
+      }
+      if (std::find(std::begin(kTableKeys), std::end(kTableKeys), inner.key) ==
+          std::end(kTableKeys)) {
+        return At(file_, inner.line, "SLU-1003",
+                  fmt::format("unknown key {}; allowed here: {}", path + name.Scalar(),
+                              AllowedOfTable(entry.key)));
+      }
+      SLUICE_RETURN_IF_ERROR(TakeTableValues(inner, path + name.Scalar(), node.second));
+      setting.tables.push_back(std::move(inner));
+    }
+    return {};
+  }
+
+  Status TakeTableValues(TableEntry& entry, const std::string& path, const YAML::Node& value) {
+    const bool is_list = entry.key == "columns.exclude";
+    const auto take = [&](const YAML::Node& item) -> Status {
+      if (!item.IsScalar()) {
+        return At(file_, entry.line, "SLU-1001",
+                  fmt::format("key {} takes {}", path, is_list ? "a list of words" : "one value"));
+      }
+      SLUICE_ASSIGN_OR_RETURN(std::string text, Expand(item, path));
+      entry.values.push_back(std::move(text));
+      return {};
+    };
+    if (!is_list || !value.IsSequence()) return take(value);
+    for (const auto& item : value) SLUICE_RETURN_IF_ERROR(take(item));
+    return {};
+  }
+
+  /// A key is a word, and there once.
+  Status SeeOnce(const YAML::Node& name, const std::string& prefix) {
+    if (!name.IsScalar()) return At(file_, LineOf(name), "SLU-1003", "a key must be a word");
+    const std::string key = prefix + name.Scalar();
+    if (std::find(seen_.begin(), seen_.end(), key) != seen_.end()) {
+      return At(file_, LineOf(name), "SLU-1003", fmt::format("key {} is there twice", key));
+    }
+    seen_.push_back(key);
+    return {};
+  }
+
+  Result<std::string> Expand(const YAML::Node& value, const std::string& key) {
+    auto expanded = ExpandVariables(value.Scalar(), environment_);
+    if (expanded) return expanded;
+    return At(file_, LineOf(value), "SLU-1007",
+              fmt::format("key {}: {}", key, expanded.error().message));
+  }
+
   Status AddScalar(Setting& setting, const YAML::Node& value, const std::string& key) {
     if (!value.IsScalar()) {
       const char* wanted =
@@ -113,12 +202,8 @@ class Walker {
       return At(file_, setting.line, "SLU-1001",
                 fmt::format("key {} takes {}: {}", key, wanted, setting.option->range));
     }
-    auto expanded = ExpandVariables(value.Scalar(), environment_);
-    if (!expanded) {
-      return At(file_, LineOf(value), "SLU-1007",
-                fmt::format("key {}: {}", key, expanded.error().message));
-    }
-    setting.values.push_back(*std::move(expanded));
+    SLUICE_ASSIGN_OR_RETURN(std::string text, Expand(value, key));
+    setting.values.push_back(std::move(text));
     return {};
   }
 

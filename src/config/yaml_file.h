@@ -16,10 +16,20 @@ namespace sluice::config {
 
 inline constexpr std::size_t kConfigBytesMax = std::size_t{1} << 20;
 
+/// One setting below one name of a kTables key.
+struct TableEntry {
+  std::string name;  ///< as written, a pattern
+  std::string key;   ///< one of kTableKeys
+  std::vector<std::string> values;
+  int line = 0;  ///< from 1
+};
+inline constexpr std::string_view kTableKeys[] = {"mode", "columns.exclude", "on_drop"};
+
 struct Setting {
   const OptionSpec* option = nullptr;
-  std::vector<std::string> values;  ///< one, but for lists
-  int line = 0;                     ///< from 1
+  std::vector<std::string> values;      ///< one, but for lists
+  int line = 0;                         ///< from 1
+  std::vector<TableEntry> tables = {};  ///< of a kTables key, in the file's order
 };
 
 /// Every key must be in OptionTable(); ${NAME} in a value is the variable's value, $${ is a plain

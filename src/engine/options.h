@@ -13,6 +13,9 @@
 #include "sluice/lsn.h"
 #include "sluice/time.h"
 
+#include "types/name_map.h"
+#include "types/table_rules.h"
+
 namespace sluice::types {
 class TypePolicies;
 }
@@ -52,6 +55,10 @@ struct PipelineOptions {
   Existing existing = Existing::kRefuse;
   /// How columns are kept instead of by default; null: nothing was declared.
   std::shared_ptr<const types::TypePolicies> types;
+  /// Mode, columns and so on of single tables.
+  types::TableRules tables;
+  /// What tables are called at the destination.
+  types::NameMap names;
 
   std::string state_dir;
   /// Parallel COPY connections. 1 to 16.

@@ -110,7 +110,7 @@ void FinishOutcome(RunOutcome& outcome, const std::vector<postgres::PlannedTable
     has_stopped_table =
         has_stopped_table ||
         (table.is_skipped && std::any_of(selection.tables.begin(), selection.tables.end(),
-                                         [&](const postgres::NamePattern& pattern) {
+                                         [&](const base::NamePattern& pattern) {
                                            return pattern.is_exact() &&
                                                   pattern.Matches(table.table.name);
                                          }));

@@ -95,11 +95,10 @@ Plan DescribePlan(const std::vector<postgres::PlannedTable>& planned,
     entry.rows_estimated = std::max<std::int64_t>(0, table.table.row_estimate);
     entry.bytes_estimated =
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, table.table.size_bytes));
-    entry.named_by_user =
-        std::any_of(selection.tables.begin(), selection.tables.end(),
-                    [&](const postgres::NamePattern& pattern) {
-                      return pattern.is_exact() && pattern.Matches(table.table.name);
-                    });
+    entry.named_by_user = std::any_of(
+        selection.tables.begin(), selection.tables.end(), [&](const base::NamePattern& pattern) {
+          return pattern.is_exact() && pattern.Matches(table.table.name);
+        });
     for (const TableRecord& record : remembered) {
       if (record.source != entry.name || table.is_skipped) continue;
       if (record.state != TableState::kSkipped) entry.state = record.state;
@@ -115,8 +114,7 @@ Result<std::vector<RelationId>> MatchTables(const std::vector<std::string>& patt
                                             const std::vector<TableRecord>& tables) {
   std::vector<RelationId> matched;
   for (const std::string& text : patterns) {
-    SLUICE_ASSIGN_OR_RETURN(const postgres::NamePattern pattern,
-                            postgres::NamePattern::ParseTable(text));
+    SLUICE_ASSIGN_OR_RETURN(const base::NamePattern pattern, base::NamePattern::ParseTable(text));
     bool has_match = false;
     for (const TableRecord& table : tables) {
       if (!pattern.Matches(table.source)) continue;

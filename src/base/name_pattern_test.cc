@@ -1,0 +1,61 @@
+#include "base/name_pattern.h"
+
+#include <gtest/gtest.h>
+
+#include "base/testing/result_matchers.h"
+
+namespace sluice::base {
+namespace {
+
+using sluice::testing::CodeIs;
+
+bool Matches(std::string_view pattern, const TableName& name) {
+  const auto parsed = NamePattern::ParseTable(pattern);
+  return parsed.has_value() && parsed->Matches(name);
+}
+
+TEST(NamePattern, WithoutASchemaMatchesEverySchema) {
+  EXPECT_TRUE(Matches("orders", {"public", "orders"}));
+  EXPECT_TRUE(Matches("orders", {"sales", "orders"}));
+  EXPECT_FALSE(Matches("orders", {"public", "orders2"}));
+}
+
+TEST(NamePattern, TakesStarsAndQuestionMarks) {
+  EXPECT_TRUE(Matches("public.*", {"public", "x"}));
+  EXPECT_TRUE(Matches("p*c.o?ders*", {"public", "orders_2024"}));
+  EXPECT_TRUE(Matches("*a*b*c", {"s", "xaybbzc"}));
+  EXPECT_FALSE(Matches("*a*b*c", {"s", "xaybbz"}));
+  EXPECT_FALSE(Matches("public.o?", {"public", "o"}));
+  EXPECT_TRUE(Matches("public.o?", {"public", "o\xc3\xa4"}));
+}
+
+TEST(NamePattern, FoldsOutsideQuotesOnly) {
+  EXPECT_TRUE(Matches("Public.ORDERS", {"public", "orders"}));
+  EXPECT_TRUE(Matches("\"My.Schema\".\"T*\"", {"My.Schema", "T*"}));
+  EXPECT_FALSE(Matches("\"My.Schema\".\"T*\"", {"My.Schema", "Tx"}));
+  EXPECT_TRUE(Matches("a\"\"\"\"b", {"s", "a\"b"}));
+  EXPECT_TRUE(Matches("FOO\"BAR\"", {"s", "fooBAR"}));
+}
+
+TEST(NamePattern, TakesDotsAndDollarsOfARegularExpressionAsTheyAre) {
+  EXPECT_TRUE(Matches("a$b", {"s", "a$b"}));
+  EXPECT_FALSE(Matches("\"a.b\"", {"s", "axb"}));
+}
+
+TEST(NamePattern, RejectsWhatNamesNothing) {
+  for (const char* text : {"", ".", "a.", ".a", "a.b.c", "\"a", "a..b"}) {
+    EXPECT_THAT(NamePattern::ParseTable(text), CodeIs("SLU-2018")) << text;
+  }
+  EXPECT_THAT(NamePattern::ParseSchema("a.b"), CodeIs("SLU-2018"));
+}
+
+TEST(NamePattern, KnowsWhenItNamesOneTable) {
+  EXPECT_TRUE(NamePattern::ParseTable("public.orders")->is_exact());
+  EXPECT_EQ(NamePattern::ParseTable("public.\"Or.ders\"")->name(),
+            (TableName{"public", "Or.ders"}));
+  EXPECT_FALSE(NamePattern::ParseTable("orders")->is_exact());
+  EXPECT_FALSE(NamePattern::ParseTable("public.o*")->is_exact());
+}
+
+}  // namespace
+}  // namespace sluice::base
