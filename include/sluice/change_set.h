@@ -160,6 +160,8 @@ struct ChangeId {
 struct NetChange {
   SchemaPtr schema;
   bool truncate = false;
+  /// Repair: a delete takes every row of its key, none or many; NULL is a value like another.
+  bool deletes_any = false;
   RowsPtr deletes;             ///< key columns (schema->key), by key before this change; null: none
   RowsPtr update_origin_keys;  ///< key columns before this change; null: no updates
   RowsPtr update_values;       ///< all columns

@@ -24,6 +24,10 @@ constexpr auto kCopyOptions = std::to_array<std::string_view>(
      "publication", "existing", "copy-workers", "memory", "retry-for", "log-format", "log-level",
      "progress", "quiet", "report"});
 
+constexpr auto kRepairFlags = std::to_array<CommandFlag>({
+    {.name = "dry-run", .help = "Only say what would be done."},
+    {.name = "json", .help = "Print JSON."},
+});
 constexpr auto kCheckFlags = std::to_array<CommandFlag>({
     {.name = "json", .help = "Print JSON."},
     {.name = "sql", .help = "Print one script for an administrator instead."},
@@ -119,6 +123,23 @@ constexpr auto kCommands = std::to_array<Command>({
      .options = kVerifyOptions,
      .flags = kJsonFlag,
      .run = RunVerify},
+    {.name = "repair",
+     .synopsis = "[SOURCE DESTINATION] [--dry-run] [-t PATTERN]... [--json]",
+     .summary = "compare both sides, and read again what differs",
+     .text = "Compares as `sluice verify` does, reads the rows of every key that differs again and "
+             "puts "
+             "them in place, then compares once more. The other tables and the changes go on "
+             "meanwhile. "
+             "A table without a key, with more than 100,000 differing rows, or whose columns were "
+             "changed by hand is copied again as a whole, and is readable as it was until then.\n\n"
+             "Exit codes: 0 equal, after the repair or from the beginning; 1 something differs "
+             "(--dry-run), or still differs; 3 a halted table could not be compared; 2, 4, 5 as "
+             "`sluice "
+             "run`.",
+     .places = Places::kEnds,
+     .options = kVerifyOptions,
+     .flags = kRepairFlags,
+     .run = RunRepair},
     {.name = "resync",
      .synopsis = "TABLE...",
      .summary = "copy tables again while the others go on",

@@ -292,6 +292,31 @@ RowsPtr CopyDecoder::Finish() {
   return state_->columns.Finish(std::exchange(state_->row_count, 0));
 }
 
+void AppendCopyText(const std::optional<std::string>& text, std::string& out) {
+  if (!text) {
+    out += "\\N";
+    return;
+  }
+  for (const char c : *text) {
+    switch (c) {
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        out += c;
+    }
+  }
+}
+
 CopyFormat FormatFor(const TableSchema& schema) {
   for (const Column& column : schema.columns) {
     if (!IsBinaryReadable(column.type)) return CopyFormat::kText;

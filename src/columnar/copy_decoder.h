@@ -11,7 +11,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 
 #include "sluice/change_set.h"
 #include "sluice/result.h"
@@ -43,6 +45,9 @@ class CopyDecoder {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// One cell as COPY's text format has it, without what ends it; nullopt: NULL.
+void AppendCopyText(const std::optional<std::string>& text, std::string& out);
 
 /// binary where every column has a codec, else text.
 CopyFormat FormatFor(const TableSchema& schema);

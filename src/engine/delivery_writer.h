@@ -26,6 +26,7 @@
 #include <atomic>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -101,6 +102,12 @@ class DeliveryWriter {
   /// has passed: the table gets that shape, in a commit of its own. False: not yet, or `known` is
   /// not what the table has any more.
   Result<bool> FollowCatalog(const SchemaPtr& known, const SchemaPtr& catalog);
+  /// `sluice repair`, while the writer stands at the fence of `ticket`: rows of a live table in
+  /// place of what the destination has under their keys, in a commit of their own at the position
+  /// where it stands. Whoever calls back afterwards finds it committed. Errors: kTimeout (the fence
+  /// was left), kSchemaConflict and the like of the table, which goes on as it was; of the
+  /// destination.
+  Status Replace(std::uint64_t ticket, const std::shared_ptr<const NetChange>& rows);
   Status Resync(RelationId relation);
   /// A table joins, in the state of its record. One that is known already is copied anew, or
   /// skipped for another reason.

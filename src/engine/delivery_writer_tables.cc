@@ -66,6 +66,24 @@ Result<bool> DeliveryWriter::FollowCatalog(const SchemaPtr& known, const SchemaP
   return true;  // committed by the loop, whose error ends the writer
 }
 
+Status DeliveryWriter::Replace(std::uint64_t ticket, const std::shared_ptr<const NetChange>& rows) {
+  const RelationId relation = rows->schema->relation;
+  if (!fence_.StandsAt(ticket)) {
+    return Error{.kind = ErrorKind::kTimeout, .message = "the fence was left too early"};
+  }
+  const bool is_same = machine_.has_table(relation) &&
+                       machine_.record(relation).state == TableState::kLive &&
+                       machine_.record(relation).schema == rows->schema;
+  if (!is_same) {
+    return Error{.kind = ErrorKind::kTimeout, .message = "the table changed meanwhile"};
+  }
+  Result<StageOutcome> outcome = stager_.Replace(rows);
+  if (!outcome || outcome->table_failed) stager_.Abandon();
+  if (!outcome) return std::move(outcome).error();
+  if (outcome->table_failed) return std::move(outcome->table_failed->error);
+  return {};  // committed by the loop, whose error ends the writer
+}
+
 void DeliveryWriter::PublishTables() {
   const Clock::time_point now = Clock::now();
   if (now - published_at_ < kPublishInterval) return;

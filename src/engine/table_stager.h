@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -47,6 +48,10 @@ class TableStager {
   /// The catalog was read and the stream has passed that point: the table gets its shape although
   /// no row came. Between transactions.
   Result<StageOutcome> Follow(const SchemaPtr& catalog) { return AlterTo(catalog, catalog->since); }
+  /// Rows as the source has them at this very position, in place of what is there.
+  Result<StageOutcome> Replace(const std::shared_ptr<const NetChange>& rows) {
+    return Stage(NetRows{rows});
+  }
   void CountDropped(RelationId relation, const ChangeItem& item);
 
   /// All that was staged is about to be committed: the records say so.

@@ -14,6 +14,7 @@
 #include "pipeline/birth.h"
 #include "pipeline/destination_factory.h"
 #include "pipeline/judgement.h"
+#include "pipeline/repair_runner.h"
 #include "pipeline/session.h"
 #include "pipeline/status_builder.h"
 #include "pipeline/table_set.h"
@@ -36,6 +37,31 @@ constexpr int kSlotsRemadeMax = 3;
 
 std::string Because(const Error& error) {
   return error.server_message.empty() ? std::string() : ": " + error.server_message;
+}
+
+/// \param records the tables as they were a moment ago.
+Status CopyAgain(Session& session, const std::vector<RelationId>& tables,
+                 const std::vector<TableRecord>& records) {
+  // What the stream made of a table that halted is forgotten first: a failed description would halt
+  // it again.
+  const bool has_halted =
+      std::any_of(records.begin(), records.end(), [&](const TableRecord& record) {
+        return record.state == TableState::kHalted &&
+               std::find(tables.begin(), tables.end(), record.relation) != tables.end();
+      });
+  if (has_halted) {
+    for (const RelationId relation : tables) session.registry().SetKnown(relation, nullptr);
+    session.RestartStream(Clock::now() + std::chrono::seconds(10));
+  }
+  const auto mark_pending = [&]() -> Status {
+    for (const RelationId relation : tables) {
+      SLUICE_RETURN_IF_ERROR(session.writer().Resync(relation));
+    }
+    return session.writer().CommitStates();
+  };
+  SLUICE_RETURN_IF_ERROR(session.writer().inbox().CallAndWait(mark_pending));
+  session.pool().Wake();
+  return {};
 }
 
 }  // namespace
@@ -109,6 +135,10 @@ struct Pipeline::State {
   void MakeSession(const DeliveryState& restored);
   Status BeginBirth(postgres::Connection& control, DeliveryState& state, std::stop_token stop);
   Result<bool> RunSession(std::stop_token stop);
+  FenceMeeting MeetingOf(Session& running) {
+    return {running, [this](const std::string& role) { return Connect(role, false); },
+            facts->wal_segment_size, progress};
+  }
   void CloseDestination(Clock::time_point deadline, bool& left_wal);
   void UndoState();
   void UndoCreatedFile();
@@ -511,26 +541,7 @@ Status Pipeline::Resync(const std::vector<std::string>& patterns) {
       session->writer().inbox().CallAndWait(
           [&]() -> Result<std::vector<TableRecord>> { return session->writer().Records(); }));
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables, MatchTables(patterns, records));
-  // What the stream made of a table that halted is forgotten first: a failed description would halt
-  // it again.
-  const bool has_halted =
-      std::any_of(records.begin(), records.end(), [&](const TableRecord& record) {
-        return record.state == TableState::kHalted &&
-               std::find(tables.begin(), tables.end(), record.relation) != tables.end();
-      });
-  if (has_halted) {
-    for (const RelationId relation : tables) session->registry().SetKnown(relation, nullptr);
-    session->RestartStream(Clock::now() + std::chrono::seconds(10));
-  }
-  const auto mark_pending = [&]() -> Status {
-    for (const RelationId relation : tables) {
-      SLUICE_RETURN_IF_ERROR(session->writer().Resync(relation));
-    }
-    return session->writer().CommitStates();
-  };
-  SLUICE_RETURN_IF_ERROR(session->writer().inbox().CallAndWait(mark_pending));
-  session->pool().Wake();
-  return {};
+  return CopyAgain(*session, tables, records);
 }
 
 Result<verify::VerifyResult> Pipeline::Verify(
@@ -540,10 +551,22 @@ Result<verify::VerifyResult> Pipeline::Verify(
   const std::shared_ptr<Destination> opened = destination();
   if (!session || !opened)
     return Error{.kind = ErrorKind::kConnection, .message = "the destination is not open now"};
-  VerifyRunner runner(
-      *session, *opened, [this](const std::string& role) { return state_->Connect(role, false); },
-      state_->facts->wal_segment_size, state_->progress, state_->logger);
-  return runner.Run(patterns, std::move(stop), progress);
+  FenceMeeting meeting = state_->MeetingOf(*session);
+  return VerifyRunner(*session, *opened, meeting).Run(patterns, std::move(stop), progress);
+}
+
+Result<verify::RepairResult> Pipeline::Repair(
+    const RepairRequest& request, std::stop_token stop,
+    const std::function<void(const std::string&)>& progress) {
+  const std::shared_ptr<Session> session = state_->CurrentSession();
+  const std::shared_ptr<Destination> opened = destination();
+  if (!session || !opened)
+    return Error{.kind = ErrorKind::kConnection, .message = "the destination is not open now"};
+  FenceMeeting meeting = state_->MeetingOf(*session);
+  RepairRunner runner(
+      *session, *opened, meeting,
+      [&](RelationId relation) { return CopyAgain(*session, {relation}, {}); }, state_->logger);
+  return runner.Run(request, std::move(stop), progress);
 }
 
 std::shared_ptr<Destination> Pipeline::destination() {

@@ -22,6 +22,9 @@ enum class ComparisonStatus : std::uint8_t {
   kNotCompared,  ///< halted, skipped or not yet live: `reason` says why
 };
 
+/// The word of it in JSON: "equal", "different", "not_compared".
+const char* ToString(ComparisonStatus status);
+
 /// One row that differs: its key's columns, or the first columns of a keyless row, as text.
 struct SampleRow {
   DifferenceKind kind = DifferenceKind::kMissing;
@@ -32,6 +35,7 @@ struct TableResult {
   TableName name;
   Lsn lsn;  ///< the fence
   ComparisonStatus status = ComparisonStatus::kNotCompared;
+  /// Of kNotCompared, and of kDifferent where the destination's table is not as it was given.
   std::string reason;
   std::uint64_t rows_source = 0;
   std::uint64_t rows_destination = 0;
@@ -57,6 +61,7 @@ struct VerifyResult {
 ///   "not_compared": [names]}]}; "reason" where there is one, "counts_are_minimum": true where they
 ///   are.
 nlohmann::json ToJson(const VerifyResult& result);
+nlohmann::json ToJson(const TableResult& table);
 /// ToJson() as text; bytes that are not UTF-8 are replaced, nothing throws.
 std::string PrintJson(const VerifyResult& result);
 

@@ -79,11 +79,12 @@ Status DropStage(Connection& connection) {
   return connection.Run("DROP TABLE temp.main." + std::string(kStage), "drop a temporary table");
 }
 
-std::string KeyCondition(const std::vector<const Column*>& key) {
+std::string KeyCondition(const std::vector<const Column*>& key, std::string_view equals = " = ") {
   std::string out;
   for (std::size_t i = 0; i < key.size(); ++i) {
     if (i != 0) out += " AND ";
-    out += "t." + QuoteIdentifier(key[i]->name) + " = s.c" + std::to_string(i);
+    out.append("t.").append(QuoteIdentifier(key[i]->name)).append(equals);
+    out += "s.c" + std::to_string(i);
   }
   return out;
 }
@@ -104,12 +105,15 @@ Result<std::optional<Error>> ApplyDeletes(Connection& connection, const TableNam
   const auto key = KeyColumns(*change.schema);
   const std::size_t count = RowCount(change.deletes);
   SLUICE_RETURN_IF_ERROR(StageRows(connection, SourcesOf(*change.deletes, TypesOf(key)), count));
+  const std::string condition =
+      KeyCondition(key, change.deletes_any ? " IS NOT DISTINCT FROM " : " = ");
   SLUICE_ASSIGN_OR_RETURN(
       const std::uint64_t changed,
       connection.RunCounted("DELETE FROM " + QualifiedName(table) + " AS t USING temp.main." +
-                                std::string(kStage) + " AS s WHERE " + KeyCondition(key),
+                                std::string(kStage) + " AS s WHERE " + condition,
                             "delete rows"));
   SLUICE_RETURN_IF_ERROR(DropStage(connection));
+  if (change.deletes_any) return std::optional<Error>();
   return CheckCount(table, "a delete", changed, count);
 }
 

@@ -27,31 +27,6 @@ Error OutOfOrder(const TableName& name) {
           .advice = "sluice resync " + ToString(name)};
 }
 
-/// The text of one cell as COPY's text format has it.
-std::string CopyLine(const std::optional<std::string>& text) {
-  if (!text) return "\\N\n";
-  std::string out;
-  for (const char c : *text) {
-    switch (c) {
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out + '\n';
-}
-
 /// PostgreSQL's text of a column's default as a batch of one row and one column, through the
 /// decoder that reads every other text.
 Result<RowsPtr> DefaultRow(const TableSchema& table, const Column& column) {
@@ -60,7 +35,9 @@ Result<RowsPtr> DefaultRow(const TableSchema& table, const Column& column) {
   schema->name = table.name;
   schema->columns = {column};
   columnar::CopyDecoder decoder(schema, columnar::CopyFormat::kText);
-  const std::string line = CopyLine(column.missing_value);
+  std::string line;
+  columnar::AppendCopyText(column.missing_value, line);
+  line.push_back('\n');
   Status status = decoder.Append(std::as_bytes(std::span(line)));
   RowsPtr row = decoder.Finish();
   if (status) status = CheckValues(column, *row->column_data(0));

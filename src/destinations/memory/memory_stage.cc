@@ -94,6 +94,10 @@ class Edit {
     before_ = std::move(change_.overlay);
     change_.HideBase();
   }
+  void RemoveAny(const std::string& key) {
+    const Entry entry = change_.Find(key);
+    if (entry.count > 0) Set(key, {entry.row, 0});
+  }
   /// Takes out one row; the row, or null where strictness is off and it is not there.
   Result<RowPtr> Remove(const std::string& key) {
     const Entry entry = change_.Find(key);
@@ -229,7 +233,13 @@ Status MemoryDestination::StageItem(const NetRows& item) {
     SLUICE_RETURN_IF_ERROR(edit.Remove(EncodeCells(row)));
   }
   SLUICE_ASSIGN_OR_RETURN(const auto deletes, RowsOf(*net.schema, net.schema->key, net.deletes));
-  for (const TextRow& key : deletes) SLUICE_RETURN_IF_ERROR(edit.Remove(EncodeCells(key)));
+  for (const TextRow& key : deletes) {
+    if (net.deletes_any) {
+      edit.RemoveAny(EncodeCells(key));
+    } else {
+      SLUICE_RETURN_IF_ERROR(edit.Remove(EncodeCells(key)));
+    }
+  }
   SLUICE_RETURN_IF_ERROR(Update(edit, net));
   SLUICE_ASSIGN_OR_RETURN(auto inserts, RowsOf(*net.schema, {}, net.inserts));
   for (TextRow& row : inserts) SLUICE_RETURN_IF_ERROR(edit.Insert(std::move(row)));
