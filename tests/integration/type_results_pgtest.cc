@@ -3,7 +3,8 @@
 // whole. What PostgreSQL prints is what must come out. docs/types.md has the results; the test
 // fails where they differ.
 //
-// SLUICE_WRITE_RESULTS=1 writes them instead, on the newest server only.
+// SLUICE_WRITE_RESULTS=1 writes them instead, on the newest server only, and with them the bytes of
+// the values for the unit tests of the decoders (tests/data/binary_values.txt).
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <fmt/format.h>
@@ -295,10 +296,27 @@ class TypeResults : public postgres::ServerTest {
     EXPECT_GT(changes, subjects_.size() * 6);
   }
 
+  // The bytes of a value whose type has the same number in every database: unit tests read them.
+  void Capture(const Subject& subject, const StreamRow& change) {
+    constexpr std::size_t kBytesMax = 120;
+    constexpr std::uint32_t kFirstOfUsers = 16384;
+    const ColumnType& type = subject.full->columns[1].type;
+    const std::span<const std::byte> bytes = change.row[1].bytes;
+    if (type.oid.value >= kFirstOfUsers || bytes.size() > kBytesMax || change.id == 0 ||
+        !ValueAt(subject, change.id).code.empty()) {
+      return;
+    }
+    captured_ += fmt::format("{} {} ", type.oid.value, type.typmod);
+    for (const std::byte byte : bytes)
+      captured_ += fmt::format("{:02x}", std::to_integer<int>(byte));
+    captured_ += "\n";
+  }
+
   // An insert is the way itself; the old tuple of an update or delete is another.
   void Change(const Subject& subject, const StreamRow& change, Way way) {
     const bool is_full = change.relation == subject.full->relation.value;
     columnar::TableBuilder builder(is_full ? subject.full : subject.key);
+    if (is_full && change.kind == 'I' && way == kStreamBinary) Capture(subject, change);
     Status status = change.kind == 'I'   ? builder.AppendInsert(change.row, 0)
                     : change.kind == 'U' ? builder.AppendUpdate(change.row, change.old, 0)
                                          : builder.AppendDelete(change.old, 0);
@@ -415,6 +433,7 @@ class TypeResults : public postgres::ServerTest {
   std::set<std::string> has_key_;
   std::vector<Results> results_;
   std::vector<std::string> keys_;
+  std::string captured_;
 };
 
 std::string Document() {
@@ -474,6 +493,7 @@ TEST_F(TypeResults, AreThoseOfTheDocument) {
     const auto begin = document.find(kBegin) + kBegin.size();
     document.replace(begin, document.find(kEnd) - begin, Table());
     std::ofstream(SLUICE_TYPES_MD) << document;
+    std::ofstream(SLUICE_BINARY_VALUES) << captured_;
   }
   EXPECT_EQ(LinesOf(ResultsFor(Document(), server_version_)), LinesOf(Table()));
 }
