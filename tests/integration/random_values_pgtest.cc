@@ -8,16 +8,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <set>
 #include <sstream>
 
-#include "base/byte_reader.h"
 #include "columnar/copy_decoder.h"
 #include "columnar/table_builder.h"
 #include "columnar/testing/postgres_text.h"
 #include "columnar/testing/random_values.h"
+#include "integration/stream_rows.h"
 #include "postgres/catalog.h"
 #include "postgres/copy_reader.h"
 #include "postgres/server_fixture.h"
@@ -60,62 +59,6 @@ std::vector<unsigned> Seeds() {
 std::string Shown(const Cell& cell) {
   if (!cell) return "NULL";
   return cell->size() <= kShownBytes ? *cell : cell->substr(0, kShownBytes) + "...";
-}
-
-/// One change as the stream has it; the cells view the message.
-struct StreamRow {
-  char kind = ' ';
-  int id = 0;
-  std::vector<pgoutput::TupleCell> row;
-  std::vector<pgoutput::TupleCell> old;
-};
-
-std::vector<pgoutput::TupleCell> ReadTuple(base::ByteReader& in) {
-  std::vector<pgoutput::TupleCell> cells(in.ReadU16());
-  for (pgoutput::TupleCell& cell : cells) {
-    cell.kind = static_cast<pgoutput::TupleCell::Kind>(in.ReadU8());
-    if (cell.kind == pgoutput::TupleCell::Kind::kText ||
-        cell.kind == pgoutput::TupleCell::Kind::kBinary) {
-      cell.bytes = in.ReadBytes(in.ReadU32());
-    }
-  }
-  return cells;
-}
-
-int IdOf(const pgoutput::TupleCell& cell) {
-  if (cell.kind == pgoutput::TupleCell::Kind::kBinary)
-    return base::ByteReader(cell.bytes).ReadI32();
-  int id = 0;
-  const std::string_view text = base::AsText(cell.bytes);
-  std::from_chars(text.data(), text.data() + text.size(), id);
-  return id;
-}
-
-std::optional<StreamRow> ReadChange(const std::string& message) {
-  base::ByteReader in(base::AsBytes(message));
-  StreamRow out;
-  out.kind = static_cast<char>(in.ReadU8());
-  if (out.kind != 'I' && out.kind != 'U' && out.kind != 'D') return std::nullopt;
-  in.ReadU32();
-  auto tuple = static_cast<char>(in.ReadU8());
-  if (tuple != 'N') {
-    out.old = ReadTuple(in);
-    if (out.kind == 'U') tuple = static_cast<char>(in.ReadU8());
-  }
-  if (tuple == 'N') out.row = ReadTuple(in);
-  EXPECT_TRUE(in.Finish());
-  out.id = IdOf(out.row.empty() ? out.old[0] : out.row[0]);
-  return out;
-}
-
-std::string FromHex(std::string_view hex) {
-  std::string out;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-    unsigned char byte = 0;
-    std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
-    out += static_cast<char>(byte);
-  }
-  return out;
 }
 
 class RandomValues : public postgres::ServerTest {
@@ -346,7 +289,7 @@ class RandomValues : public postgres::ServerTest {
     std::vector<std::pair<char, int>> taken;
     for (std::size_t i = 0; i < rows.row_count(); ++i) {
       const std::string message = FromHex(rows.text(i, 0));
-      const auto change = ReadChange(message);
+      const auto change = ReadStreamRow(message);
       if (!change) continue;
       const auto ordinal = static_cast<std::uint32_t>(taken.size());
       const Status appended = change->kind == 'I' ? builder.AppendInsert(change->row, ordinal)
