@@ -47,6 +47,8 @@ class TableStager {
   /// The catalog was read and the stream has passed that point: the table gets its shape although
   /// no row came. Between transactions.
   Result<StageOutcome> Follow(const SchemaPtr& catalog) { return AlterTo(catalog, catalog->since); }
+  /// It gets another name and nothing else. Between transactions.
+  Result<StageOutcome> Rename(RelationId relation, const TableName& from, const TableName& to);
   void CountDropped(RelationId relation, const ChangeItem& item);
 
   /// All that was staged is about to be committed: the records say so.
