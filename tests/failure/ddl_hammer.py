@@ -267,8 +267,12 @@ def step(dice, t, options):
         if dice.random() < 0.25:
             saved, inner = copy.deepcopy(t), []
             for _ in range(2):
+                before = copy.deepcopy(t)
                 text = ddl(dice, t, options.risky) if dice.random() < 0.6 else rows(dice, t)
-                inner.append(text if in_transaction(text) else "")
+                if in_transaction(text):
+                    inner.append(text)
+                else:
+                    t.back_to(before)
             t.back_to(saved)
             parts += ["SAVEPOINT s;", *inner, "ROLLBACK TO s;"]
             continue
