@@ -9,8 +9,8 @@
 ///
 /// A partitioned table has no file. CatalogFacts::files has an entry "OID/FILE/ATTACHED" for each
 /// of its partitions, of every level, separated by blanks: ATTACHED is the transaction that
-/// attached it, with "+" where it was made in its place and so was empty, "-" while it is being
-/// detached.
+/// attached it, with "+" where it was made in its place and so was empty, "e" where it has no
+/// page yet, "-" while it is being detached.
 #pragma once
 
 #include <map>

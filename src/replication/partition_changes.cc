@@ -9,7 +9,8 @@ namespace {
 struct Partition {
   std::string_view file;
   std::string_view attached;
-  bool is_born = false;
+  bool was_empty = false;
+  bool is_leaving = false;
 };
 
 /// By oid, as text.
@@ -25,7 +26,12 @@ std::map<std::string_view, Partition> Parse(std::string_view files) {
     Partition& partition = partitions[entry.substr(0, file)];
     partition.file = entry.substr(file + 1, attached - file - 1);
     partition.attached = entry.substr(attached + 1);
-    partition.is_born = partition.attached.ends_with('+');
+    const std::size_t digits = partition.attached.find_first_not_of("0123456789");
+    if (digits == std::string_view::npos) continue;
+    const std::string_view marks = partition.attached.substr(digits);
+    partition.attached = partition.attached.substr(0, digits);
+    partition.was_empty = marks.find_first_of("+e") != std::string_view::npos;
+    partition.is_leaving = marks.find('-') != std::string_view::npos;
   }
   return partitions;
 }
@@ -47,11 +53,13 @@ std::string PartitionChange(std::string_view from, std::string_view to) {
   for (const auto& [oid, partition] : before) {
     const auto found = now.find(oid);
     if (found == now.end()) return Of(oid, "was detached or dropped");
-    if (found->second.attached != partition.attached) return Of(oid, "was detached");
+    if (found->second.attached != partition.attached ||
+        found->second.is_leaving != partition.is_leaving)
+      return Of(oid, "was detached");
     if (found->second.file != partition.file) return Of(oid, "was truncated or rewritten");
   }
   for (const auto& [oid, partition] : now) {
-    if (!before.contains(oid) && !partition.is_born) return Of(oid, "was attached");
+    if (!before.contains(oid) && !partition.was_empty) return Of(oid, "was attached");
   }
   return {};
 }

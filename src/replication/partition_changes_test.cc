@@ -18,6 +18,12 @@ TEST(PartitionChange, IsNothingForOneThatWasMadeInItsPlace) {
   EXPECT_EQ(PartitionChange("", "21/21/8+"), "");
 }
 
+TEST(PartitionChange, IsNothingForOneThatWasAttachedEmptyNorWhenItGetsRows) {
+  EXPECT_EQ(PartitionChange("20/20/7", "20/20/7 21/21/10e"), "");
+  EXPECT_EQ(PartitionChange("20/20/7+ 21/21/10e", "20/20/7+ 21/21/10"), "");
+  EXPECT_THAT(PartitionChange("20/20/7 21/21/10e", "20/20/7 21/21/10e-"), HasSubstr("21"));
+}
+
 TEST(PartitionChange, TellsOneThatWasAttached) {
   EXPECT_THAT(PartitionChange("20/20/7+", "20/20/7+ 21/21/8"), HasSubstr("21 was attached"));
 }
