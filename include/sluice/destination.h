@@ -64,7 +64,7 @@ struct TruncateTable {
   TransactionMark transaction;
   std::uint32_t ordinal = 0;
 };
-/// The table has `from`'s shape and gets `to`'s: columns added at the end. Idempotent.
+/// From `from`'s shape to `to`'s: columns added at the end; or only to its name. Idempotent.
 struct AlterTable {
   SchemaPtr from;
   SchemaPtr to;

@@ -245,6 +245,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "the publication; then `sluice drop` and `sluice run` copy again behind that place."},
     {"SLU-2112", "not a slot name",
      "Slots are named with a to z, 0 to 9 and _, at most 63 characters.", "Choose such a name."},
+    {"SLU-2116", "the role may not make event triggers",
+     "PostgreSQL lets only superusers make event triggers; managed services have a role of their "
+     "own for it. Those that are there belong to whoever made them.",
+     "Nothing has to be done: without them schema changes are found by looking at the catalog. Or "
+     "let that role run what `sluice check --sql --install-ddl-trigger` prints."},
     // 3nnn stream, slot, positions
     {"SLU-3001", "the source is another server",
      "The server's system identifier is not the one the mirror was copied from: another address, "
@@ -358,10 +363,6 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Changes within a transaction are numbered with 32 bits; this one has more than four billion.",
      "Copy the tables again once it is over: `sluice drop`, then `sluice run` with --existing "
      "replace."},
-    {"SLU-3108", "logical messages of open transactions exceed their limit",
-     "Transactions that are still open at the source have emitted more bytes of logical messages "
-     "for Sluice than it keeps in memory.",
-     "Find who emits them; a transaction of many schema changes can be split."},
     // 4nnn tables and values
     {"SLU-4101", "bytes are not a value of the column's type",
      "The server sent a value whose bytes cannot be read as the type the catalog gives the column. "

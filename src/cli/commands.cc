@@ -31,6 +31,10 @@ constexpr auto kRepairFlags = std::to_array<CommandFlag>({
 constexpr auto kCheckFlags = std::to_array<CommandFlag>({
     {.name = "json", .help = "Print JSON."},
     {.name = "sql", .help = "Print one script for an administrator instead."},
+    {.name = "install-ddl-trigger",
+     .help = "Make event triggers at SOURCE that tell of schema changes, and do nothing else; with "
+             "--sql print them."},
+    {.name = "uninstall-ddl-trigger", .help = "Remove them."},
 });
 constexpr auto kSqlFlags = std::to_array<CommandFlag>({
     {.name = "command", .short_name = 'c', .value = "SQL", .help = "The query."},
@@ -77,12 +81,15 @@ constexpr auto kCommands = std::to_array<Command>({
      .options = kCopyOptions,
      .run = RunCopy},
     {.name = "check",
-     .synopsis = "[SOURCE DESTINATION] [--json | --sql]",
+     .synopsis = "[SOURCE DESTINATION] [--json | --sql] [--[un]install-ddl-trigger]",
      .summary = "every problem before the first byte, with what fixes it",
      .text =
          "Looks at both ends and changes neither. What cannot be looked at is listed; the other "
          "end "
          "is looked at all the same. --sql prints one script for an administrator.\n\n"
+         "--install-ddl-trigger makes two event triggers in SOURCE's database, which takes a "
+         "superuser or what a managed service has for it. With them schema changes are followed "
+         "at once, and more of them without a copy; nothing depends on them.\n\n"
          "Exit codes: 0 no problem; 1 problems, an end that cannot be reached among them; 2 the "
          "command itself is wrong.",
      .places = Places::kEnds,

@@ -39,6 +39,7 @@
 #include "engine/held_changes.h"
 #include "engine/progress.h"
 #include "engine/status.h"
+#include "engine/table_renames.h"
 #include "engine/table_stager.h"
 #include "engine/writer_inbox.h"
 #include "replication/table_machine.h"
@@ -116,8 +117,9 @@ class DeliveryWriter {
   void Skip(RelationId relation, const Error& error);
   /// Its record goes; nothing is done to the destination's table.
   Status Forget(RelationId relation);
-  /// It has another name at the source: it is copied again under that one.
-  Status CopyUnderName(RelationId relation, const TableName& source);
+  /// They have other names at the source: where they lie they get them in one destination
+  /// transaction, or are copied again under them. Between transactions.
+  Status RenameTables(const std::vector<TableRename>& renames);
   /// Commits changed table states although no transaction came.
   Status CommitStates();
   std::vector<TableRecord> Records() const;
@@ -141,6 +143,7 @@ class DeliveryWriter {
   /// The table cannot go on with the stream: copied again where that heals it, else halted.
   void GiveUp(const TableFailed& failed);
   void Halt(RelationId relation, const Error& error);
+  Status CopyUnderName(RelationId relation, const TableName& source);
   bool CopyAgain(RelationId relation, const Error& error);
   Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
   Status Commit(std::optional<Lsn> end, UnixMicros committed_at);

@@ -189,6 +189,34 @@ Status DeliveryWriter::CopyUnderName(RelationId relation, const TableName& sourc
   return {};
 }
 
+Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
+  const RenamePlan plan = PlanRenames(Records(), renames);
+  std::vector<TableRename> to_copy = plan.to_copy;
+  std::map<RelationId, TableName> names;
+  bool is_refused = false;
+  for (const TableRename& step : plan.steps) {
+    const auto known = names.find(step.relation);
+    const TableName from =
+        known == names.end() ? machine_.record(step.relation).destination : known->second;
+    const Result<StageOutcome> outcome = stager_.Rename(step.relation, from, step.to);
+    is_refused = !outcome || outcome->table_failed;
+    if (is_refused) stager_.Abandon();
+    if (!outcome) return outcome.error();
+    if (is_refused) break;
+    names[step.relation] = step.to;
+  }
+  if (is_refused) to_copy = renames;
+  for (const TableRename& rename : renames) {
+    if (is_refused || !names.contains(rename.relation)) continue;
+    logger_.Info("table {} is called {} now", ToString(machine_.record(rename.relation).source),
+                 ToString(rename.to));
+    machine_.Rename(rename.relation, rename.to, rename.to);
+  }
+  for (const TableRename& rename : to_copy)
+    SLUICE_RETURN_IF_ERROR(CopyUnderName(rename.relation, rename.to));
+  return {};  // committed by the loop, whose error ends the writer
+}
+
 /// A live table still gets its rows under this name: it has lost it at the source, and the stream
 /// has not been told so far. Landing now would mix the rows of two tables.
 bool DeliveryWriter::IsNameInUse(RelationId landing) const {

@@ -158,10 +158,6 @@ Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
     effects_[relation].shape = schema;
     return StageOutcome{};
   }
-  if (shape->name != schema->name) {
-    return Failed(relation, replication::CopyAgainError("the table was renamed to " +
-                                                        ToString(schema->name)));
-  }
   if (schema->since < shape->since) {
     // The catalog was read again since the rows were described, or the table was copied since.
     if (replication::LooksSame(*shape, *schema)) return StageOutcome{};
@@ -172,7 +168,11 @@ Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
   if (change.change == replication::SchemaChange::kCopyAgain)
     return Failed(relation, replication::CopyAgainError(change.reason));
   if (change.change == replication::SchemaChange::kInPlace) {
-    SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, Stage(AlterTable{shape, schema, lsn}));
+    // Its name at the destination follows on its own (Rename()).
+    auto from = std::make_shared<TableSchema>(*shape);
+    from->name = schema->name;
+    SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome,
+                            Stage(AlterTable{SchemaPtr(std::move(from)), schema, lsn}));
     if (outcome.table_failed) return outcome;
     for (const ShapeChange& step : ChangesBetween(*shape, *schema)) {
       logger_.Info("table {}: {} {}{}{}", ToString(schema->name), step.kind, step.before,
@@ -181,6 +181,17 @@ Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
   }
   effects_[relation].shape = schema;
   return StageOutcome{};
+}
+
+Result<StageOutcome> TableStager::Rename(RelationId relation, const TableName& from,
+                                         const TableName& to) {
+  const SchemaPtr shape = Shape(relation);
+  auto before = std::make_shared<TableSchema>(*shape);
+  before->name = from;
+  auto after = std::make_shared<TableSchema>(*shape);
+  after->name = to;
+  effects_[relation].shape = after;
+  return Stage(AlterTable{SchemaPtr(std::move(before)), SchemaPtr(std::move(after)), shape->since});
 }
 
 Result<StageOutcome> TableStager::Stage(const SequenceItem& item) {

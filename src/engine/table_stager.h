@@ -52,6 +52,8 @@ class TableStager {
   Result<StageOutcome> Replace(const std::shared_ptr<const NetChange>& rows) {
     return Stage(NetRows{rows});
   }
+  /// It gets another name and nothing else. Between transactions.
+  Result<StageOutcome> Rename(RelationId relation, const TableName& from, const TableName& to);
   void CountDropped(RelationId relation, const ChangeItem& item);
 
   /// All that was staged is about to be committed: the records say so.

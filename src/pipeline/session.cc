@@ -69,7 +69,10 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
           [this](const std::string& role) { return connect_(role, false); }, writer_, destination,
           registry_, progress, logger),
       control_(
-          {birth_.slot, birth_.publication, birth_.owns_publication},
+          {birth_.slot, birth_.publication, birth_.owns_publication,
+           [this](bool has_trigger) {
+             if (has_trigger != gets_messages_.load()) restart_stream_.store(true);
+           }},
           [this] { return connect_("control", false); }, writer_, registry_, progress, logger),
       watch_({.options = *options_.pipeline,
               .birth = birth_,
@@ -81,6 +84,11 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
               .logger = logger},
              options_.selection, options_.facts, options_.wal_segment_bytes,
              [this] { return connect_("tables", false); }),
+      ddl_messages_(registry_,
+                    [this] {
+                      control_.LookSoon();
+                      watch_.LookSoon();
+                    }),
       watches_tables_(options_.pipeline->acknowledges),
       held_timeout_(options_.wal_sender_timeout + std::chrono::seconds(5)) {
   for (const TableRecord& table : state.tables) {
@@ -219,6 +227,7 @@ Status Session::RunStream(std::stop_token stop) {
   if (!options_.pipeline->acknowledges) reader_options.acknowledge_limit = Lsn{};
   restart_stream_.store(false);
   reader_options.restart = &restart_stream_;
+  reader_options.listener = &ddl_messages_;
   reader_ = std::make_unique<engine::StreamReader>(
       std::move(stream), start, progress_.processed.Load(), witness, registry_,
       std::move(reader_options), writer_.inbox(), progress_, logger_);
@@ -258,6 +267,15 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
       .slot = birth_.slot, .publications = {birth_.publication}, .start_lsn = point.start_lsn};
   stream_options.is_binary = registry_.TextOnlyColumns().empty();
   registry_.SetStreamIsBinary(stream_options.is_binary);
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::DdlTrigger> trigger,
+                          postgres::ReadDdlTrigger(control));
+  stream_options.with_messages = trigger && trigger->is_current;
+  gets_messages_.store(stream_options.with_messages);
+  if (trigger && !trigger->is_current) {
+    logger_.Warn(
+        "the source's event triggers sluice_ddl_* are disabled, or another version's, and not "
+        "used: sluice check --install-ddl-trigger makes them anew");
+  }
   Result<postgres::ReplicationStream> stream =
       postgres::ReplicationStream::Start(std::move(replication), stream_options, stop);
   if (stream) {

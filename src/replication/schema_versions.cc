@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "replication/partition_changes.h"
+
 namespace sluice::replication {
 namespace {
 
@@ -40,6 +42,8 @@ const EnumLabel* RenamedLabel(const CatalogFacts& from, const CatalogFacts& to) 
 /// What a rewrite may have done, that no message carries. Empty: nothing.
 std::string RewriteReason(const TableSchema& from, const TableSchema& to,
                           const std::vector<std::optional<std::size_t>>& origins) {
+  if (HasPartitions(from.facts.files) || HasPartitions(to.facts.files))
+    return PartitionChange(from.facts.files, to.facts.files);
   if (from.facts.files.empty() || to.facts.files.empty() || from.facts.files == to.facts.files)
     return {};
   for (std::size_t i = 0; i < to.columns.size(); ++i) {
@@ -242,8 +246,8 @@ Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relat
   for (const pgoutput::RelationColumn& sent : relation.columns) {
     Column column;
     column.name = sent.name;
-    SLUICE_ASSIGN_OR_RETURN(
-        column.type, types.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
+    SLUICE_ASSIGN_OR_RETURN(column.type,
+                            types.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
     column.is_identity = sent.is_identity;
     if (sent.is_identity)
       schema->identity_columns.push_back(static_cast<std::int32_t>(schema->columns.size()));
@@ -285,6 +289,20 @@ SchemaPtr PlaceVersion(const SchemaPtr& known, const SchemaPtr& catalog,
   }
   SetKey(version.get(), *known, *catalog);
   return version;
+}
+
+bool IsInForce(const TableSchema& known, std::span<const ColumnAlteration> all,
+               const std::function<bool(std::uint32_t)>& has_passed) {
+  if (!IsNumbered(known)) return false;
+  return std::all_of(all.begin(), all.end(), [&](const ColumnAlteration& column) {
+    const auto found = std::find_if(known.columns.begin(), known.columns.end(),
+                                    [&](const Column& c) { return c.attnum == column.attnum; });
+    const bool is_published = found != known.columns.end();
+    // Gone before, or not published: as it was.
+    if (!is_published && column.attnum <= known.facts.attnum_max) return true;
+    if (is_published && found->altered_by == column.altered_by) return true;
+    return has_passed(column.altered_by);
+  });
 }
 
 Error CopyAgainError(const std::string& reason) {

@@ -362,9 +362,10 @@ std::optional<Error> DuckDb::CheckOtherTables(const TableSchema& schema,
   const TableName* other = nullptr;
   for (const auto& [relation, record] : writer_->records()) {
     // One that has left (dropped, renamed out of the selection) only keeps rows, which are
-    // replaced.
+    // replaced, as does one that was renamed and waits for its copy under its new name.
+    const bool leaves_name = FoldKey(record.source) != FoldKey(record.destination);
     const bool is_other = relation != schema.relation && record.source != schema.name &&
-                          record.state != TableState::kSkipped;
+                          record.state != TableState::kSkipped && !leaves_name;
     if (is_other && FoldKey(record.destination) == key) other = &record.source;
   }
   if (const auto it = promised_.find(key); it != promised_.end() && it->second != schema.name)

@@ -217,6 +217,7 @@ Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
   Staged& staged = StageTable(*item.from);
   const RelationId relation = item.to->relation;
   const SchemaPtr before = staged.table.shape;
+  if (item.from->name != item.to->name) return Rename(staged, item);
   if (!HasSameColumns(*before, *item.to)) {
     SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, CheckAlter(staged, *item.to));
     if (refused) return Failed(relation, std::move(*refused));
@@ -246,6 +247,34 @@ Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
   for (ShapeChange& change : ChangesBetween(*before, *item.to))
     staged.changes.push_back({std::move(change), item.lsn});
   staged.table.shape = item.to;
+  return StageOutcome{};
+}
+
+/// Before any row of the transaction: DuckDB loses changes that its log holds before a rename.
+Result<StageOutcome> TransactionWriter::Rename(Staged& staged, const AlterTable& item) {
+  const TableName before = staged.table.name;
+  const TableName& name = item.to->name;
+  if (before == name) return StageOutcome{};
+  const RelationId relation = item.to->relation;
+  const bool has_rows = std::any_of(staged_.begin(), staged_.end(),
+                                    [](const auto& entry) { return entry.second.has_rows; });
+  if (has_rows) return Failed(relation, OutOfOrder(before));
+  if (HasName(name, relation) || FoldKey(before) == FoldKey(name) || before.schema != name.schema) {
+    return Failed(relation, {.kind = ErrorKind::kSchemaConflict,
+                             .message = "table " + ToString(before) + " cannot be renamed to " +
+                                        ToString(name) + " where it lies",
+                             .code = "SLU-5027",
+                             .advice = "sluice resync " + ToString(name)});
+  }
+  const Status renamed =
+      RunDdl(before, "RENAME TO " + QuoteIdentifier(name.table), "rename a table");
+  // Something of the user's has the name, or holds the table.
+  if (!renamed && renamed.error().kind != ErrorKind::kConnection)
+    return Failed(relation, renamed.error());
+  SLUICE_RETURN_IF_ERROR(renamed);
+  staged.table.name = name;
+  staged.table.shape = item.to;
+  staged.changes.push_back({{"rename table", ToString(before), ToString(name)}, item.lsn});
   return StageOutcome{};
 }
 

@@ -75,6 +75,7 @@ class TransactionWriter {
   bool HasName(const TableName& name, RelationId but) const;
   Staged& StageTable(const TableSchema& schema);
   Result<std::optional<Error>> MakeRoom(const TableName& name);
+  Result<StageOutcome> Rename(Staged& staged, const AlterTable& item);
   /// Names that wait for others to become free go over a third one.
   Status RenameColumns(const Staged& staged, const TableSchema& to);
   /// Drops, renames, widenings, then additions, in this order.

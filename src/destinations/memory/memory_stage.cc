@@ -289,6 +289,9 @@ Status MemoryDestination::StageItem(const TruncateTable& item) {
 
 Status MemoryDestination::StageItem(const AlterTable& item) {
   SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(item.to->relation));
+  if (item.from->name != item.to->name) {
+    return Conflict(change->name, "a table has one name here until it is copied again");
+  }
   if (SameShape(*change->schema, *item.to)) return {};
   if (!SameShape(*change->schema, *item.from)) {
     return Conflict(change->name, "the table has another shape than the change begins with");
