@@ -17,6 +17,7 @@ namespace sluice::pipeline {
 namespace {
 
 constexpr Duration kLockTimeout = std::chrono::seconds(5);
+constexpr Duration kFlushTimeout = std::chrono::seconds(30);
 constexpr Duration kFenceDeadline = std::chrono::minutes(2);
 constexpr Duration kTryFor = std::chrono::minutes(5);
 
@@ -172,6 +173,11 @@ Result<VerifyRunner::AtFence> VerifyRunner::PinBothSides(const TableRecord& reco
                           postgres::ReadTableFacts(fence.source->connection(), record.relation,
                                                    session_.birth().publication));
   const Lsn insert_lsn = replication::InsertLsnFloor(exported.insert_lsn, wal_segment_bytes_);
+  {
+    // What a quiet source has not flushed is not streamed, and it may take its time with that.
+    SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, connect_("verify"));
+    SLUICE_RETURN_IF_ERROR(postgres::WaitForFlush(control, insert_lsn, kFlushTimeout, stop));
+  }
   const engine::PositionWish wish(progress_);
   SLUICE_ASSIGN_OR_RETURN(std::shared_future<Status> reached,
                           writer.inbox().CallAndWait([&]() -> Result<std::shared_future<Status>> {
