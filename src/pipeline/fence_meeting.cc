@@ -13,6 +13,7 @@ namespace {
 
 /// Nothing is applied while the lock is waited for.
 constexpr Duration kLockTimeout = std::chrono::milliseconds(500);
+constexpr Duration kFlushTimeout = std::chrono::seconds(30);
 constexpr Duration kFenceDeadline = std::chrono::minutes(2);
 constexpr Duration kTryFor = std::chrono::minutes(5);
 
@@ -111,6 +112,11 @@ Status FenceMeeting::Stand(AtFence& fence, const Standing& standing, std::stop_t
                  .code = "SLU-3080"};
   }
   fence.lsn = replication::InsertLsnFloor(exported.insert_lsn, wal_segment_bytes_);
+  {
+    // What a quiet source has not flushed is not streamed, and it may take its time with that.
+    SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, connect_("verify"));
+    SLUICE_RETURN_IF_ERROR(postgres::WaitForFlush(control, fence.lsn, kFlushTimeout, stop));
+  }
   const engine::PositionWish wish(progress_);
   SLUICE_ASSIGN_OR_RETURN(std::shared_future<Status> reached,
                           writer.inbox().CallAndWait([&]() -> Result<std::shared_future<Status>> {
