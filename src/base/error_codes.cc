@@ -238,8 +238,10 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "goes on without its changes.",
      "The tables must be copied again."},
     {"SLU-2111", "the server cannot decode its WAL",
-     "A row filter raises an error, a value is larger than the server can send, or the server fails "
-     "with an internal error at the same place again and again. While no table is live Sluice makes "
+     "A row filter raises an error, a value is larger than the server can send, or the server "
+     "fails "
+     "with an internal error at the same place again and again. While no table is live Sluice "
+     "makes "
      "its slot anew by itself, at most three times.",
      "See the server's log for relation and reason. Change the filter, or take the table out of "
      "the publication; then `sluice drop` and `sluice run` copy again behind that place."},

@@ -18,9 +18,9 @@
 /// without it. Where earlier pieces of its transaction were staged, the inbox refuses the rest and
 /// the stream begins again at the position (SLU-3090); copies go on.
 ///
-/// Thread safety: Run() (or Turn() again and again) on one thread; the steps below it run on that thread, through
-/// inbox().CallAndWait(). Lifetime: destination, progress, latency, logger must outlive it. Limits:
-/// the inbox in bytes; held changes in memory, then on disk (HeldChanges).
+/// Thread safety: Run() (or Turn() again and again) on one thread; the steps below it run on that
+/// thread, through inbox().CallAndWait(). Lifetime: destination, progress, latency, logger must
+/// outlive it. Limits: the inbox in bytes; held changes in memory, then on disk (HeldChanges).
 #pragma once
 
 #include <atomic>
@@ -77,8 +77,8 @@ class DeliveryWriter {
   /// Until the inbox is closed and drained.
   /// Errors: of the destination (kConnection, kTimeout: re-open and replay; else stop).
   Status Run();
-  /// One turn of Run(): an item of the inbox, waited for until `deadline`, and what follows from it.
-  /// False: the inbox is closed and drained.
+  /// One turn of Run(): an item of the inbox, waited for until `deadline`, and what follows from
+  /// it. False: the inbox is closed and drained.
   Result<bool> Turn(Clock::time_point deadline);
   /// For a stop that cannot wait: what waits for the destination ends soon with kCancelled. Any
   /// thread.

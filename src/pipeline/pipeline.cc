@@ -265,8 +265,8 @@ Status Pipeline::State::ForgetBirth(DeliveryState& restored) {
 /// filter that raises). As long as no table is live, a new slot leaves that place behind.
 bool Pipeline::State::MayRemakeSlot(const Error& error, const engine::PipelineStatus& last) {
   if (error.code != "SLU-2111" || options.slot || slots_remade >= kSlotsRemadeMax) return false;
-  const bool is_pristine = std::all_of(
-      last.tables.begin(), last.tables.end(), [](const engine::TableStatus& table) {
+  const bool is_pristine =
+      std::all_of(last.tables.begin(), last.tables.end(), [](const engine::TableStatus& table) {
         return table.record.state != TableState::kLive && table.record.state != TableState::kHalted;
       });
   if (!is_pristine) return false;

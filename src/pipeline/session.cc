@@ -44,8 +44,8 @@ engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth
 Error CannotDecode(Error error) {
   error.kind = ErrorKind::kConfig;
   error.code = "SLU-2111";
-  error.message = "the server cannot decode its WAL for the slot, again and again: SQLSTATE " +
-                  error.sqlstate;
+  error.message =
+      "the server cannot decode its WAL for the slot, again and again: SQLSTATE " + error.sqlstate;
   error.advice = "see the server's log; `sluice drop` and a new copy leave that place behind";
   return error;
 }

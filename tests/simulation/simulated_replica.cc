@@ -153,8 +153,7 @@ void SimulatedReplica::GiveBirth() {
   CommitRecord first;
   first.sequence = 1;
   first.position = Position{confirmed_flush_, std::nullopt};
-  first.passed =
-      replication::BirthList(server_.TakeExportedSnapshot(), server_.TakeSnapshot());
+  first.passed = replication::BirthList(server_.TakeExportedSnapshot(), server_.TakeSnapshot());
   for (std::size_t table = 0; table < Tables().size(); ++table) {
     if (Tables()[table].joins_late) continue;
     first.tables.push_back(RecordOf(table));
@@ -175,7 +174,8 @@ void SimulatedReplica::Open() {
     made = std::move(deferred);
   }
   destination_ = std::make_unique<FlakyDestination>(std::move(made), *this);
-  Result<DeliveryState> state = destination_->Open({.pipeline = "sim", .system_identifier = kSystem});
+  Result<DeliveryState> state =
+      destination_->Open({.pipeline = "sim", .system_identifier = kSystem});
   if (!state) return Fail("open: " + state.error().message);
   engine::WriterOptions options;
   options.spill_dir = "/nonexistent";  // nothing here is large enough for a file
@@ -502,8 +502,8 @@ bool SimulatedReplica::TakeSnapshot(Copy& copy) {
   copy.insert_lsn = server_.insert_lsn();
   copy.schema = server_.Schema(copy.table, server_.width(copy.table));
   copy.rows = server_.VisibleRows(copy.table);
-  const auto verdict = writer_->OfferSnapshot(
-      copy.ticket, {server_.TakeSnapshot(), copy.insert_lsn, copy.schema});
+  const auto verdict =
+      writer_->OfferSnapshot(copy.ticket, {server_.TakeSnapshot(), copy.insert_lsn, copy.schema});
   copy.is_usable = verdict && verdict->usable();
   if (copy.is_usable) return true;
   ++coverage_.refused_snapshots;
@@ -535,7 +535,8 @@ void SimulatedReplica::WriteRows(Copy& copy, std::size_t count) {
   }
   if (!is_right) return Fail("a copied row was refused");
   const Status appended = copy.shadow->Append(decoder.Finish());
-  if (!appended) Fail("a copied row was refused: " + appended.error().message + ": " + Print(copy.rows));
+  if (!appended)
+    Fail("a copied row was refused: " + appended.error().message + ": " + Print(copy.rows));
 }
 
 // Checks
@@ -582,9 +583,8 @@ bool SimulatedReplica::IsSettled() const {
   const DeliveryState state = storage_->State();
   return writer_ && state.position->lsn >= server_.flush_lsn() &&
          state.tables.size() == Tables().size() &&
-         std::all_of(state.tables.begin(), state.tables.end(), [](const TableRecord& record) {
-           return record.state == TableState::kLive;
-         });
+         std::all_of(state.tables.begin(), state.tables.end(),
+                     [](const TableRecord& record) { return record.state == TableState::kLive; });
 }
 
 }  // namespace sluice::simulation

@@ -87,8 +87,7 @@ void SimulatedServer::Step() {
       return RollBackToSavepoint(index);
     case 2:
       one.is_prepared = Chance(4);
-      if (one.is_prepared)
-        Write({.kind = Record::Kind::kPrepare, .transaction = index}, 40);
+      if (one.is_prepared) Write({.kind = Record::Kind::kPrepare, .transaction = index}, 40);
       return;
     case 3:
     case 4:
@@ -113,7 +112,8 @@ void SimulatedServer::Drain() {
 
 bool SimulatedServer::is_quiet() const {
   return begun_count_ >= transactions_max_ &&
-         std::all_of(all_.begin(), all_.end(), [](const Transaction& one) { return one.is_done(); });
+         std::all_of(all_.begin(), all_.end(),
+                     [](const Transaction& one) { return one.is_done(); });
 }
 
 void SimulatedServer::Begin() {
@@ -159,13 +159,15 @@ void SimulatedServer::InsertRow(std::size_t index, std::size_t table) {
                                       [&](const TextRow& other) { return other[0] == row[0]; });
     if (is_there) return;
   }
-  Add(index, {.kind = Change::Kind::kInsert, .table = table, .before = {}, .after = std::move(row)});
+  Add(index,
+      {.kind = Change::Kind::kInsert, .table = table, .before = {}, .after = std::move(row)});
 }
 
 void SimulatedServer::ChangeRow(std::size_t index, std::size_t table) {
   const Rows rows = Fold(table, [](const Transaction& one) { return one.has_left; }, index);
   if (rows.empty()) return;
-  const TextRow before = *std::next(rows.begin(), static_cast<std::ptrdiff_t>(random_() % rows.size()));
+  const TextRow before =
+      *std::next(rows.begin(), static_cast<std::ptrdiff_t>(random_() % rows.size()));
   if (!LockRow(index, table, before)) return;
   if (Chance(3)) {
     Add(index, {.kind = Change::Kind::kDelete, .table = table, .before = before, .after = {}});
@@ -199,7 +201,8 @@ void SimulatedServer::ChangeTable(std::size_t index, std::size_t table) {
   exclusive_[table] = index;
   if (adds) {
     ++widths_[table];
-    return Add(index, {.kind = Change::Kind::kAddColumn, .table = table, .before = {}, .after = {}});
+    return Add(index,
+               {.kind = Change::Kind::kAddColumn, .table = table, .before = {}, .after = {}});
   }
   Add(index, {.kind = Change::Kind::kTruncate, .table = table, .before = {}, .after = {}});
 }
@@ -211,9 +214,7 @@ void SimulatedServer::Add(std::size_t index, Change change) {
   change.is_published = is_published(change.table);
   writers_[change.table].insert(index);
   one.changes.push_back(std::move(change));
-  Write({.kind = Record::Kind::kChange,
-         .transaction = index,
-         .change = one.changes.size() - 1},
+  Write({.kind = Record::Kind::kChange, .transaction = index, .change = one.changes.size() - 1},
         48);
 }
 
@@ -236,9 +237,9 @@ void SimulatedServer::RollBackToSavepoint(std::size_t index) {
 
 void SimulatedServer::End(std::size_t index, bool commits) {
   Transaction& one = all_[index];
-  const bool alters = std::any_of(
-      one.changes.begin(), one.changes.end(),
-      [](const Change& change) { return change.kind == Change::Kind::kAddColumn; });
+  const bool alters = std::any_of(one.changes.begin(), one.changes.end(), [](const Change& change) {
+    return change.kind == Change::Kind::kAddColumn;
+  });
   Record record{.kind = commits || alters ? Record::Kind::kCommit : Record::Kind::kAbort,
                 .transaction = index};
   one.commit_lsn = insert_;
@@ -271,8 +272,7 @@ void SimulatedServer::TakeLocksAgain(std::size_t index) {
 }
 
 bool SimulatedServer::LockRow(std::size_t index, std::size_t table, const TextRow& row) {
-  const auto [lock, is_new] =
-      row_locks_.try_emplace({table, LockKey(Tables()[table], row)}, index);
+  const auto [lock, is_new] = row_locks_.try_emplace({table, LockKey(Tables()[table], row)}, index);
   return is_new || lock->second == index;
 }
 
@@ -299,9 +299,8 @@ void SimulatedServer::Crash() {
     if (record.kind == Record::Kind::kPrepare) prepared.insert(record.transaction);
     if (record.kind == Record::Kind::kCommit) committed.insert(record.transaction);
     for (const std::uint64_t xid : record.subxids) newest = std::max(newest, xid);
-    newest = std::max(newest, record.kind == Record::Kind::kChange
-                                  ? one.changes[record.change].subxid
-                                  : one.xid);
+    newest = std::max(
+        newest, record.kind == Record::Kind::kChange ? one.changes[record.change].subxid : one.xid);
     newest = std::max(newest, one.xid);
   }
   insert_ = flush_;
@@ -434,8 +433,7 @@ std::vector<TextRow> SimulatedServer::VisibleRows(std::size_t table) const {
 
 std::optional<std::vector<TextRow>> SimulatedServer::RowsAt(std::size_t table, Lsn position,
                                                             std::size_t width) const {
-  const Rows rows =
-      Fold(table, [&](const Transaction& one) { return one.end_lsn <= position; });
+  const Rows rows = Fold(table, [&](const Transaction& one) { return one.end_lsn <= position; });
   std::vector<TextRow> out;
   for (const TextRow& row : rows) {
     for (std::size_t i = width; i < row.size(); ++i) {
@@ -520,7 +518,8 @@ Walsender::Walsender(const SimulatedServer& server, std::mt19937& random, Lsn st
 
 std::optional<Frame> Walsender::Next() {
   const std::vector<Record>& log = server_.log();
-  while (out_.empty() && next_record_ < log.size() && log[next_record_].end <= server_.flush_lsn()) {
+  while (out_.empty() && next_record_ < log.size() &&
+         log[next_record_].end <= server_.flush_lsn()) {
     Decode(log[next_record_]);
     decoded_ = log[next_record_].end;
     ++next_record_;

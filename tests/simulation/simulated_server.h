@@ -4,8 +4,8 @@
 /// streamed transactions, crashes that lose what was not flushed.
 ///
 /// A commit takes three steps that come apart: its record is in the log, the log is flushed (the
-/// stream delivers it), the transaction leaves the list of running ones (snapshots see it, its locks
-/// go). With asynchronous commits the third may come before the second.
+/// stream delivers it), the transaction leaves the list of running ones (snapshots see it, its
+/// locks go). With asynchronous commits the third may come before the second.
 ///
 /// Everything is decided by the one generator that is passed in: the same seed, the same history.
 #pragma once
@@ -77,7 +77,7 @@ struct Record {
   enum class Kind : std::uint8_t { kChange, kSubAbort, kAbort, kPrepare, kCommit, kOther };
   Kind kind = Kind::kOther;
   std::size_t transaction = 0;
-  std::size_t change = 0;               ///< kChange
+  std::size_t change = 0;                   ///< kChange
   std::vector<std::uint64_t> subxids = {};  ///< kSubAbort: innermost first
   Lsn begin = {}, end = {};
 };
