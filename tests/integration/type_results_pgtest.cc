@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <fstream>
 #include <map>
 #include <set>
@@ -21,6 +20,7 @@
 #include "columnar/testing/postgres_text.h"
 #include "duckdb_file.h"
 #include "integration/stream_rows.h"
+#include "integration/type_values.h"
 #include "postgres/catalog.h"
 #include "postgres/copy_reader.h"
 #include "postgres/quote.h"
@@ -37,62 +37,6 @@ using sluice::testing::IsOk;
 constexpr int kNewestServer = 18;
 constexpr std::size_t kShownBytes = 300;
 constexpr int kMoved = 1000;  // what an update adds to an id
-constexpr std::string_view kBegin = "<!-- results: begin -->\n";
-constexpr std::string_view kEnd = "<!-- results: end -->\n";
-
-struct Value {
-  std::string sql;
-  std::string code;  // of the error that refuses it; empty: it has an exact form
-  int since = 0;
-};
-
-struct TypeValues {
-  std::string type;
-  int since = 0;
-  std::vector<Value> values;
-};
-
-struct ValuesFile {
-  std::string setup;
-  std::vector<TypeValues> types;
-};
-
-int Number(std::string_view text) {
-  int number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
-
-ValuesFile ReadValues() {
-  ValuesFile out;
-  std::ifstream file(SLUICE_TYPE_VALUES);
-  for (std::string line; std::getline(file, line);) {
-    if (line.empty() || line.starts_with("#")) continue;
-    if (line.starts_with("== ")) {
-      TypeValues type{.type = line.substr(3), .since = 0, .values = {}};
-      if (const auto at = type.type.find(" since "); at != std::string::npos) {
-        type.since = Number(std::string_view(type.type).substr(at + 7));
-        type.type.resize(at);
-      }
-      out.types.push_back(std::move(type));
-    } else if (out.types.empty()) {
-      out.setup += line + "\n";
-    } else {
-      Value value;
-      if (line.size() > 4 && line.substr(2, 2) == ": ") {
-        value.since = Number(line);
-        line.erase(0, 4);
-      }
-      if (line.starts_with("SLU-")) {
-        value.code = line.substr(0, 8);
-        line.erase(0, 9);
-      }
-      value.sql = line;
-      out.types.back().values.push_back(std::move(value));
-    }
-  }
-  return out;
-}
 
 enum Way : std::uint8_t { kCopyBinary, kCopyText, kStreamBinary, kStreamText, kOldKey, kFull };
 constexpr std::size_t kWays = 6;
@@ -127,7 +71,7 @@ class TypeResults : public postgres::ServerTest {
     ServerTest::SetUp();
     if (IsSkipped() || HasFailure()) return;
     server_version_ = sql_->server_version() / 10000;
-    file_ = ReadValues();
+    file_ = ReadValues(SLUICE_TYPE_VALUES);
     ASSERT_FALSE(file_.types.empty());
     Sql("SET search_path = public");
     Sql(file_.setup);
@@ -442,23 +386,6 @@ std::string Document() {
   return text.str();
 }
 
-// The lines of the document that older servers have, in its order.
-std::string ResultsFor(const std::string& document, int server_version) {
-  const auto begin = document.find(kBegin);
-  const auto end = document.find(kEnd);
-  if (begin == std::string::npos || end == std::string::npos) return "there are no results";
-  std::istringstream lines(document.substr(begin + kBegin.size(), end - begin - kBegin.size()));
-  std::string out;
-  for (std::string line; std::getline(lines, line);) {
-    const auto later = line.find(" and later");
-    if (later != std::string::npos &&
-        Number(std::string_view(line).substr(later - 2)) > server_version)
-      continue;
-    out += line + "\n";
-  }
-  return out;
-}
-
 std::vector<std::string> LinesOf(const std::string& text) {
   std::vector<std::string> out;
   std::istringstream lines(text);
@@ -490,8 +417,8 @@ TEST_F(TypeResults, AreThoseOfTheDocument) {
   if (std::getenv("SLUICE_WRITE_RESULTS") != nullptr &&
       server_version_ == kNewestServer) {  // NOLINT
     std::string document = Document();
-    const auto begin = document.find(kBegin) + kBegin.size();
-    document.replace(begin, document.find(kEnd) - begin, Table());
+    const auto begin = document.find(kResultsBegin) + kResultsBegin.size();
+    document.replace(begin, document.find(kResultsEnd) - begin, Table());
     std::ofstream(SLUICE_TYPES_MD) << document;
     std::ofstream(SLUICE_BINARY_VALUES) << captured_;
   }
