@@ -230,6 +230,13 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
      .default_text = "none",
      .range = "SCHEMA.TABLE.COLUMN: text or decimal(p,s); arrays: list or text",
      .help = "How columns are kept instead of by default; docs/types.md."},
+    {.name = "on-misfit",
+     .key = "on_misfit",
+     .env = "SLUICE_ON_MISFIT",
+     .kind = Kind::kChoiceOrMap,
+     .default_text = "halt",
+     .range = "halt|null|quarantine; in the file also by type and by column",
+     .help = "What becomes of values that have no exact form; docs/types.md."},
     {.key = "names", .range = "", .help = "Names at the destination.", .is_planned = true},
     {.key = "sql", .range = "", .help = "SQL over TCP.", .is_planned = true},
 });

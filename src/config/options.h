@@ -29,8 +29,9 @@ enum class OptionKind : std::uint8_t {
   kNumber,
   kSize,
   kDuration,
-  kChoice,  ///< `range` lists what is allowed, "a|b|c"
-  kMap,     ///< only in the file: names and values, which come in turn
+  kChoice,       ///< `range` lists what is allowed, "a|b|c"
+  kMap,          ///< only in the file: names and values, which come in turn
+  kChoiceOrMap,  ///< one word of many; in the file also names and values, which come in turn
 };
 
 /// One option under its three names. `key` is its place in the file, "source.url".
