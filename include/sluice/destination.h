@@ -117,8 +117,7 @@ class CopyWriter {
   CopyWriter(const CopyWriter&) = delete;
   CopyWriter& operator=(const CopyWriter&) = delete;
 
-  /// `rows`: one Arrow column per schema column.
-  virtual Status Append(const RowsPtr& rows) = 0;
+  virtual Status Append(const CopiedRows& copied) = 0;
   /// Commits what was appended: durable, and still unlanded. The writer is finished afterwards.
   virtual Status Finish() = 0;
 

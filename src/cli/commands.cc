@@ -14,15 +14,16 @@ constexpr auto kFindOptions = std::to_array<std::string_view>({"pipeline", "conf
 constexpr auto kCheckOptions = std::to_array<std::string_view>(
     {"pipeline", "config", "state", "table", "exclude-table", "schema", "exclude-schema",
      "publication", "slot", "existing", "memory"});
-constexpr auto kVerifyOptions = std::to_array<std::string_view>(
-    {"pipeline", "config", "state", "table", "publication", "slot", "memory", "retry-for"});
+constexpr auto kVerifyOptions =
+    std::to_array<std::string_view>({"pipeline", "config", "state", "table", "publication", "slot",
+                                     "memory", "retry-for", "on-misfit"});
 constexpr auto kSourceOptions = std::to_array<std::string_view>({"config"});
 constexpr auto kDropOptions =
     std::to_array<std::string_view>({"pipeline", "config", "state", "publication", "slot"});
 constexpr auto kCopyOptions = std::to_array<std::string_view>(
     {"config", "pipeline", "state", "table", "exclude-table", "schema", "exclude-schema",
      "publication", "existing", "copy-workers", "memory", "retry-for", "log-format", "log-level",
-     "progress", "quiet", "report"});
+     "progress", "quiet", "report", "on-misfit"});
 
 constexpr auto kRepairFlags = std::to_array<CommandFlag>({
     {.name = "dry-run", .help = "Only say what would be done."},

@@ -30,8 +30,8 @@ class CopyDecoder {
   CopyDecoder(CopyDecoder&&) noexcept;
   CopyDecoder& operator=(CopyDecoder&&) noexcept;
 
-  /// Errors: kConversion (SLU-41xx, the table halts; server_message: the key of the row),
-  /// kProtocol.
+  /// Errors: kConversion (SLU-41xx, a value that its column's policy does not let go: the table
+  /// halts; server_message: the key of the row), kProtocol.
   Status Append(std::span<const std::byte> message);
   /// All rows have come: the trailer was seen (binary), nothing is cut off.
   Status CheckComplete() const;
@@ -39,7 +39,7 @@ class CopyDecoder {
   std::size_t row_count() const;
   std::size_t bytes() const;
   /// Seals the rows so far; the decoder goes on with an empty batch.
-  RowsPtr Finish();
+  CopiedRows Finish();
 
  private:
   struct State;

@@ -25,6 +25,25 @@ std::int64_t AgeOf(const ChangeSet& set) {
   return std::max<std::int64_t>(0, WallClock().value - committed_at);
 }
 
+/// Held changes and folded ones forget their transactions; what is kept of a misfit tells it.
+void StampMisfits(ChangeBatch& batch, const std::vector<TransactionMark>& marks) {
+  std::size_t run = 0;
+  for (Misfit& misfit : batch.misfits) {
+    while (run + 1 < batch.runs.size() && batch.runs[run + 1].first_row <= misfit.row) ++run;
+    const TransactionMark& mark = marks.at(batch.runs.at(run).transaction);
+    misfit.commit_lsn = mark.commit_lsn;
+    misfit.committed_at = mark.committed_at;
+  }
+}
+
+void StampMisfits(ChangeSet& set) {
+  for (TableChanges& table : set.tables) {
+    for (ChangeItem& item : table.items) {
+      if (auto* batch = std::get_if<ChangeBatch>(&item)) StampMisfits(*batch, set.transactions);
+    }
+  }
+}
+
 StageOutcome Failed(RelationId relation, Error error) {
   return {.table_failed = TableFailed{relation, std::move(error)}};
 }
@@ -130,8 +149,11 @@ Result<replication::SnapshotVerdict> DeliveryWriter::OfferSnapshot(
 }
 
 Result<bool> DeliveryWriter::CopyFinished(const replication::CopyTicket& ticket,
-                                          std::int64_t row_count, Lsn flushed) {
+                                          std::int64_t row_count, Lsn flushed,
+                                          const MisfitCounts& misfits) {
   const bool is_current = machine_.CopyFinished(ticket, row_count, flushed);
+  const RelationId relation = ticket.unit.relation;
+  if (is_current) stager_.CountMisfits(relation, machine_.record(relation).source, misfits);
   if (is_current) ++progress_.units_to_land;  // exact again at the next PublishTables()
   return is_current;
 }
@@ -151,6 +173,7 @@ Status DeliveryWriter::CommitStates() {
 
 Status DeliveryWriter::HandleSet(ChangeSet set) {
   SLUICE_CHECK(set.continues_previous == in_transaction_);
+  StampMisfits(set);
   if (!set.transactions.empty() && progress_.oldest_pending_commit_us.load() == 0) {
     progress_.oldest_pending_commit_us.store(set.transactions.front().committed_at.value);
   }

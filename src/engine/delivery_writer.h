@@ -94,7 +94,7 @@ class DeliveryWriter {
                                                      replication::CopySnapshot taken);
   /// False: the copy was given up meanwhile; discard it.
   Result<bool> CopyFinished(const replication::CopyTicket& ticket, std::int64_t row_count,
-                            Lsn flushed);
+                            Lsn flushed, const MisfitCounts& misfits = {});
   /// False: the copy was given up before; what became of it says nothing about the table.
   Result<bool> CopyFailed(const replication::CopyTicket& ticket);
   /// Or, where a copy heals the error, the table copies itself again (bounded).

@@ -102,6 +102,7 @@ void DeliveryWriter::PublishTables() {
     status.rows_deleted = counters.deleted;
     status.truncates = counters.truncates;
     status.changes_dropped = counters.dropped;
+    status.misfits = counters.misfits;
     status.held_bytes = held_.bytes(UnitId{relation, 0});
     if (machine_.unit_state(UnitId{relation, 0}) == replication::UnitState::kCopied) ++to_land;
     is_settled = is_settled && status.record.state != TableState::kPending &&

@@ -109,7 +109,7 @@ class DeliveryWriterTest : public ::testing::Test {
     ASSERT_THAT(shadow, IsOk());
     testing::NewRows rows;
     for (const std::uint32_t key : keys) rows.emplace_back(0, key);
-    ASSERT_THAT((*shadow)->Append(Inserts(table, rows).values), IsOk());
+    ASSERT_THAT((*shadow)->Append({Inserts(table, rows).values}), IsOk());
     ASSERT_THAT((*shadow)->Finish(), IsOk());
     ASSERT_THAT(Call([&] {
                   return writer_->CopyFinished(ticket, static_cast<std::int64_t>(keys.size()),

@@ -209,6 +209,7 @@ void TableStager::Count(Effect& effect, const ChangeItem& item) {
   }
   const auto* batch = std::get_if<ChangeBatch>(&item);
   if (batch == nullptr) return;
+  engine::CountMisfits(*batch->schema, batch->misfits, effect.counters.misfits);
   const auto row_count = static_cast<std::int64_t>(batch->row_count());
   std::int64_t inserted = row_count;
   std::int64_t deleted = 0;
@@ -228,6 +229,12 @@ void TableStager::CountDropped(RelationId relation, const ChangeItem& item) {
       batch == nullptr ? 1 : static_cast<std::int64_t>(batch->row_count());
 }
 
+void TableStager::CountMisfits(RelationId relation, const TableName& source,
+                               const MisfitCounts& misfits) {
+  for (const MisfitCount& first : AddMisfits(misfits, counters_[relation].misfits))
+    logger_.Warn("table {}: {}", ToString(source), Describe(first));
+}
+
 void TableStager::Settle(replication::TableMachine& machine) {
   for (const auto& [relation, effect] : effects_) {
     if (effect.shape) machine.SetSchema(relation, effect.shape);
@@ -241,6 +248,8 @@ void TableStager::Settle(replication::TableMachine& machine) {
     total.deleted += effect.counters.deleted;
     total.truncates += effect.counters.truncates;
     total.dropped += effect.counters.dropped;
+    if (!effect.counters.misfits.empty())
+      CountMisfits(relation, machine.record(relation).source, effect.counters.misfits);
   }
   effects_.clear();
   has_staged_ = false;

@@ -19,6 +19,7 @@
 
 #include "sluice/destination.h"
 
+#include "engine/misfit_counts.h"
 #include "replication/net_change_fold.h"
 #include "replication/table_machine.h"
 #include "telemetry/log.h"
@@ -32,6 +33,7 @@ struct TableCounters {
   std::int64_t deleted = 0;
   std::int64_t truncates = 0;
   std::int64_t dropped = 0;  ///< arrived while it was halted
+  MisfitCounts misfits;
 };
 
 class TableStager {
@@ -55,6 +57,8 @@ class TableStager {
   /// It gets another name and nothing else. Between transactions.
   Result<StageOutcome> Rename(RelationId relation, const TableName& from, const TableName& to);
   void CountDropped(RelationId relation, const ChangeItem& item);
+  /// Of a copy that has ended, or of changes that are settled. The log hears of each column once.
+  void CountMisfits(RelationId relation, const TableName& source, const MisfitCounts& misfits);
 
   /// All that was staged is about to be committed: the records say so.
   void Settle(replication::TableMachine& machine);

@@ -55,7 +55,7 @@ Result<RowsPtr> KeyRows(const TableSchema& schema, std::span<const verify::KeyTe
     line.back() = '\n';
     SLUICE_RETURN_IF_ERROR(decoder.Append(std::as_bytes(std::span(line))));
   }
-  return decoder.Finish();
+  return decoder.Finish().rows;  // a key has no misfits
 }
 
 std::string SelectRows(const AtFence& fence, std::span<const verify::KeyText> keys,
@@ -76,8 +76,9 @@ std::string SelectRows(const AtFence& fence, std::span<const verify::KeyText> ke
 
 /// The rows of these keys under S. nullopt: too many bytes, or too slow, and there is a smaller
 /// chunk.
-Result<std::optional<RowsPtr>> ReadRows(const AtFence& fence, std::span<const verify::KeyText> keys,
-                                        const std::stop_token& stop) {
+Result<std::optional<CopiedRows>> ReadRows(const AtFence& fence,
+                                           std::span<const verify::KeyText> keys,
+                                           const std::stop_token& stop) {
   postgres::Connection& connection = fence.source->connection();
   SLUICE_RETURN_IF_ERROR(connection.Exec("limit the time of a query", kReadTimeout));
   const columnar::CopyFormat format = columnar::FormatFor(*fence.record.schema);
@@ -86,12 +87,12 @@ Result<std::optional<RowsPtr>> ReadRows(const AtFence& fence, std::span<const ve
                           postgres::CopyReader::Start(connection, SelectRows(fence, keys, format)));
   for (;;) {
     const auto messages = reader.NextRows(stop);
-    if (!messages && messages.error().sqlstate == kQueryCancelled) return std::optional<RowsPtr>();
+    if (!messages && messages.error().sqlstate == kQueryCancelled) return std::optional<CopiedRows>();
     if (!messages) return messages.error();
     if (messages->empty()) break;
     for (const postgres::CopyReader::Message& message : *messages)
       SLUICE_RETURN_IF_ERROR(decoder.Append(message));
-    if (decoder.bytes() > kChunkBytesMax && keys.size() > 1) return std::optional<RowsPtr>();
+    if (decoder.bytes() > kChunkBytesMax && keys.size() > 1) return std::optional<CopiedRows>();
   }
   SLUICE_RETURN_IF_ERROR(decoder.CheckComplete());
   return std::optional(decoder.Finish());
@@ -199,18 +200,19 @@ Result<std::string> RepairRunner::RepairKeys(const TableRecord& record,
 Result<bool> RepairRunner::RepairChunk(AtFence& fence, std::span<const verify::KeyText> keys,
                                        const std::stop_token& stop) {
   SLUICE_ASSIGN_OR_RETURN(RowsPtr key_rows, KeyRows(*fence.record.schema, keys));
-  SLUICE_ASSIGN_OR_RETURN(std::optional<RowsPtr> rows, ReadRows(fence, keys, stop));
+  SLUICE_ASSIGN_OR_RETURN(std::optional<CopiedRows> rows, ReadRows(fence, keys, stop));
   if (!rows) return false;
   SLUICE_RETURN_IF_ERROR(WriteRows(fence, std::move(key_rows), *std::move(rows)));
   return true;
 }
 
-Status RepairRunner::WriteRows(const AtFence& fence, RowsPtr keys, RowsPtr rows) {
+Status RepairRunner::WriteRows(const AtFence& fence, RowsPtr keys, CopiedRows rows) {
   auto change = std::make_shared<NetChange>();
   change->schema = fence.record.schema;
   change->deletes_any = true;
   change->deletes = std::move(keys);
-  change->inserts = std::move(rows);
+  change->inserts = std::move(rows.rows);
+  change->insert_misfits = std::move(rows.misfits);
   return session_.writer().inbox().CallAndWait(
       [&]() -> Status { return session_.writer().Replace(fence.ticket, change); });
 }

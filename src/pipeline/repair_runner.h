@@ -58,7 +58,7 @@ class RepairRunner {
   Result<bool> RepairChunk(AtFence& fence, std::span<const verify::KeyText> keys,
                            const std::stop_token& stop);
   Status CopyTableAgain(const TableRecord& record, std::stop_token stop);
-  Status WriteRows(const AtFence& fence, RowsPtr keys, RowsPtr rows);
+  Status WriteRows(const AtFence& fence, RowsPtr keys, CopiedRows rows);
 
   Session& session_;
   Destination& destination_;

@@ -121,6 +121,7 @@ Result<std::vector<Column>> ReadColumns(Connection& connection, const types::Typ
     auto resolved = types.ResolveColumn(table, column.name, Oid{type}, typmod);
     if (!resolved) return std::move(resolved).error().At("column " + column.name);
     column.type = *std::move(resolved);
+    column.on_misfit = types.MisfitPolicy(table, column.name, column.type);
     column.is_nullable = !rows.is_true(i, 4);
     column.missing_value = rows.optional_text(i, 5);
     SLUICE_ASSIGN_OR_RETURN(column.altered_by, rows.Unsigned32(i, 7));

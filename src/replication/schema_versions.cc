@@ -55,6 +55,20 @@ std::string RewriteReason(const TableSchema& from, const TableSchema& to,
   return {};
 }
 
+/// A column that finds rows now had values that were let go, maybe.
+std::string LostKeyReason(const TableSchema& from, const TableSchema& to,
+                          const std::vector<std::optional<std::size_t>>& origins) {
+  for (const std::int32_t index : to.key) {
+    const auto& origin = origins[static_cast<std::size_t>(index)];
+    if (!origin || from.columns[*origin].on_misfit == OnMisfit::kHalt) continue;
+    const bool was_key = std::find(from.key.begin(), from.key.end(),
+                                   static_cast<std::int32_t>(*origin)) != from.key.end();
+    if (!was_key)
+      return "column " + from.columns[*origin].name + ", which on_misfit let be NULL, became a key";
+  }
+  return {};
+}
+
 std::string CopyReason(const TableSchema& from, const TableSchema& to,
                        const std::vector<std::optional<std::size_t>>& origins) {
   for (std::size_t i = 0; i < to.columns.size(); ++i) {
@@ -69,6 +83,7 @@ std::string CopyReason(const TableSchema& from, const TableSchema& to,
       return "column " + column.name + " was " + before.type.name + " and is " + column.type.name;
   }
   if (std::string reason = RewriteReason(from, to, origins); !reason.empty()) return reason;
+  if (std::string reason = LostKeyReason(from, to, origins); !reason.empty()) return reason;
   // Labels are what is stored here; at the source only their numbers are.
   if (RenamedLabel(from.facts, to.facts) != nullptr) return "a label of an enum was renamed";
   return {};
@@ -248,6 +263,7 @@ Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relat
     column.name = sent.name;
     SLUICE_ASSIGN_OR_RETURN(column.type,
                             types.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
+    column.on_misfit = types.MisfitPolicy(relation.name, sent.name, column.type);
     column.is_identity = sent.is_identity;
     if (sent.is_identity)
       schema->identity_columns.push_back(static_cast<std::int32_t>(schema->columns.size()));

@@ -82,6 +82,8 @@ Status TableScan::AppendCopy(std::span<const std::byte> message) {
     const std::span<const SourceCell> cells = copy_rows_.cells();
     SLUICE_RETURN_IF_ERROR(AddRow([&](std::size_t column, std::string& out) {
       if (!cells[column].is_null) {
+        if (table_->lets_go[column])
+          return types::AppendCellOrNull(table_->types[column], cells[column].bytes, out);
         return types::AppendWireCell(table_->types[column], cells[column].bytes, out);
       }
       types::AppendNullCell(out);

@@ -211,7 +211,7 @@ class TypeResults : public postgres::ServerTest {
         }
       }
       EXPECT_EQ(decoder.row_count(), status ? 1U : 0U) << subject.type->type;
-      const RowsPtr rows = decoder.Finish();
+      const RowsPtr rows = decoder.Finish().rows;
       Judge(subject, id, way, status, status ? rows->column(1).get() : nullptr, 0);
     }
   }

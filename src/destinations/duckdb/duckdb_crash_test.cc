@@ -67,7 +67,7 @@ class Workload {
     Rows rows;
     for (std::int64_t id = 0; schema->relation.value == 2 && id < kCounters; ++id)
       rows.push_back({std::to_string(id), std::to_string(n)});
-    SLUICE_RETURN_IF_ERROR(writer->Append(MakeRows(*schema, rows)));
+    SLUICE_RETURN_IF_ERROR(writer->Append({MakeRows(*schema, rows)}));
     return writer->Finish();
   }
   Status Land(const SchemaPtr& schema) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/mutex.h"
@@ -10,6 +11,7 @@
 #include "destinations/duckdb/copy_writer.h"
 #include "destinations/duckdb/database.h"
 #include "destinations/duckdb/names.h"
+#include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/reader.h"
 #include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/sql_session_internal.h"
@@ -302,10 +304,10 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   Status status = Transaction(connection, [&]() -> Status {
     // A copy lives no longer than the process that made it.
     SLUICE_RETURN_IF_ERROR(DropShadows(connection));
-    for (const StoredUnit& unit : state.units)
-      SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
     if (!state.exists) SLUICE_RETURN_IF_ERROR(CreateState(connection, request));
     SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
+    for (const StoredUnit& unit : state.units)
+      SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
     return {};
   });
   if (!status) return std::move(status).error();
@@ -313,7 +315,9 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   promised_.clear();
   // The first commit after this checkpoints: this one had DDL.
   wants_checkpoint_ = true;
-  writer_ = std::make_unique<TransactionWriter>(std::move(connection), state.delivery);
+  SLUICE_ASSIGN_OR_RETURN(std::set<RelationId> quarantined, ReadQuarantined(connection));
+  writer_ = std::make_unique<TransactionWriter>(std::move(connection), state.delivery,
+                                                std::move(quarantined));
   const base::MutexLock lock(mutex_);
   interruptible_ = writer_->connection().get();
   return std::move(state.delivery);

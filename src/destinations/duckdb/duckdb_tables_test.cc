@@ -207,7 +207,7 @@ TEST_F(TablesTest, NothingLandsThatWasNotFinished) {
   OpenFile();
   auto writer = destination_->OpenCopy({{orders->relation, 0}, orders, orders->name});
   ASSERT_TRUE(writer) << Why(writer);
-  ASSERT_TRUE((*writer)->Append(MakeRows(*orders, {{"1", "a"}})));
+  ASSERT_TRUE((*writer)->Append({MakeRows(*orders, {{"1", "a"}})}));
   const auto staged =
       destination_->Stage(LandUnit{{orders->relation, 0}, orders, orders->name, Lsn{1}});
   ASSERT_TRUE(staged && staged->table_failed);
@@ -289,7 +289,7 @@ TEST_F(TablesTest, AnEpochThatIsNotTheFilesMayNotCommit) {
   ASSERT_TRUE(connection);
   DeliveryState state;
   state.epoch = 99;
-  TransactionWriter writer(*std::move(connection), state);
+  TransactionWriter writer(*std::move(connection), state, {});
   const auto outcome = writer.Commit({.sequence = 1, .position = Position{Lsn{5}, {}}});
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, "SLU-5004");
@@ -312,7 +312,7 @@ TEST_F(TablesTest, CopiesByManyThreadsAndCommitsByTheWriterDoNotDisturbEachOther
         Rows rows;
         for (int i = 0; i < kBatchRows; ++i)
           rows.push_back({std::to_string(batch * kBatchRows + i), "some text that is not inlined"});
-        if (!(*writer)->Append(MakeRows(*schema, rows))) ++failures;
+        if (!(*writer)->Append({MakeRows(*schema, rows)})) ++failures;
       }
       if (!writer || !(*writer)->Finish()) ++failures;
     });

@@ -27,6 +27,14 @@ Error OutOfOrder(const TableName& name) {
           .advice = "sluice resync " + ToString(name)};
 }
 
+Error RowsNotFound(const TableName& name) {
+  return {.kind = ErrorKind::kSchemaConflict,
+          .message =
+              "what finds a row of " + ToString(name) + " changed, and it has quarantined values",
+          .code = "SLU-5027",
+          .advice = "sluice resync " + ToString(name)};
+}
+
 /// PostgreSQL's text of a column's default as a batch of one row and one column, through the
 /// decoder that reads every other text.
 Result<RowsPtr> DefaultRow(const TableSchema& table, const Column& column) {
@@ -39,8 +47,11 @@ Result<RowsPtr> DefaultRow(const TableSchema& table, const Column& column) {
   columnar::AppendCopyText(column.missing_value, line);
   line.push_back('\n');
   Status status = decoder.Append(std::as_bytes(std::span(line)));
-  RowsPtr row = decoder.Finish();
-  if (status) status = CheckValues(column, *row->column_data(0));
+  CopiedRows row = decoder.Finish();
+  if (status && !row.misfits.empty()) {
+    status = Error{.kind = ErrorKind::kConversion, .message = row.misfits.front().reason};
+  }
+  if (status) status = CheckValues(column, *row.rows->column_data(0));
   if (!status) {
     Error error = std::move(status).error();
     return Error{.kind = ErrorKind::kSchemaConflict,
@@ -49,7 +60,7 @@ Result<RowsPtr> DefaultRow(const TableSchema& table, const Column& column) {
                  .code = "SLU-5113",
                  .advice = "sluice resync " + ToString(table.name)};
   }
-  return row;
+  return std::move(row.rows);
 }
 
 bool HasSameColumns(const TableSchema& a, const TableSchema& b) {
@@ -98,8 +109,11 @@ bool SameInternals(const TableRecord& a, const TableRecord& b) {
 
 }  // namespace
 
-TransactionWriter::TransactionWriter(Connection connection, const DeliveryState& state)
-    : connection_(std::move(connection)), epoch_(state.epoch) {
+TransactionWriter::TransactionWriter(Connection connection, const DeliveryState& state,
+                                     std::set<RelationId> quarantined)
+    : connection_(std::move(connection)),
+      epoch_(state.epoch),
+      quarantined_(std::move(quarantined)) {
   if (state.position) position_ = state.position->lsn;
   for (const TableRecord& record : state.tables) {
     records_[record.relation] = record;
@@ -201,9 +215,14 @@ Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableNa
   SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " +
                                              QuoteIdentifier(item.destination.table),
                                          "land a copy"));
-  SLUICE_RETURN_IF_ERROR(RemoveUnit(connection_, item.unit));
   Staged staged;
   staged.table = {.name = item.destination, .shape = item.schema, .is_verified = true};
+  SLUICE_ASSIGN_OR_RETURN(
+      const bool has_entries,
+      LandQuarantine(connection_, item.unit, OwnerOf(item.unit.relation, staged.table),
+                     item.schema->since));
+  if (has_entries) quarantined_.insert(item.unit.relation);
+  SLUICE_RETURN_IF_ERROR(RemoveUnit(connection_, item.unit));
   if (before != nullptr) {
     std::vector<ShapeChange> changes = ChangesBetween(*before->table.shape, *item.schema);
     if (!changes.empty()) staged.changes.push_back({{"copy again", "", ""}, item.lsn});
@@ -218,6 +237,8 @@ Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
   const RelationId relation = item.to->relation;
   const SchemaPtr before = staged.table.shape;
   if (item.from->name != item.to->name) return Rename(staged, item);
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> lost, AlterQuarantined(*before, *item.to));
+  if (lost) return Failed(relation, std::move(*lost));
   if (!HasSameColumns(*before, *item.to)) {
     SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, CheckAlter(staged, *item.to));
     if (refused) return Failed(relation, std::move(*refused));
@@ -414,8 +435,43 @@ Result<StageOutcome> TransactionWriter::Apply(const NetRows& item) {
   if (!failed) {
     SLUICE_ASSIGN_OR_RETURN(failed, ApplyChange(connection_, staged.table.name, change));
   }
+  if (!failed) {
+    SLUICE_ASSIGN_OR_RETURN(failed, Quarantine(staged, change));
+  }
   if (failed) return Failed(relation, std::move(*failed));
   return StageOutcome{};
+}
+
+QuarantineOwner TransactionWriter::OwnerOf(RelationId relation, const Table& table) const {
+  return {.relation = relation, .source = table.shape->name, .destination = table.name};
+}
+
+/// Renames and drops reach the entries; a row that they cannot name any more is copied again.
+Result<std::optional<Error>> TransactionWriter::AlterQuarantined(const TableSchema& from,
+                                                                 const TableSchema& to) {
+  if (!quarantined_.contains(from.relation)) return std::optional<Error>();
+  SLUICE_RETURN_IF_ERROR(Begin());
+  SLUICE_ASSIGN_OR_RETURN(const std::set<RelationId> now, ReadQuarantined(connection_));
+  if (!now.contains(from.relation)) return std::optional<Error>();
+  if (!FindsRowsAlike(from, to)) return std::optional(RowsNotFound(to.name));
+  SLUICE_RETURN_IF_ERROR(AlterQuarantine(connection_, from, to));
+  return std::optional<Error>();
+}
+
+Result<std::optional<Error>> TransactionWriter::Quarantine(const Staged& staged,
+                                                           const NetChange& change) {
+  const RelationId relation = change.schema->relation;
+  const bool has_misfits = !change.update_misfits.empty() || !change.insert_misfits.empty() ||
+                           !change.row_delete_misfits.empty();
+  const bool has_entries = quarantined_.contains(relation);
+  if (!has_misfits && !has_entries) return std::optional<Error>();
+  // Rows that were sent before the key changed.
+  if (!FindsRowsAlike(*staged.table.shape, *change.schema))
+    return std::optional(RowsNotFound(staged.table.name));
+  SLUICE_RETURN_IF_ERROR(
+      ApplyQuarantine(connection_, OwnerOf(relation, staged.table), change, has_entries));
+  if (has_misfits) quarantined_.insert(relation);
+  return std::optional<Error>();
 }
 
 Status TransactionWriter::FillRest() {
@@ -503,6 +559,7 @@ void TransactionWriter::Clear() {
   tables_.clear();
   records_.clear();
   staged_.clear();
+  quarantined_.clear();
   position_ = {};
 }
 
