@@ -163,6 +163,28 @@ Status DeliveryWriter::Forget(RelationId relation) {
   return has_shadow ? destination_.DiscardCopy(unit) : Status{};
 }
 
+Status DeliveryWriter::DropTable(RelationId relation) {
+  const TableRecord record = machine_.record(relation);
+  const bool has_rows = record.schema != nullptr;
+  // A table that has its name by now has its place, too.
+  bool is_replaced = false;
+  for (const RelationId other : machine_.tables()) {
+    const TableRecord& known = machine_.record(other);
+    is_replaced = is_replaced || (other != relation && known.schema != nullptr &&
+                                  known.destination == record.destination);
+  }
+  if (has_rows && !is_replaced) {
+    SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome,
+                            stager_.Drop({relation, record.destination}));
+    if (outcome.table_failed) {
+      stager_.Abandon();
+      return outcome.table_failed->error;
+    }
+  }
+  SLUICE_RETURN_IF_ERROR(Forget(relation));
+  return CommitStates();
+}
+
 Status DeliveryWriter::CopyUnderName(RelationId relation, const TableName& source) {
   SLUICE_RETURN_IF_ERROR(Resync(relation));
   const TableRecord& record = machine_.record(relation);

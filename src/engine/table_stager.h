@@ -47,6 +47,8 @@ class TableStager {
   /// The catalog was read and the stream has passed that point: the table gets its shape although
   /// no row came. Between transactions.
   Result<StageOutcome> Follow(const SchemaPtr& catalog) { return AlterTo(catalog, catalog->since); }
+  /// Between transactions, and before any row of this one.
+  Result<StageOutcome> Drop(const DropTable& item) { return Stage(item); }
   void CountDropped(RelationId relation, const ChangeItem& item);
 
   /// All that was staged is about to be committed: the records say so.

@@ -42,6 +42,7 @@ class FenceGuard {
 verify::TableResult NotCompared(const TableRecord& record) {
   verify::TableResult result;
   result.name = record.source;
+  result.destination = record.destination;
   result.status = verify::ComparisonStatus::kNotCompared;
   result.reason =
       std::string(ToString(record.state)) + (record.reason.empty() ? "" : ": " + record.reason);
@@ -106,7 +107,9 @@ Result<verify::TableResult> VerifyRunner::CompareTable(const TableRecord& record
   do {
     SLUICE_RETURN_IF_ERROR(ReadBothSides(comparison, fence, select, stop));
   } while (comparison.FinishPass());
-  return comparison.Finish();
+  verify::TableResult result = comparison.Finish();
+  result.destination = fence.record.destination;
+  return result;
 }
 
 Result<VerifyRunner::AtFence> VerifyRunner::StandAtFence(const TableRecord& record,
@@ -138,7 +141,8 @@ Result<VerifyRunner::AtFence> VerifyRunner::TryFence(const TableRecord& record,
     SLUICE_ASSIGN_OR_RETURN(
         const postgres::LoadedTable loaded,
         postgres::LoadTableSchema(fence.source->connection(), *session_.registry().types(),
-                                  record.relation, session_.birth().publication));
+                                  record.relation, session_.birth().publication,
+                                  session_.registry().HiddenOf(record.relation)));
     fence.row_filter = loaded.row_filter;
     fence.is_partitioned = loaded.is_partitioned;
   }

@@ -17,6 +17,9 @@ ComparedTable MakeComparedTable(SchemaPtr schema, std::span<const std::string> l
     table.columns.push_back(static_cast<std::int32_t>(i));
     table.types.push_back(column.type);
   }
+  for (const HiddenColumn& hidden : schema->hidden) {
+    if (!hidden.is_gone) table.not_compared.push_back(hidden.column.name);
+  }
   for (const std::int32_t key : schema->key) {
     const std::int32_t position = positions[static_cast<std::size_t>(key)];
     if (position < 0) {

@@ -30,7 +30,8 @@ struct SampleRow {
 
 struct TableResult {
   TableName name;
-  Lsn lsn;  ///< the fence
+  TableName destination;  ///< shown where it is another name
+  Lsn lsn;                ///< the fence
   ComparisonStatus status = ComparisonStatus::kNotCompared;
   std::string reason;
   std::uint64_t rows_source = 0;
@@ -55,7 +56,7 @@ struct VerifyResult {
 /// {"equal", "tables": [{"schema", "table", "lsn", "status", "rows_source", "rows_destination",
 ///   "missing", "extra", "different", "sample": [{"kind", "columns": {name: text}}],
 ///   "not_compared": [names]}]}; "reason" where there is one, "counts_are_minimum": true where they
-///   are.
+///   are; "destination_schema", "destination_table" where the name is another one there.
 nlohmann::json ToJson(const VerifyResult& result);
 /// ToJson() as text; bytes that are not UTF-8 are replaced, nothing throws.
 std::string PrintJson(const VerifyResult& result);
