@@ -4,10 +4,10 @@
 ///
 ///   Open -> (StoreBirth)? -> { Stage* -> Commit | Abandon }* -> Close
 ///
-/// Order inside one commit, kept by the caller: for every table first LandUnit and AlterTable
-/// items, then rows. Commits are numbered by the caller (CommitRecord::sequence); several may be in
-/// flight where the destination says so, and become durable and visible by watermarks that move
-/// outside any call.
+/// Order inside one commit, kept by the caller: for every table first LandUnit, AlterTable and
+/// DropTable items, then rows. Commits are numbered by the caller (CommitRecord::sequence); several
+/// may be in flight where the destination says so, and become durable and visible by watermarks
+/// that move outside any call.
 #pragma once
 
 #include <cstdint>
@@ -77,7 +77,13 @@ struct LandUnit {
   TableName destination;
   Lsn lsn;
 };
-using SequenceItem = std::variant<LogRows, NetRows, TruncateTable, AlterTable, LandUnit>;
+/// The source's table is gone, and the user wants it gone here too. Idempotent; its record is
+/// removed by the commit that follows.
+struct DropTable {
+  RelationId relation;
+  TableName destination;
+};
+using SequenceItem = std::variant<LogRows, NetRows, TruncateTable, AlterTable, LandUnit, DropTable>;
 
 /// P4. What became of an item; kUnknown means of the whole destination: re-open and replay.
 struct TableFailed {

@@ -125,6 +125,17 @@ struct CatalogFacts {
   bool operator==(const CatalogFacts&) const = default;
 };
 
+/// A column that the user excluded: at the source, and nowhere else. Known by its number, so that
+/// another name does not bring it back.
+struct HiddenColumn {
+  Column column;          ///< as the source has it
+  TableName rule_table;   ///< under which names it was excluded
+  std::string rule_name;  ///< of the column
+  bool is_gone = false;   ///< dropped at the source since
+
+  bool operator==(const HiddenColumn&) const = default;
+};
+
 /// pg_class.relreplident.
 enum class ReplicaIdentity : char { kDefault = 'd', kNothing = 'n', kFull = 'f', kIndex = 'i' };
 
@@ -142,6 +153,8 @@ struct TableSchema {
   std::vector<std::int32_t> identity_columns;
   Lsn since;  ///< insert LSN of the catalog read behind this version
   CatalogFacts facts = {};
+  /// What is not among `columns` because the user excluded it, by number.
+  std::vector<HiddenColumn> hidden = {};
   /// Not empty: a message said so, and how its columns come from those known cannot be told. Rows
   /// of it are decoded; to apply them the table must be at this very shape already.
   std::string unplaced = {};

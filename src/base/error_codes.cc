@@ -76,6 +76,13 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Copy to another file, or end the pipeline with: sluice drop"},
     {"SLU-1038", "the destination holds an earlier copy",
      "Tables are only replaced when that is asked for.", "Use --existing replace."},
+    {"SLU-1039", "a table is to have another name",
+     "`names` in the config file gives a table that was copied another name at the destination "
+     "than "
+     "it has there. Tables do not move by themselves: whoever reads them would lose them.",
+     "Give it its old name in `names`, or run with the config file that has it; or `sluice resync "
+     "TABLE` while it is stopped: the next run copies it under the new name, and the old one "
+     "goes."},
     {"SLU-1040", "no pipeline is meant",
      "No pipeline runs under this state directory, and no destination is named.",
      "Name the destination, set SLUICE_DESTINATION, or give the --state DIR of the pipeline."},
@@ -430,6 +437,14 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-4123", "a type is declared for a column that is not there",
      "`types` in the config file names a column that no replicated table has.",
      "Correct the name; parts with capital letters or dots stand in double quotes."},
+    {"SLU-4124", "a key column is excluded",
+     "`columns: {exclude: ...}` names a column by which the table's rows are found: of its primary "
+     "key or its replica identity. Without it no update and no delete finds its row.",
+     "Take it out of the list, or leave the table out of the selection."},
+    {"SLU-4125", "a column is excluded that is not there",
+     "`columns: {exclude: ...}` of a table names a column that it does not have. A column that was "
+     "renamed before it was ever excluded would be copied under its new name.",
+     "Correct the name in the config file."},
     {"SLU-4201", "the table was renamed",
      "The source table has another name or schema than the one that was copied.",
      "`sluice resync TABLE` copies it again; other tables go on."},
@@ -598,7 +613,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "The copied rows of a table are gone, or have another shape.",
      "Start again: the table is copied again. Report it if it comes back."},
     {"SLU-5115", "two source tables want one destination table",
-     "Another source table is already mirrored under this name.", "Leave one of them out with -T."},
+     "Another source table is already mirrored under this name, or under one that differs in case "
+     "only.",
+     "Leave one of them out with -T, or give one another name by `names` in the config file."},
     {"SLU-5116", "a destination table was not made by Sluice",
      "A table of this name exists already, and would be overwritten.",
      "--existing replace drops it, --existing adopt goes on with it."},

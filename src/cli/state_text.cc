@@ -43,7 +43,11 @@ std::string Size(const Json& json, const char* name) {
 }
 
 std::string NameOf(const Json& table) {
-  return ToString(TableName{Text(table, "schema"), Text(table, "table")});
+  const TableName source{Text(table, "schema"), Text(table, "table")};
+  const TableName there{Text(table, "destination_schema"), Text(table, "destination_table")};
+  // A table that was never copied may have none.
+  const bool is_mapped = !there.table.empty() && there != source;
+  return is_mapped ? ToString(source) + " -> " + ToString(there) : ToString(source);
 }
 
 std::string Line(std::string_view label, const std::string& text) {

@@ -261,7 +261,6 @@ Status LoadTables(const Gathered& gathered, engine::PipelineOptions& options) {
   if (const Given* given = gathered.Find("on-drop")) {
     SLUICE_ASSIGN_OR_RETURN(const std::string choice, ChoiceOf(*given));
     on_drop = *types::ParseOnDrop(choice);
-    if (on_drop == types::OnDrop::kDrop) return Unbuilt(given->origin);
   }
   options.tables.SetDefaults(mode, on_drop);
   const Given* tables = gathered.FindKey("tables");
@@ -272,7 +271,7 @@ Status LoadTables(const Gathered& gathered, engine::PipelineOptions& options) {
                        ? options.tables.SetOnDrop(table.name, table.values.back())
                        : options.tables.Exclude(table.name, table.values);
     if (!taken) return std::move(taken).error().At(table.origin);
-    if (table.key != "mode") return Unbuilt(table.origin);
+    if (table.key != "mode") continue;
     SLUICE_RETURN_IF_ERROR(
         RefuseUnbuilt(*types::ParseTableMode(table.values.back()), table.origin));
   }
@@ -282,7 +281,6 @@ Status LoadTables(const Gathered& gathered, engine::PipelineOptions& options) {
 Status LoadNameMap(const Gathered& gathered, types::NameMap& names) {
   const auto take = [&](std::string_view key, auto map) -> Status {
     const Given* given = gathered.FindKey(key);
-    if (given != nullptr) return Unbuilt(given->origin);
     for (std::size_t i = 0; given != nullptr && i + 1 < given->values.size(); i += 2) {
       Status taken = map(given->values[i], given->values[i + 1]);
       if (!taken) return std::move(taken).error().At(given->values[i]).At(given->origin);

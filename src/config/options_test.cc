@@ -184,10 +184,10 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   request_.flags["mode"] = {"mirror"};
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
-  for (const char* text :
-       {"tables: {public.orders: {mode: history}}\n", "tables: {public.orders: {mode: append}}\n",
-        "tables: {public.orders: {columns: {exclude: [a]}}}\n", "on_drop: drop\n",
-        "names: {schemas: {public: main}}\n"}) {
+  for (const char* text : {
+           "tables: {public.orders: {mode: history}}\n",
+           "tables: {public.orders: {mode: append}}\n",
+       }) {
     UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1006") << text;
   }
@@ -242,8 +242,26 @@ TEST_F(LoadOptionsTest, WrongSettingsOfTablesNameTheirLine) {
 }
 
 TEST_F(LoadOptionsTest, SettingsOfTablesComeFromTheFile) {
-  UseFile("tables: {public.orders: {mode: mirror}}\n");
-  EXPECT_EQ(Load().pipeline.tables.For({"public", "orders"}).mode, types::TableMode::kMirror);
+  UseFile(
+      "tables:\n  public.orders: {mode: mirror}\n  public.*: {columns: {exclude: [\"${SECRET}\", "
+      "b]}}\n");
+  variables_["SECRET"] = "Password";
+  const types::TableSettings orders = Load().pipeline.tables.For({"public", "orders"});
+  EXPECT_EQ(orders.mode, types::TableMode::kMirror);
+  EXPECT_TRUE(orders.excludes("password"));
+  EXPECT_TRUE(orders.excludes("b"));
+}
+
+TEST_F(LoadOptionsTest, NamesAtTheDestinationComeFromTheFile) {
+  UseFile(
+      "names: {schemas: {public: main}, tables: {public.orders: sales.orders}}\non_drop: drop\n");
+  const engine::PipelineOptions options = Load().pipeline;
+  EXPECT_EQ(options.names.For({"public", "users"}), (TableName{"main", "users"}));
+  EXPECT_EQ(options.names.For({"public", "orders"}), (TableName{"sales", "orders"}));
+  EXPECT_EQ(options.tables.For({"public", "users"}).on_drop, types::OnDrop::kDrop);
+  UseFile("names:\n  tables: {a.*: b.c}\n");
+  EXPECT_EQ(Failure().message,
+            "shop.yaml:2: names.tables: a.*: a.* is not allowed; allowed: SCHEMA.TABLE");
 }
 
 TEST_F(LoadOptionsTest, MisfitsGoByOneWordOrByTypeAndColumn) {

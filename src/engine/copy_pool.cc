@@ -105,9 +105,10 @@ class CopyPool::Attempt {
   Result<bool> Run() {
     SLUICE_ASSIGN_OR_RETURN(const bool is_current, TakeSnapshot());
     if (!is_current) return false;
-    SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<CopyWriter> shadow,
-                            pool_.destination_.OpenCopy({claimed_.start.ticket.unit, table_.schema,
-                                                         DestinationOf(claimed_.record.source)}));
+    SLUICE_ASSIGN_OR_RETURN(
+        std::unique_ptr<CopyWriter> shadow,
+        pool_.destination_.OpenCopy({claimed_.start.ticket.unit, table_.schema,
+                                     pool_.writer_.DestinationOf(claimed_.record.source)}));
     {
       ShadowWriter writer(*shadow);
       const Status read = Read(writer);
@@ -161,13 +162,15 @@ class CopyPool::Attempt {
     if (!judged.usable()) return judged.kind;
     SLUICE_ASSIGN_OR_RETURN(
         table_, postgres::LoadTableSchema(exporter_.connection(), *pool_.registry_.types(),
-                                          record().relation, pool_.options_.publication));
+                                          record().relation, pool_.options_.publication,
+                                          pool_.registry_.HiddenOf(record().relation)));
     if (HasTypesOfUsers(*table_.schema)) {
       // They may have been altered since they were read.
       SLUICE_RETURN_IF_ERROR(pool_.registry_.ReloadTypes(exporter_.connection()));
       SLUICE_ASSIGN_OR_RETURN(
           table_, postgres::LoadTableSchema(exporter_.connection(), *pool_.registry_.types(),
-                                            record().relation, pool_.options_.publication));
+                                            record().relation, pool_.options_.publication,
+                                            pool_.registry_.HiddenOf(record().relation)));
     }
     if (table_.is_partitioned && !is_partitioned_) {
       is_partitioned_ = true;  // its leaves were not locked: again, with them

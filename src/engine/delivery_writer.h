@@ -44,14 +44,9 @@
 #include "engine/writer_inbox.h"
 #include "replication/table_machine.h"
 #include "telemetry/log.h"
+#include "types/name_map.h"
 
 namespace sluice::engine {
-
-/// Where a source table is copied to. A table that was renamed lies under its old name until its
-/// next copy lands.
-inline TableName DestinationOf(const TableName& source) {
-  return source;
-}
 
 struct WriterOptions {
   std::string spill_dir;
@@ -62,6 +57,8 @@ struct WriterOptions {
   /// A table that would have to be copied again more often than that halts.
   std::size_t copies_again_max = 3;
   Duration copies_again_window = std::chrono::minutes(10);
+  /// What tables are called at the destination.
+  types::NameMap names = {};
 };
 
 class DeliveryWriter {
@@ -115,6 +112,8 @@ class DeliveryWriter {
   void Join(const TableRecord& record);
   /// It is not replicated any more; its rows stay as they are.
   void Skip(RelationId relation, const Error& error);
+  /// It was dropped at the source: so it is here, and its record goes, in a commit of their own.
+  Status DropTable(RelationId relation);
   /// Its record goes; nothing is done to the destination's table.
   Status Forget(RelationId relation);
   /// They have other names at the source: where they lie they get them in one destination
@@ -123,6 +122,9 @@ class DeliveryWriter {
   /// Commits changed table states although no transaction came.
   Status CommitStates();
   std::vector<TableRecord> Records() const;
+  /// Where a source table is copied to. A table that was renamed lies under its old name until its
+  /// next copy lands. Any thread.
+  TableName DestinationOf(const TableName& source) const { return options_.names.For(source); }
   Fence& fence() { return fence_; }
   /// From now on none stops the change sets. Any thread.
   void GiveUpFences() { takes_fences_.store(false); }

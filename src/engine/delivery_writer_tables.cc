@@ -1,5 +1,6 @@
 // The life of a table, as far as it is the writer's: it halts, is copied again, joins, goes, is
 // altered without rows, is shown.
+#include <algorithm>
 #include <utility>
 
 #include "engine/delivery_writer.h"
@@ -182,6 +183,28 @@ Status DeliveryWriter::Forget(RelationId relation) {
   return has_shadow ? destination_.DiscardCopy(unit) : Status{};
 }
 
+Status DeliveryWriter::DropTable(RelationId relation) {
+  const TableRecord record = machine_.record(relation);
+  const bool has_rows = record.schema != nullptr;
+  // A table that has its name by now has its place, too.
+  bool is_replaced = false;
+  for (const RelationId other : machine_.tables()) {
+    const TableRecord& known = machine_.record(other);
+    is_replaced = is_replaced || (other != relation && known.schema != nullptr &&
+                                  known.destination == record.destination);
+  }
+  if (has_rows && !is_replaced) {
+    SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome,
+                            stager_.Drop({relation, record.destination}));
+    if (outcome.table_failed) {
+      stager_.Abandon();
+      return outcome.table_failed->error;
+    }
+  }
+  SLUICE_RETURN_IF_ERROR(Forget(relation));
+  return CommitStates();
+}
+
 Status DeliveryWriter::CopyUnderName(RelationId relation, const TableName& source) {
   SLUICE_RETURN_IF_ERROR(Resync(relation));
   const TableRecord& record = machine_.record(relation);
@@ -191,7 +214,13 @@ Status DeliveryWriter::CopyUnderName(RelationId relation, const TableName& sourc
 }
 
 Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
-  const RenamePlan plan = PlanRenames(Records(), renames);
+  std::map<RelationId, TableName> sources;
+  std::vector<TableRename> wanted = renames;
+  for (TableRename& rename : wanted) {
+    sources[rename.relation] = rename.to;
+    rename.to = DestinationOf(rename.to);
+  }
+  const RenamePlan plan = PlanRenames(Records(), wanted);
   std::vector<TableRename> to_copy = plan.to_copy;
   std::map<RelationId, TableName> names;
   bool is_refused = false;
@@ -199,22 +228,28 @@ Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
     const auto known = names.find(step.relation);
     const TableName from =
         known == names.end() ? machine_.record(step.relation).destination : known->second;
-    const Result<StageOutcome> outcome = stager_.Rename(step.relation, from, step.to);
+    const Result<StageOutcome> outcome =
+        stager_.Rename(step.relation, from, step.to, sources[step.relation]);
     is_refused = !outcome || outcome->table_failed;
     if (is_refused) stager_.Abandon();
     if (!outcome) return outcome.error();
     if (is_refused) break;
     names[step.relation] = step.to;
   }
-  if (is_refused) to_copy = renames;
-  for (const TableRename& rename : renames) {
-    if (is_refused || !names.contains(rename.relation)) continue;
+  if (is_refused) to_copy = wanted;
+  for (const TableRename& rename : wanted) {
+    const bool is_copied =
+        std::any_of(to_copy.begin(), to_copy.end(), [&](const TableRename& other) {
+          return other.relation == rename.relation;
+        });
+    if (is_copied) continue;
+    const TableName& source = sources[rename.relation];
     logger_.Info("table {} is called {} now", ToString(machine_.record(rename.relation).source),
-                 ToString(rename.to));
-    machine_.Rename(rename.relation, rename.to, rename.to);
+                 ToString(source));
+    machine_.Rename(rename.relation, source, rename.to);
   }
   for (const TableRename& rename : to_copy)
-    SLUICE_RETURN_IF_ERROR(CopyUnderName(rename.relation, rename.to));
+    SLUICE_RETURN_IF_ERROR(CopyUnderName(rename.relation, sources[rename.relation]));
   return {};  // committed by the loop, whose error ends the writer
 }
 

@@ -18,6 +18,43 @@ bool HasTextOnlyColumn(const TableSchema& schema) {
                      [](const Column& column) { return !types::HasCodec(column.type); });
 }
 
+/// A version that is known, with what is taken of a row.
+Result<types::KeptColumns> As(const SchemaPtr& version, const SchemaPtr& whole) {
+  SLUICE_ASSIGN_OR_RETURN(types::KeptColumns kept, types::KeepColumns(whole, version->hidden));
+  kept.schema = version;
+  return kept;
+}
+
+/// What a message says, and no number: rows of it only go where the table has this very shape.
+/// Where columns are hidden, and it is not what the catalog says, a hidden one cannot be told from
+/// the others: its rows are not decoded at all, and the table is copied again. \param catalog may
+/// be null.
+Result<types::KeptColumns> Unplaced(const std::shared_ptr<TableSchema>& described, Lsn since,
+                                    std::string reason, const SchemaPtr& catalog,
+                                    const std::vector<HiddenColumn>& hidden) {
+  described->since = since;
+  described->unplaced = std::move(reason);
+  if (hidden.empty()) return types::KeptColumns{described, {}};
+  if (!catalog || !replication::LooksSame(*catalog, *described))
+    return replication::CopyAgainError(described->unplaced);
+  for (std::size_t i = 0; i < described->columns.size(); ++i)
+    described->columns[i].attnum = catalog->columns[i].attnum;
+  SLUICE_ASSIGN_OR_RETURN(types::KeptColumns kept, types::KeepColumns(described, hidden));
+  auto schema = std::make_shared<TableSchema>(*kept.schema);
+  for (Column& column : schema->columns) column.attnum = 0;
+  kept.schema = std::move(schema);
+  return kept;
+}
+
+void Merge(std::vector<HiddenColumn>& into, const std::vector<HiddenColumn>& hidden) {
+  for (const HiddenColumn& one : hidden) {
+    const auto known = std::find_if(into.begin(), into.end(), [&](const HiddenColumn& other) {
+      return other.column.attnum == one.column.attnum;
+    });
+    if (known == into.end()) into.push_back(one);
+  }
+}
+
 }  // namespace
 
 RelationRegistry::RelationRegistry(Connect connect, std::string publication,
@@ -28,6 +65,7 @@ RelationRegistry::RelationRegistry(Connect connect, std::string publication,
 
 void RelationRegistry::AddTable(RelationId relation, TableName name, SchemaPtr known) {
   const base::MutexLock lock(mutex_);
+  if (known) Merge(hidden_[relation], known->hidden);
   tables_[relation] = {std::move(name), std::move(known)};
 }
 
@@ -44,14 +82,39 @@ void RelationRegistry::TakeUnknown(std::function<bool(const TableName&)> is_want
 
 void RelationRegistry::SetTypes(types::TypeCatalog types) {
   const base::MutexLock lock(mutex_);
-  types.SetPolicies(types_->policies());
+  types.TakeDeclared(*types_);
   types_ = std::make_shared<const types::TypeCatalog>(std::move(types));
 }
 
 void RelationRegistry::SetKnown(RelationId relation, const SchemaPtr& schema) {
   const base::MutexLock lock(mutex_);
   const auto found = tables_.find(relation);
-  if (found != tables_.end()) found->second.known = schema;
+  if (found == tables_.end()) return;
+  if (schema) Merge(hidden_[relation], schema->hidden);
+  found->second.known = schema;
+}
+
+void RelationRegistry::RememberHidden(RelationId relation, const TableSchema& schema) {
+  const base::MutexLock lock(mutex_);
+  Merge(hidden_[relation], schema.hidden);
+}
+
+std::vector<HiddenColumn> RelationRegistry::HiddenOf(RelationId relation) const {
+  const base::MutexLock lock(mutex_);
+  const auto found = hidden_.find(relation);
+  return found == hidden_.end() ? std::vector<HiddenColumn>{} : found->second;
+}
+
+bool RelationRegistry::Release(RelationId relation) {
+  const base::MutexLock lock(mutex_);
+  const auto found = hidden_.find(relation);
+  if (found == hidden_.end() || !types_->rules()) return false;
+  std::vector<HiddenColumn> still = types::WithoutReleased(found->second, *types_->rules());
+  if (still.size() == found->second.size()) return false;
+  found->second = std::move(still);
+  if (const auto table = tables_.find(relation); table != tables_.end())
+    table->second.known = nullptr;
+  return true;
 }
 
 std::vector<std::string> RelationRegistry::TextOnlyColumns() const {
@@ -96,13 +159,14 @@ Result<replication::Resolution> RelationRegistry::Resolve(
     stream_is_binary = stream_is_binary_;
   }
   bool is_followed = true;
-  Result<SchemaPtr> placed = Place(relation, known, context.xid, &is_followed);
+  Result<types::KeptColumns> placed = Place(relation, known, context.xid, &is_followed);
   if (!placed) {
-    const ErrorKind kind = placed.error().kind;
-    if (kind == ErrorKind::kUnsupported) return replication::Resolution::Fail(placed.error());
+    const bool is_of_table = placed.error().kind == ErrorKind::kUnsupported ||
+                             placed.error().kind == ErrorKind::kSchemaConflict;
+    if (is_of_table) return replication::Resolution::Fail(placed.error());
     return std::move(placed).error();
   }
-  const SchemaPtr schema = *std::move(placed);
+  const SchemaPtr schema = placed->schema;
   if (stream_is_binary && HasTextOnlyColumn(*schema)) {
     SetKnown(relation.id, schema);
     return Error{.kind = ErrorKind::kConnection,
@@ -111,20 +175,23 @@ Result<replication::Resolution> RelationRegistry::Resolve(
                  .code = "SLU-3091"};
   }
   if (is_followed && schema != known) SetKnown(relation.id, schema);
-  return replication::Resolution::Use(schema);
+  return replication::Resolution::Use(schema, std::move(placed->cells));
 }
 
+/// Where nothing was altered the known version goes on; else the message is placed between that and
+/// the catalog, both with all that the source has, and what is hidden is taken out by number.
 /// \param is_followed false: later messages are placed from the same known version.
-Result<SchemaPtr> RelationRegistry::Place(const pgoutput::Relation& relation,
-                                          const SchemaPtr& known, TransactionId xid,
-                                          bool* is_followed) {
+Result<types::KeptColumns> RelationRegistry::Place(const pgoutput::Relation& relation,
+                                                   const SchemaPtr& known, TransactionId xid,
+                                                   bool* is_followed) {
   SLUICE_RETURN_IF_ERROR(Open());
+  const SchemaPtr whole = known ? types::WithHidden(known) : nullptr;
   if (known) {
     SLUICE_ASSIGN_OR_RETURN(const auto described, replication::DescribedBy(relation, *types()));
-    const bool looks_known = replication::LooksSame(*known, *described);
+    const bool looks_known = replication::LooksSame(*whole, *described);
     if (looks_known) {
       SLUICE_ASSIGN_OR_RETURN(const bool was_altered, WasAltered(*known));
-      if (!was_altered) return known;
+      if (!was_altered) return As(known, whole);
     }
   }
   Result<Loaded> loaded = Load(*connection_, relation.id);
@@ -136,33 +203,32 @@ Result<SchemaPtr> RelationRegistry::Place(const pgoutput::Relation& relation,
   SLUICE_ASSIGN_OR_RETURN(const auto described, replication::DescribedBy(relation, *types()));
   if (!catalog) {
     // Dropped meanwhile: what is still to come of it is of little use.
-    if (known && replication::LooksSame(*known, *described)) return known;
+    if (known && replication::LooksSame(*whole, *described)) return As(known, whole);
     *is_followed = false;
-    return Unplaced(relation, known ? known->since : Lsn{}, "the table was dropped meanwhile");
+    return Unplaced(described, known ? known->since : Lsn{}, "the table was dropped meanwhile",
+                    nullptr, HiddenOf(relation.id));
   }
-  if (!known) {
-    if (replication::LooksSame(*catalog, *described)) return catalog;
+  const SchemaPtr whole_catalog = types::WithHidden(catalog);
+  const auto unplaced = [&](std::string reason) {
     *is_followed = false;
-    return Unplaced(relation, catalog->since, "it was altered before its rows were read");
+    return Unplaced(described, catalog->since, std::move(reason), whole_catalog, catalog->hidden);
+  };
+  if (!known) {
+    if (replication::LooksSame(*whole_catalog, *described)) return As(catalog, whole_catalog);
+    return unplaced("it was altered before its rows were read");
   }
   const replication::SchemaComparison change = replication::CompareVersions(*known, *catalog);
-  *is_followed = false;
-  if (change.change == replication::SchemaChange::kCopyAgain)
-    return Unplaced(relation, catalog->since, change.reason);
+  if (change.change == replication::SchemaChange::kCopyAgain) return unplaced(change.reason);
   const bool is_in_force =
-      replication::LooksSame(*catalog, *described) &&
+      replication::LooksSame(*whole_catalog, *described) &&
       replication::IsInForce(*known, loaded->alterations,
                              [&](std::uint32_t by) { return HasPassed(by, xid); });
-  if (is_in_force) {
-    *is_followed = true;
-    return catalog;
-  }
-  if (const SchemaPtr version = replication::PlaceVersion(known, catalog, *described)) {
-    *is_followed = true;
-    return version;
-  }
-  return Unplaced(relation, catalog->since,
-                  "which of several alterations came before its rows cannot be told");
+  if (is_in_force) return As(catalog, whole_catalog);
+  const SchemaPtr version = replication::PlaceVersion(whole, whole_catalog, *described);
+  if (!version) return unplaced("which of several alterations came before its rows cannot be told");
+  if (version == whole_catalog) return As(catalog, whole_catalog);
+  if (version == whole && known->hidden.size() == catalog->hidden.size()) return As(known, whole);
+  return types::KeepColumns(version, catalog->hidden);
 }
 
 void RelationRegistry::NoteAlteration(TransactionId xid) {
@@ -182,14 +248,6 @@ bool RelationRegistry::HasPassed(std::uint32_t altered_by, TransactionId reading
          std::any_of(alterations_.begin(), alterations_.end(), [&](const Alteration& alteration) {
            return alteration.xid.value == altered_by && now - alteration.noted_at < kAlterationLife;
          });
-}
-
-Result<SchemaPtr> RelationRegistry::Unplaced(const pgoutput::Relation& relation, Lsn since,
-                                             std::string reason) {
-  SLUICE_ASSIGN_OR_RETURN(const auto described, replication::DescribedBy(relation, *types()));
-  described->since = since;
-  described->unplaced = std::move(reason);
-  return SchemaPtr(described);
 }
 
 Result<bool> RelationRegistry::WasAltered(const TableSchema& known) {
@@ -226,7 +284,7 @@ void RelationRegistry::OnType(const pgoutput::Type& /*type*/,
 Status RelationRegistry::ReloadTypes(postgres::Connection& connection) {
   SLUICE_ASSIGN_OR_RETURN(types::TypeCatalog types, postgres::LoadTypeCatalog(connection));
   const base::MutexLock lock(mutex_);
-  types.SetPolicies(types_->policies());
+  types.TakeDeclared(*types_);
   types_ = std::make_shared<const types::TypeCatalog>(std::move(types));
   return {};
 }
@@ -244,7 +302,7 @@ Result<RelationRegistry::Loaded> RelationRegistry::Load(postgres::Connection& co
   const auto read = [&]() -> Result<Loaded> {
     SLUICE_RETURN_IF_ERROR(ReloadTypes(connection));
     Result<postgres::LoadedTable> table =
-        postgres::LoadTableSchema(connection, *types(), relation, publication_);
+        postgres::LoadTableSchema(connection, *types(), relation, publication_, HiddenOf(relation));
     if (!table && table.error().code == "SLU-2103") return Loaded{};
     if (!table) return std::move(table).error();
     Loaded loaded;
@@ -256,6 +314,7 @@ Result<RelationRegistry::Loaded> RelationRegistry::Load(postgres::Connection& co
     SLUICE_ASSIGN_OR_RETURN(
         const postgres::QueryResult rows,
         connection.Exec("read the insert position", "SELECT pg_current_wal_insert_lsn()"));
+    RememberHidden(relation, *table->schema);
     auto schema = std::make_shared<TableSchema>(*table->schema);
     SLUICE_ASSIGN_OR_RETURN(schema->since, rows.LsnAt(0, 0));
     loaded.schema = std::move(schema);

@@ -13,6 +13,9 @@
 /// a change is certain, whatever came in between. A message only says that its transaction was
 /// here.
 ///
+/// Columns that the user excluded are left out of every version (types/hidden_columns.h); what was
+/// excluded once is remembered here by number, for as long as the registry lives.
+///
 /// Thread safety: every member from any thread; Resolve() and NoteAlteration() on the stream
 /// thread, which waits for the catalog at most `statement_timeout` of its connection.
 #pragma once
@@ -23,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sluice/schema.h"
 
@@ -30,6 +34,7 @@
 #include "postgres/connection.h"
 #include "replication/relation_resolver.h"
 #include "replication/schema_versions.h"
+#include "types/hidden_columns.h"
 #include "types/type_catalog.h"
 
 namespace sluice::engine {
@@ -50,6 +55,12 @@ class RelationRegistry final : public replication::RelationResolver {
   void TakeUnknown(std::function<bool(const TableName&)> is_wanted, std::function<void()> on_found);
   /// The types of the database, read again: a new table may have new ones.
   void SetTypes(types::TypeCatalog types);
+  /// What was excluded of a table in an earlier session, whatever its state is.
+  void RememberHidden(RelationId relation, const TableSchema& schema);
+  /// What was excluded of it and is not any more is known again. True: there was such a column, and
+  /// the next version is read from the catalog.
+  bool Release(RelationId relation);
+  std::vector<HiddenColumn> HiddenOf(RelationId relation) const;
   /// A copy has read this version.
   void SetKnown(RelationId relation, const SchemaPtr& schema);
 
@@ -88,9 +99,8 @@ class RelationRegistry final : public replication::RelationResolver {
   };
   Result<Loaded> Load(postgres::Connection& connection, RelationId relation);
   bool HasPassed(std::uint32_t altered_by, TransactionId reading) const;
-  Result<SchemaPtr> Place(const pgoutput::Relation& relation, const SchemaPtr& known,
-                          TransactionId xid, bool* is_followed);
-  Result<SchemaPtr> Unplaced(const pgoutput::Relation& relation, Lsn since, std::string reason);
+  Result<types::KeptColumns> Place(const pgoutput::Relation& relation, const SchemaPtr& known,
+                                   TransactionId xid, bool* is_followed);
   Result<bool> WasAltered(const TableSchema& known);
   Status Open();
   Status NoteLost(const Error& error);
@@ -108,6 +118,7 @@ class RelationRegistry final : public replication::RelationResolver {
   mutable base::Mutex mutex_;
   std::shared_ptr<const types::TypeCatalog> types_ SLUICE_GUARDED_BY(mutex_);
   std::map<RelationId, Table> tables_ SLUICE_GUARDED_BY(mutex_);
+  std::map<RelationId, std::vector<HiddenColumn>> hidden_ SLUICE_GUARDED_BY(mutex_);
   bool stream_is_binary_ SLUICE_GUARDED_BY(mutex_) = true;
 };
 

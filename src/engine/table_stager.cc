@@ -184,13 +184,15 @@ Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
 }
 
 Result<StageOutcome> TableStager::Rename(RelationId relation, const TableName& from,
-                                         const TableName& to) {
+                                         const TableName& to, const TableName& source) {
   const SchemaPtr shape = Shape(relation);
   auto before = std::make_shared<TableSchema>(*shape);
   before->name = from;
   auto after = std::make_shared<TableSchema>(*shape);
   after->name = to;
-  effects_[relation].shape = after;
+  auto known = std::make_shared<TableSchema>(*shape);
+  known->name = source;
+  effects_[relation].shape = std::move(known);
   return Stage(AlterTable{SchemaPtr(std::move(before)), SchemaPtr(std::move(after)), shape->since});
 }
 

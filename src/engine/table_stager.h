@@ -54,8 +54,12 @@ class TableStager {
   Result<StageOutcome> Replace(const std::shared_ptr<const NetChange>& rows) {
     return Stage(NetRows{rows});
   }
-  /// It gets another name and nothing else. Between transactions.
-  Result<StageOutcome> Rename(RelationId relation, const TableName& from, const TableName& to);
+  /// It gets another name and nothing else, `from` and `to` at the destination; at the source it is
+  /// `source` now. Between transactions.
+  Result<StageOutcome> Rename(RelationId relation, const TableName& from, const TableName& to,
+                              const TableName& source);
+  /// Between transactions, and before any row of this one.
+  Result<StageOutcome> Drop(const DropTable& item) { return Stage(item); }
   void CountDropped(RelationId relation, const ChangeItem& item);
   /// Of a copy that has ended, or of changes that are settled. The log hears of each column once.
   void CountMisfits(RelationId relation, const TableName& source, const MisfitCounts& misfits);

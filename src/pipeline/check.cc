@@ -62,6 +62,7 @@ Status LoadSchemas(const engine::PipelineOptions& options, postgres::Connection&
                    CheckReport& report, SourceCheck& source) {
   SLUICE_ASSIGN_OR_RETURN(types::TypeCatalog types, postgres::LoadTypeCatalog(connection));
   types.SetPolicies(options.types);
+  types.SetRules(std::make_shared<const types::TableRules>(options.tables));
   for (const postgres::PlannedTable& table : report.tables) {
     if (table.is_skipped) continue;
     report.bytes_estimated +=

@@ -75,8 +75,9 @@ Status CheckNames(const engine::PipelineOptions& options, const std::vector<Sche
   SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination, MakeDestination(scratch));
   SLUICE_RETURN_IF_ERROR(destination->Open({.pipeline = options.pipeline}));
   for (const SchemaPtr& schema : schemas) {
-    SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refusal,
-                            destination->CheckTable(*schema, schema->name, true));
+    SLUICE_ASSIGN_OR_RETURN(
+        const std::optional<Error> refusal,
+        destination->CheckTable(*schema, options.names.For(schema->name), true));
     if (refusal) AddProblem(*refusal, schema->name, check);
   }
   return destination->Close(Clock::now() + kCloseGrace);
@@ -120,7 +121,8 @@ Status CheckExisting(const engine::PipelineOptions& options, Destination& destin
                      const std::vector<SchemaPtr>& schemas, DestinationCheck& check) {
   SLUICE_ASSIGN_OR_RETURN(const auto existing, ReadExisting(destination));
   for (const SchemaPtr& schema : schemas) {
-    const auto found = existing.find(Folded(schema->name.schema, schema->name.table));
+    const TableName name = options.names.For(schema->name);
+    const auto found = existing.find(Folded(name.schema, name.table));
     if (found == existing.end()) continue;
     const bool is_view = found->second.is_view;
     const bool may_use =

@@ -186,9 +186,10 @@ Status CopyOnce::State::CheckTables(postgres::Connection& control,
     SLUICE_ASSIGN_OR_RETURN(const postgres::LoadedTable loaded,
                             postgres::LoadTableSchema(control, types, table.table.relation,
                                                       options.publication.value_or("")));
-    SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refusal,
-                            destination->CheckTable(*loaded.schema, table.table.name,
-                                                    options.existing != engine::Existing::kRefuse));
+    SLUICE_ASSIGN_OR_RETURN(
+        const std::optional<Error> refusal,
+        destination->CheckTable(*loaded.schema, options.names.For(table.table.name),
+                                options.existing != engine::Existing::kRefuse));
     if (refusal) return *refusal;
   }
   return {};
@@ -222,6 +223,7 @@ Status CopyOnce::State::Attempt(std::stop_token stop) {
   SLUICE_RETURN_IF_ERROR(LookAtSource(control));
   SLUICE_ASSIGN_OR_RETURN(types::TypeCatalog types, postgres::LoadTypeCatalog(control));
   types.SetPolicies(options.types);
+  types.SetRules(std::make_shared<const types::TableRules>(options.tables));
   SLUICE_RETURN_IF_ERROR(OpenDestination(control));
   SLUICE_RETURN_IF_ERROR(CheckTables(control, types));
   ShowPlan();
@@ -265,12 +267,13 @@ Status CopyOnce::State::LoadTables(postgres::SnapshotExporter& exporter,
     auto schema = std::make_shared<TableSchema>(*table.copy.loaded.schema);
     schema->since = insert_lsn;
     table.copy.loaded.schema = schema;
-    table.copy.target = {
-        .unit = {source.relation, 0}, .schema = schema, .destination = source.name};
+    table.copy.target = {.unit = {source.relation, 0},
+                         .schema = schema,
+                         .destination = options.names.For(source.name)};
     table.copy.batch_bytes = batch_bytes;
     table.record.relation = source.relation;
     table.record.source = source.name;
-    table.record.destination = source.name;
+    table.record.destination = options.names.For(source.name);
     table.record.state = TableState::kLive;
     table.record.lsn = insert_lsn;
     table.record.schema = schema;

@@ -78,7 +78,8 @@ Result<AtFence> FenceMeeting::Try(const TableRecord& record, const Standing& sta
     SLUICE_ASSIGN_OR_RETURN(
         const postgres::LoadedTable loaded,
         postgres::LoadTableSchema(fence.source->connection(), *session_.registry().types(),
-                                  record.relation, session_.birth().publication));
+                                  record.relation, session_.birth().publication,
+                                  session_.registry().HiddenOf(record.relation)));
     fence.row_filter = loaded.row_filter;
     fence.is_partitioned = loaded.is_partitioned;
   }

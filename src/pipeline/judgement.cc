@@ -60,6 +60,22 @@ Status JudgeFirstRun(const engine::PipelineOptions& options, const DeliveryState
   return JudgeSomethingToCopy(planned);
 }
 
+Status JudgeNames(const types::NameMap& names, const DeliveryState& restored) {
+  for (const TableRecord& record : restored.tables) {
+    if (record.state != TableState::kLive || !record.schema) continue;
+    const TableName wanted = names.For(record.source);
+    if (wanted == record.destination) continue;
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = ToString(record.source) + " lies in " + ToString(record.destination) +
+                            ", and the configuration calls it " + ToString(wanted),
+                 .code = "SLU-1039",
+                 .advice = "give it its old name in `names`; or `sluice resync " +
+                           ToString(record.source) +
+                           "` first: it is then copied under the new one"};
+  }
+  return {};
+}
+
 bool IsUntouched(const DeliveryState& restored) {
   return !restored.birth && !restored.position && restored.tables.empty();
 }

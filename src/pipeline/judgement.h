@@ -27,6 +27,9 @@ Status JudgeFirstRun(const engine::PipelineOptions& options, const DeliveryState
 /// The last of these alone: SLU-2048.
 Status JudgeSomethingToCopy(const std::vector<postgres::PlannedTable>& planned);
 
+/// Tables stay where they are: SLU-1039 where a live one is to be called otherwise now.
+Status JudgeNames(const types::NameMap& names, const DeliveryState& restored);
+
 /// Of a destination without a position: tables that `sluice copy` made. SLU-1038 says so.
 bool HoldsCopy(const DeliveryState& state);
 Error CopyIsThere();

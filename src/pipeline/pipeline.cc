@@ -43,13 +43,16 @@ std::string Because(const Error& error) {
 Status CopyAgain(Session& session, const std::vector<RelationId>& tables,
                  const std::vector<TableRecord>& records) {
   // What the stream made of a table that halted is forgotten first: a failed description would halt
-  // it again.
+  // it again. So is what was excluded of a table and is not any more.
   const bool has_halted =
       std::any_of(records.begin(), records.end(), [&](const TableRecord& record) {
         return record.state == TableState::kHalted &&
                std::find(tables.begin(), tables.end(), record.relation) != tables.end();
       });
-  if (has_halted) {
+  bool is_released = false;
+  for (const RelationId relation : tables)
+    is_released = session.registry().Release(relation) || is_released;
+  if (has_halted || is_released) {
     for (const RelationId relation : tables) session.registry().SetKnown(relation, nullptr);
     session.RestartStream(Clock::now() + std::chrono::seconds(10));
   }
@@ -199,6 +202,7 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
   for (const postgres::SourceTable& table : input.tables) existing.insert(table.relation);
   SLUICE_ASSIGN_OR_RETURN(types, postgres::LoadTypeCatalog(control));
   types->SetPolicies(options.types);
+  types->SetRules(std::make_shared<const types::TableRules>(options.tables));
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, Connect("identify", true));
   SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
                           postgres::ReadServerIdentity(replication));
@@ -235,6 +239,8 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("control", false));
   const bool is_first_run = !is_born;
   if (is_first_run) SLUICE_RETURN_IF_ERROR(JudgeFirstRun(options, restored, planned));
+  if (!is_first_run && options.acknowledges)
+    SLUICE_RETURN_IF_ERROR(JudgeNames(options.names, restored));
   const TableSyncInput tables{.options = options,
                               .planned = planned,
                               .existing = existing,
@@ -248,6 +254,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   } else {
     SLUICE_RETURN_IF_ERROR(SyncTables(tables, *opened, restored));
   }
+  LookAgainForExcluded(options.tables, restored);
   MakeSession(restored);
   return {};
 }

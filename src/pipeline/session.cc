@@ -25,7 +25,8 @@ engine::WriterOptions WriterOptionsOf(const SessionOptions& options) {
   return {.spill_dir = options.pipeline->state_dir,
           .held_memory_bytes = options.memory.held,
           .inbox_bytes = options.memory.inbox,
-          .landing_bytes = options.memory.batch};
+          .landing_bytes = options.memory.batch,
+          .names = options.pipeline->names};
 }
 
 engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth& birth,
@@ -92,6 +93,7 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
       watches_tables_(options_.pipeline->acknowledges),
       held_timeout_(options_.wal_sender_timeout + std::chrono::seconds(5)) {
   for (const TableRecord& table : state.tables) {
+    if (table.schema) registry_.RememberHidden(table.relation, *table.schema);
     if (table.state != TableState::kSkipped)
       registry_.AddTable(table.relation, table.source, table.schema);
   }

@@ -31,7 +31,7 @@ TableRecord NewRecord(const postgres::PlannedTable& planned,
   TableRecord record;
   record.relation = planned.table.relation;
   record.source = planned.table.name;
-  record.destination = engine::DestinationOf(planned.table.name);
+  record.destination = options.names.For(planned.table.name);
   record.since = engine::WallClock();
   record.publication_entry = EntryOf(planned.table.relation, entries);
   if (planned.is_skipped) {

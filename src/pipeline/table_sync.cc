@@ -12,6 +12,7 @@
 #include "postgres/catalog.h"
 #include "postgres/publication.h"
 #include "replication/table_machine.h"
+#include "types/hidden_columns.h"
 
 namespace sluice::pipeline {
 
@@ -76,22 +77,35 @@ Status CheckDestinationTables(const TableSyncInput& input, Destination& destinat
                               const DeliveryState& state) {
   for (const postgres::PlannedTable& table : input.planned) {
     if (table.is_skipped) continue;
-    const bool is_known =
-        std::any_of(state.tables.begin(), state.tables.end(), [&](const TableRecord& record) {
-          return record.relation == table.table.relation && record.schema && state.position;
+    const auto known =
+        std::find_if(state.tables.begin(), state.tables.end(), [&](const TableRecord& record) {
+          return record.relation == table.table.relation && record.schema;
         });
-    if (is_known) continue;
-    SLUICE_ASSIGN_OR_RETURN(
-        const postgres::LoadedTable loaded,
-        postgres::LoadTableSchema(input.control, input.types, table.table.relation,
-                                  input.options.publication.value_or("")));
+    const bool is_copied = known != state.tables.end() && state.position;
+    if (is_copied && input.options.tables.For(table.table.name).excluded.empty()) continue;
+    auto loaded = postgres::LoadTableSchema(
+        input.control, input.types, table.table.relation, input.options.publication.value_or(""),
+        is_copied ? std::span(known->schema->hidden) : std::span<const HiddenColumn>());
+    // Of a table that is there already only the configuration is judged: what changed at the source
+    // halts that table alone.
+    if (!loaded && (!is_copied || loaded.error().code == "SLU-4125")) return loaded.error();
+    if (is_copied) continue;
     SLUICE_ASSIGN_OR_RETURN(
         const std::optional<Error> refusal,
-        destination.CheckTable(*loaded.schema, table.table.name,
+        destination.CheckTable(*loaded->schema, input.options.names.For(table.table.name),
                                input.options.existing != engine::Existing::kRefuse));
     if (refusal) return *refusal;
   }
   return {};
+}
+
+void LookAgainForExcluded(const types::TableRules& rules, DeliveryState& state) {
+  for (TableRecord& record : state.tables) {
+    if (!record.schema || !types::KeepsExcluded(*record.schema, rules)) continue;
+    auto schema = std::make_shared<TableSchema>(*record.schema);
+    schema->facts.stamp.clear();
+    record.schema = std::move(schema);
+  }
 }
 
 Status SyncTables(const TableSyncInput& input, Destination& destination, DeliveryState& state) {

@@ -12,6 +12,7 @@
 #include "postgres/connection.h"
 #include "postgres/preflight.h"
 #include "telemetry/log.h"
+#include "types/table_rules.h"
 #include "types/type_catalog.h"
 
 namespace sluice::pipeline {
@@ -26,10 +27,16 @@ struct TableSyncInput {
   telemetry::Logger& logger;
 };
 
-/// A destination table that is not ours is found before anything is made at the source.
-/// Errors: kConfig (the table is somebody else's), of the source, of the destination.
+/// A destination table that is not ours is found before anything is made at the source, and so is a
+/// column that is to be excluded and is not there.
+/// Errors: kConfig (the table is somebody else's), kUnsupported SLU-4124, SLU-4125, of the source,
+/// of the destination.
 Status CheckDestinationTables(const TableSyncInput& input, Destination& destination,
                               const DeliveryState& state);
+
+/// A table that was copied with a column that is excluded now is compared with the catalog before
+/// its next row, and so loses the column. In memory only.
+void LookAgainForExcluded(const types::TableRules& rules, DeliveryState& state);
 
 /// Keeps our own publication to the selection, and commits the tables that came and went.
 /// \param state as Open() gave it; updated to what is stored then.

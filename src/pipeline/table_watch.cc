@@ -254,6 +254,13 @@ Status TableWatch::ApplyDeferred() {
 Status TableWatch::Apply(const Deferred& what) {
   const TableRecord record = in_.writer.machine().record(what.relation);
   if (!record.schema) return in_.writer.Forget(what.relation);
+  const bool is_unwanted = what.kind == Kind::kDropped &&
+                           in_.options.tables.For(record.source).on_drop == types::OnDrop::kDrop;
+  if (is_unwanted) {
+    in_.logger.Warn("table {} was dropped at the source and is dropped at the destination",
+                    ToString(record.source));
+    return in_.writer.DropTable(what.relation);
+  }
   const Error reason =
       what.kind == Kind::kDropped
           ? DroppedAtSource(record.source)
@@ -309,7 +316,8 @@ Result<std::optional<TableWatch::Candidate>> TableWatch::Prepare(postgres::Conne
   Candidate candidate{.record = NewRecord(join.table, {}, in_.options), .bytes = table.size_bytes};
   const Result<postgres::LoadedTable> loaded =
       postgres::LoadTableSchema(connection, *in_.registry.types(), table.relation,
-                                in_.birth.owns_publication ? "" : in_.birth.publication);
+                                in_.birth.owns_publication ? "" : in_.birth.publication,
+                                in_.registry.HiddenOf(table.relation));
   if (!loaded) {
     if (!connection.is_alive()) return loaded.error();
     if (IsGone(loaded.error())) return std::optional<Candidate>();
@@ -319,7 +327,7 @@ Result<std::optional<TableWatch::Candidate>> TableWatch::Prepare(postgres::Conne
   SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refusal,
                           in_.writer.inbox().CallAndWait([&]() -> Result<std::optional<Error>> {
                             return in_.destination.CheckTable(
-                                *loaded->schema, engine::DestinationOf(table.name),
+                                *loaded->schema, in_.options.names.For(table.name),
                                 in_.options.existing != engine::Existing::kRefuse);
                           }));
   if (refusal) {

@@ -16,6 +16,7 @@ namespace {
 verify::TableResult NotCompared(const TableRecord& record) {
   verify::TableResult result;
   result.name = record.source;
+  result.destination = record.destination;
   result.status = verify::ComparisonStatus::kNotCompared;
   result.reason =
       std::string(ToString(record.state)) + (record.reason.empty() ? "" : ": " + record.reason);
@@ -91,7 +92,9 @@ Result<VerifyRunner::Comparison> VerifyRunner::Compare(const TableRecord& record
       return Comparison{Altered(fence, read.error()), {}};
     SLUICE_RETURN_IF_ERROR(read);
   } while (comparison.FinishPass());
-  return Comparison{comparison.Finish(), comparison.DifferingKeys()};
+  Comparison out{comparison.Finish(), comparison.DifferingKeys()};
+  out.result.destination = fence.record.destination;
+  return out;
 }
 
 Status VerifyRunner::ReadBothSides(verify::TableComparison& comparison, AtFence& fence,

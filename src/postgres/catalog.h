@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -88,10 +89,15 @@ struct LoadedTable {
 /// generated columns unless it publishes them). `since` is left 0: the caller sets the insert LSN
 /// read with it.
 ///
+/// Columns that types.rules() excludes are among TableSchema::hidden.
+///
 /// \param publication empty: every column that is not generated.
-/// Errors: kConfig SLU-2103 (no such table), kUnsupported (a type that nests too deeply).
+/// \param known what was excluded of this table before (types/hidden_columns.h).
+/// Errors: kConfig SLU-2103 (no such table), kUnsupported (a type that nests too deeply, SLU-4124
+/// and SLU-4125: what is excluded cannot be).
 Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCatalog& types,
-                                    RelationId relation, std::string_view publication);
+                                    RelationId relation, std::string_view publication,
+                                    std::span<const HiddenColumn> known = {});
 
 /// pg_class.relfilenode of a table, 0 for a partitioned one: changes on a rewrite.
 Result<std::uint32_t> ReadFileNode(Connection& connection, RelationId relation);

@@ -6,6 +6,7 @@
 
 #include "postgres/catalog.h"
 #include "postgres/table_facts.h"
+#include "types/hidden_columns.h"
 
 namespace sluice::postgres {
 namespace {
@@ -158,7 +159,8 @@ void SetIdentity(TableSchema& schema, const std::vector<std::int16_t>& primary_k
 }  // namespace
 
 Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCatalog& types,
-                                    RelationId relation, std::string_view publication) {
+                                    RelationId relation, std::string_view publication,
+                                    std::span<const HiddenColumn> known) {
   SLUICE_ASSIGN_OR_RETURN(const QueryResult rows, connection.Exec("read a table", kTableSql,
                                                                   {std::to_string(relation.value),
                                                                    std::string(publication)}));
@@ -183,7 +185,9 @@ Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCat
   loaded.is_partitioned = rows.text(0, 2) == "p";
   loaded.row_filter = published.row_filter;
   loaded.publication_entry = static_cast<std::uint32_t>(rows.integer_or(0, 6, 0));
-  loaded.schema = std::move(schema);
+  static const types::TableRules kNone;
+  SLUICE_ASSIGN_OR_RETURN(
+      loaded.schema, types::HideColumns(schema, types.rules() ? *types.rules() : kNone, known));
   return loaded;
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "sluice/ids.h"
 #include "sluice/lsn.h"
@@ -27,12 +28,16 @@ struct Resolution {
   };
   Kind kind = Kind::kIgnore;
   SchemaPtr schema;  ///< kUse; columns in the order of the Relation message
-  Error error;       ///< kFail
+  /// kUse: which of the message's columns those are; empty: all of them.
+  std::vector<std::uint32_t> cells;
+  Error error;  ///< kFail
 
   static Resolution Ignore() { return {}; }
   /// The same pointer as before means: the same version. Another one becomes a SchemaMark.
-  static Resolution Use(SchemaPtr schema) { return {Kind::kUse, std::move(schema), {}}; }
-  static Resolution Fail(Error error) { return {Kind::kFail, nullptr, std::move(error)}; }
+  static Resolution Use(SchemaPtr schema, std::vector<std::uint32_t> cells = {}) {
+    return {Kind::kUse, std::move(schema), std::move(cells), {}};
+  }
+  static Resolution Fail(Error error) { return {Kind::kFail, nullptr, {}, std::move(error)}; }
 };
 
 /// Where the Relation (or Type) message stands.

@@ -39,6 +39,7 @@ namespace sluice::replication {
 struct RelationEntry {
   bool is_known = false;
   Resolution resolution;
+  std::size_t sent_columns = 0;  ///< of the message
   bool is_failure_told = false;  ///< kFail: its TableFailure is in the log
   std::uint64_t sequence = 0;    ///< of the Relation message; later ones are greater
 };

@@ -1,5 +1,6 @@
 #include "replication/transaction_assembler.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -50,6 +51,16 @@ Error OutOfOrder(Lsn commit_lsn, Lsn end) {
       "a transaction committed at " + ToString(commit_lsn) + ", before " + ToString(end);
   error.code = "SLU-3021";
   return error;
+}
+
+/// One column for each cell that is kept, and no cell that was not sent.
+bool Fits(const Resolution& resolution, std::size_t sent) {
+  if (resolution.schema == nullptr) return false;
+  const std::size_t kept = resolution.schema->columns.size();
+  if (resolution.cells.empty()) return kept == sent;
+  return kept == resolution.cells.size() &&
+         std::all_of(resolution.cells.begin(), resolution.cells.end(),
+                     [&](std::uint32_t cell) { return cell < sent; });
 }
 
 Error OtherSource(Lsn commit_lsn) {
@@ -220,19 +231,36 @@ RelationContext TransactionAssembler::State::context() const {
   return {begin.xid, begin.commit_lsn, is_skipping};
 }
 
+/// What the user excluded ends here, before anything is built, held or written of it.
+Status TransactionAssembler::State::KeepCells(const RelationEntry& entry,
+                                              pgoutput::RowTuples& tuples) {
+  const auto keep = [&](pgoutput::TupleView& tuple, std::vector<pgoutput::TupleCell>& kept) {
+    if (tuple.empty()) return true;
+    if (tuple.size() != entry.sent_columns) return false;
+    kept.clear();
+    for (const std::uint32_t cell : entry.resolution.cells) kept.push_back(tuple[cell]);
+    tuple = kept;
+    return true;
+  };
+  if (keep(tuples.row, kept_row) && keep(tuples.old, kept_old)) return {};
+  return Error{.kind = ErrorKind::kProtocol,
+               .message = "a row has not the columns of its table: " +
+                          ToString(entry.resolution.schema->name),
+               .code = "SLU-4111"};
+}
+
 Status TransactionAssembler::State::OnRelation(const pgoutput::Relation& relation) {
   if (where == Where::kBetween) return Misplaced("Relation");
   if (where == Where::kInBlock) block->Enter(relation.xid);
   SLUICE_ASSIGN_OR_RETURN(Resolution resolution, resolver.Resolve(relation, context()));
-  if (resolution.kind == Resolution::Kind::kUse &&
-      (resolution.schema == nullptr ||
-       resolution.schema->columns.size() != relation.columns.size())) {
+  if (resolution.kind == Resolution::Kind::kUse && !Fits(resolution, relation.columns.size())) {
     return Error{.kind = ErrorKind::kInternal,
                  .message = "the schema of a relation does not fit its description: oid " +
                             std::to_string(relation.id.value),
                  .code = "SLU-9001"};
   }
-  RelationEntry entry{true, std::move(resolution), false, ++relation_sequence};
+  RelationEntry entry{true, std::move(resolution), relation.columns.size(), false,
+                      ++relation_sequence};
   if (where == Where::kInBlock) {
     block->Describe(block->TableFor(relation.id), std::move(entry));
   } else {
@@ -292,8 +320,10 @@ Status TransactionAssembler::State::OnDirectRow(base::ByteReader& in,
     ++counters.skipped_rows;
     return {};
   }
-  SLUICE_ASSIGN_OR_RETURN(const pgoutput::RowTuples tuples,
+  SLUICE_ASSIGN_OR_RETURN(pgoutput::RowTuples tuples,
                           pgoutput::DecodeRowTuples(in, header.kind, cells));
+  if (!relation->entry.resolution.cells.empty()) [[unlikely]]
+    SLUICE_RETURN_IF_ERROR(KeepCells(relation->entry, tuples));
   const SchemaPtr& schema = relation->entry.resolution.schema;
   columnar::TableBuilder& rows = set.RowsFor(relation->open, schema);
   Status appended = header.kind == MessageKind::kInsert ? rows.AppendInsert(tuples.row, ordinal)

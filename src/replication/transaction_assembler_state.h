@@ -64,6 +64,7 @@ struct TransactionAssembler::State {
   Status OnMessage(const pgoutput::LogicalMessage& message);
   /// True: rows of it are decoded; else they are skipped, its failure told.
   bool TakesChanges(TrackedRelation& relation);
+  Status KeepCells(const RelationEntry& entry, pgoutput::RowTuples& tuples);
   TrackedRelation* FindDescribed(RelationId relation);
   TrackedRelation& Track(RelationId relation);
   RelationContext context() const;
@@ -106,6 +107,8 @@ struct TransactionAssembler::State {
 
   Where where = Where::kBetween;
   pgoutput::TupleCells cells;
+  std::vector<pgoutput::TupleCell> kept_row;  ///< of `cells`, where some are left out
+  std::vector<pgoutput::TupleCell> kept_old;
   AssemblerCounters counters;
   bool has_seen_witness = false;
   std::uint64_t relation_sequence = 0;

@@ -59,8 +59,10 @@ Status TransactionAssembler::State::OnStagedRow(base::ByteReader& in,
     ++counters.skipped_rows;
     return {};
   }
-  SLUICE_ASSIGN_OR_RETURN(const pgoutput::RowTuples tuples,
+  SLUICE_ASSIGN_OR_RETURN(pgoutput::RowTuples tuples,
                           pgoutput::DecodeRowTuples(in, header.kind, cells));
+  if (!table->entry.resolution.cells.empty()) [[unlikely]]
+    SLUICE_RETURN_IF_ERROR(KeepCells(table->entry, tuples));
   const SchemaPtr& schema = table->entry.resolution.schema;
   const std::size_t bytes_before = block->row_bytes();
   columnar::TableBuilder& rows = block->RowsFor(*table, schema);

@@ -52,6 +52,28 @@ TEST(TransactionAssembler, TellsASchemaOnceUntilItChanges) {
   EXPECT_EQ(driver.Drain(), "8@200..210 | 1: +2x#0 v2 +3x#1 | end 210");
 }
 
+/// The cell in the middle is one that the user excluded: it ends in the assembler, in the values
+/// and in the old tuple.
+TEST(TransactionAssembler, HandsOnOnlyTheCellsThatAreKept) {
+  AssemblerDriver driver;
+  driver.resolver.answers[1] = Resolution::Use(driver.resolver.Schema(kA, 1), {0, 2});
+  pgoutput::Relation sent;
+  sent.id = kA;
+  sent.name = {"public", "t1"};
+  sent.columns = {
+      {"c0", Oid{23}, -1, true}, {"secret", Oid{25}, -1, false}, {"c1", Oid{25}, -1, false}};
+  const auto row = [](std::int32_t key) {
+    return pgoutput::testing::Cells{Int4(key), Text("hush"), Text("x")};
+  };
+  driver.Begin(7, 100);
+  driver.SendAll({WriteRelation(sent), WriteInsert(kA, row(1)), WriteUpdate(kA, row(2)),
+                  WriteDelete(kA, {Int4(3), Null(), Null()})});
+  driver.Commit();
+  EXPECT_EQ(driver.Drain(), "7@100..110 | 1: v1 +1x#0 ~2x#1 -3#2 | end 110");
+  driver.Begin(8, 200);
+  EXPECT_THAT(driver.Send(WriteInsert(kA, Row(1, "x"))), CodeIs("SLU-4111"));
+}
+
 TEST(TransactionAssembler, KeepsATruncateInItsPlaceForEachRelation) {
   AssemblerDriver driver;
   driver.Begin(7, 100);

@@ -133,6 +133,18 @@ CatalogFacts FactsOf(const Json& json) {
   return facts;
 }
 
+Json Of(const HiddenColumn& hidden) {
+  return Json{{"column", Of(hidden.column)},
+              {"rule_table", Of(hidden.rule_table)},
+              {"rule_name", hidden.rule_name},
+              {"gone", hidden.is_gone}};
+}
+
+HiddenColumn HiddenOf(const Json& json) {
+  return {ColumnOf(json.at("column")), NameOf(json.at("rule_table")),
+          json.at("rule_name").get<std::string>(), json.value("gone", false)};
+}
+
 Json Of(const TableSchema& schema) {
   Json out{{"relation", schema.relation.value},
            {"name", Of(schema.name)},
@@ -143,6 +155,7 @@ Json Of(const TableSchema& schema) {
            {"columns", Json::array()}};
   for (const Column& column : schema.columns) out["columns"].push_back(Of(column));
   out["facts"] = Of(schema.facts);
+  for (const HiddenColumn& hidden : schema.hidden) out["hidden"].push_back(Of(hidden));
   if (!schema.unplaced.empty()) out["unplaced"] = schema.unplaced;
   return out;
 }
@@ -172,6 +185,8 @@ SchemaPtr SchemaOf(const Json& json) {
   CheckIndexes(schema->identity_columns, schema->columns.size());
   schema->since = Lsn{json.at("since").get<std::uint64_t>()};
   schema->facts = FactsOf(json.value("facts", Json::object()));
+  for (const Json& hidden : json.value("hidden", Json::array()))
+    schema->hidden.push_back(HiddenOf(hidden));
   schema->unplaced = json.value("unplaced", std::string{});
   return schema;
 }

@@ -16,6 +16,7 @@ TEST(SchemaJson, ReadsBackEveryFieldOfASchema) {
                                                           {"pair", Carrier::kStruct}},
                                                          ReplicaIdentity::kIndex));
   schema->columns[1].missing_value = "0.00";
+  schema->hidden = {{schema->columns[2], {"s", "t"}, "tags", true}};
   const auto read = SchemaFromJson(SchemaToJson(*schema));
   ASSERT_TRUE(read) << read.error().server_message;
   EXPECT_EQ((*read)->relation, schema->relation);
@@ -25,6 +26,7 @@ TEST(SchemaJson, ReadsBackEveryFieldOfASchema) {
   EXPECT_EQ((*read)->key, schema->key);
   EXPECT_EQ((*read)->identity_columns, schema->identity_columns);
   EXPECT_EQ((*read)->since, schema->since);
+  EXPECT_EQ((*read)->hidden, schema->hidden);
 }
 
 TEST(SchemaJson, KeepsTheWholeRangeOf64BitNumbers) {

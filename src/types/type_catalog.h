@@ -24,6 +24,7 @@
 namespace sluice::types {
 
 class TypePolicies;
+class TableRules;
 
 /// One row of pg_type. Members in the order of TypeRowsSql()'s columns.
 struct TypeRow {
@@ -77,7 +78,14 @@ class TypeCatalog {
   void SetPolicies(std::shared_ptr<const TypePolicies> policies) {
     policies_ = std::move(policies);
   }
-  const std::shared_ptr<const TypePolicies>& policies() const { return policies_; }
+  /// What was declared for tables: which columns are excluded. Null: nothing.
+  void SetRules(std::shared_ptr<const TableRules> rules) { rules_ = std::move(rules); }
+  const std::shared_ptr<const TableRules>& rules() const { return rules_; }
+  /// The same declarations as those of another catalog of the same database.
+  void TakeDeclared(const TypeCatalog& other) {
+    policies_ = other.policies_;
+    rules_ = other.rules_;
+  }
 
  private:
   Result<ColumnType> Resolve(Oid oid, std::int32_t typmod, int depth) const;
@@ -87,6 +95,7 @@ class TypeCatalog {
   std::unordered_map<Oid, TypeRow> types_;
   std::unordered_map<std::uint32_t, std::vector<AttributeRow>> attributes_;
   std::shared_ptr<const TypePolicies> policies_;
+  std::shared_ptr<const TableRules> rules_;
 };
 
 /// SELECT that gives TypeRow's members in order; works on 14 and later; types that no column can

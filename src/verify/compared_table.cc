@@ -20,6 +20,9 @@ ComparedTable MakeComparedTable(SchemaPtr schema, std::span<const std::string> l
         std::ranges::find(schema->key, static_cast<std::int32_t>(i)) != schema->key.end();
     table.lets_go.push_back(column.on_misfit != OnMisfit::kHalt && !finds_row);
   }
+  for (const HiddenColumn& hidden : schema->hidden) {
+    if (!hidden.is_gone) table.not_compared.push_back(hidden.column.name);
+  }
   for (const std::int32_t key : schema->key) {
     const std::int32_t position = positions[static_cast<std::size_t>(key)];
     if (position < 0) {

@@ -48,6 +48,10 @@ nlohmann::json ToJson(const TableResult& table) {
       {"missing", table.missing},          {"extra", table.extra},
       {"different", table.different},      {"sample", std::move(sample)},
       {"not_compared", table.not_compared}};
+  if (!table.destination.table.empty() && table.destination != table.name) {
+    json["destination_schema"] = table.destination.schema;
+    json["destination_table"] = table.destination.table;
+  }
   if (!table.reason.empty()) json["reason"] = table.reason;
   if (table.are_counts_minimum) json["counts_are_minimum"] = true;
   return json;

@@ -33,7 +33,8 @@ struct SampleRow {
 
 struct TableResult {
   TableName name;
-  Lsn lsn;  ///< the fence
+  TableName destination;  ///< shown where it is another name
+  Lsn lsn;                ///< the fence
   ComparisonStatus status = ComparisonStatus::kNotCompared;
   /// Of kNotCompared, and of kDifferent where the destination's table is not as it was given.
   std::string reason;
@@ -59,7 +60,7 @@ struct VerifyResult {
 /// {"equal", "tables": [{"schema", "table", "lsn", "status", "rows_source", "rows_destination",
 ///   "missing", "extra", "different", "sample": [{"kind", "columns": {name: text}}],
 ///   "not_compared": [names]}]}; "reason" where there is one, "counts_are_minimum": true where they
-///   are.
+///   are; "destination_schema", "destination_table" where the name is another one there.
 nlohmann::json ToJson(const VerifyResult& result);
 nlohmann::json ToJson(const TableResult& table);
 /// ToJson() as text; bytes that are not UTF-8 are replaced, nothing throws.

@@ -58,6 +58,7 @@ RelationId RelationOf(const SequenceItem& item) {
     RelationId operator()(const TruncateTable& truncate) const { return truncate.relation; }
     RelationId operator()(const AlterTable& alter) const { return alter.to->relation; }
     RelationId operator()(const LandUnit& land) const { return land.unit.relation; }
+    RelationId operator()(const DropTable& drop) const { return drop.relation; }
   };
   return std::visit(Visitor{}, item);
 }

@@ -171,6 +171,7 @@ class DuckDb final : public DuckDbDestination {
     if (const auto* rows = std::get_if<NetRows>(&item)) return writer_->Apply(*rows);
     if (const auto* alter = std::get_if<AlterTable>(&item)) return writer_->Alter(*alter);
     if (const auto* land = std::get_if<LandUnit>(&item)) return Land(*land);
+    if (const auto* drop = std::get_if<DropTable>(&item)) return writer_->Drop(*drop);
     return Error{
         .kind = ErrorKind::kInternal, .message = "DuckDB was given log rows", .code = "SLU-9001"};
   }
@@ -375,11 +376,13 @@ std::optional<Error> DuckDb::CheckOtherTables(const TableSchema& schema,
   if (const auto it = promised_.find(key); it != promised_.end() && it->second != schema.name)
     other = &it->second;
   if (other == nullptr) return std::nullopt;
-  return Error{.kind = ErrorKind::kUnsupported,
-               .message = "source tables " + ToString(*other) + " and " + ToString(schema.name) +
-                          " have one name at the destination",
-               .code = "SLU-5115",
-               .advice = "leave one of them out with -T"};
+  return Error{
+      .kind = ErrorKind::kUnsupported,
+      .message = "source tables " + ToString(*other) + " and " + ToString(schema.name) +
+                 " have one name at the destination",
+      .code = "SLU-5115",
+      .advice =
+          "leave one of them out with -T, or give one another name by `names` in the config file"};
 }
 
 Result<std::optional<Error>> DuckDb::CheckTable(const TableSchema& schema,

@@ -101,6 +101,21 @@ CatalogFacts FactsFromJson(const json& in) {
   return facts;
 }
 
+json HiddenToJson(const HiddenColumn& hidden) {
+  return {{"column", ColumnToJson(hidden.column)},
+          {"rule_schema", hidden.rule_table.schema},
+          {"rule_table", hidden.rule_table.table},
+          {"rule_name", hidden.rule_name},
+          {"gone", hidden.is_gone}};
+}
+
+HiddenColumn HiddenFromJson(const json& in) {
+  return {ColumnFromJson(in.at("column")),
+          {in.at("rule_schema").get<std::string>(), in.at("rule_table").get<std::string>()},
+          in.at("rule_name").get<std::string>(),
+          in.value("gone", false)};
+}
+
 std::vector<std::int32_t> Indexes(const json& in, std::size_t column_count) {
   auto out = in.get<std::vector<std::int32_t>>();
   for (const std::int32_t index : out) {
@@ -124,6 +139,7 @@ std::string SchemaToJson(const TableSchema& schema) {
               {"facts", FactsToJson(schema.facts)}};
   if (!schema.unplaced.empty()) out["unplaced"] = schema.unplaced;
   for (const Column& column : schema.columns) out["columns"].push_back(ColumnToJson(column));
+  for (const HiddenColumn& hidden : schema.hidden) out["hidden"].push_back(HiddenToJson(hidden));
   // Bytes that are not UTF-8 (a database in SQL_ASCII) must not throw; CheckTable() refuses such
   // names before they get here.
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -142,6 +158,8 @@ Result<SchemaPtr> SchemaFromJson(const std::string& text) {
     schema->identity_columns = Indexes(in.at("identity_columns"), schema->columns.size());
     schema->since.value = in.at("since").get<std::uint64_t>();
     schema->facts = FactsFromJson(in.value("facts", json::object()));
+    for (const json& hidden : in.value("hidden", json::array()))
+      schema->hidden.push_back(HiddenFromJson(hidden));
     schema->unplaced = in.value("unplaced", std::string());
     return SchemaPtr(std::move(schema));
   } catch (const std::exception& e) {

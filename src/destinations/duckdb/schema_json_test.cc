@@ -18,6 +18,7 @@ TEST(SchemaJson, GivesBackWhatItWasGiven) {
   auto changed = std::make_shared<TableSchema>(*schema);
   changed->columns[1].missing_value = "{a,\n\"b\"}";
   changed->columns[2].is_nullable = false;
+  changed->hidden = {{changed->columns[2], {"s", "t"}, "tags", true}};
   changed->since = Lsn{0xffff'ffff'ffff'fff0};
   const auto read = SchemaFromJson(SchemaToJson(*changed));
   ASSERT_TRUE(read) << read.error().server_message;
@@ -28,6 +29,7 @@ TEST(SchemaJson, GivesBackWhatItWasGiven) {
   EXPECT_EQ((*read)->key, changed->key);
   EXPECT_EQ((*read)->identity_columns, changed->identity_columns);
   EXPECT_EQ((*read)->since, changed->since);
+  EXPECT_EQ((*read)->hidden, changed->hidden);
 }
 
 TEST(SchemaJson, RefusesWhatIsNotASchema) {

@@ -102,7 +102,8 @@ bool SameInternals(const TableRecord& a, const TableRecord& b) {
     return false;
   if (a.schema == b.schema) return true;
   return a.schema != nullptr && b.schema != nullptr && a.schema->columns == b.schema->columns &&
-         a.schema->key == b.schema->key && a.schema->identity == b.schema->identity &&
+         a.schema->hidden == b.schema->hidden && a.schema->key == b.schema->key &&
+         a.schema->identity == b.schema->identity &&
          a.schema->identity_columns == b.schema->identity_columns &&
          a.schema->name == b.schema->name && a.schema->since == b.schema->since;
 }
@@ -296,6 +297,19 @@ Result<StageOutcome> TransactionWriter::Rename(Staged& staged, const AlterTable&
   staged.table.name = name;
   staged.table.shape = item.to;
   staged.changes.push_back({{"rename table", ToString(before), ToString(name)}, item.lsn});
+  return StageOutcome{};
+}
+
+Result<StageOutcome> TransactionWriter::Drop(const DropTable& item) {
+  const Staged* before = Find(item.relation);
+  if (before != nullptr && before->has_rows)
+    return Failed(item.relation, OutOfOrder(item.destination));
+  staged_.erase(item.relation);
+  if (HasName(item.destination, item.relation)) return StageOutcome{};
+  SLUICE_RETURN_IF_ERROR(Begin());
+  has_ddl_ = true;
+  SLUICE_RETURN_IF_ERROR(
+      connection_.Run("DROP TABLE IF EXISTS " + QualifiedName(item.destination), "drop a table"));
   return StageOutcome{};
 }
 

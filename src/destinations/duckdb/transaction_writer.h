@@ -37,6 +37,7 @@ class TransactionWriter {
   /// with its first item and sees what was committed then: the copy must have ended before.
   Result<StageOutcome> Land(const LandUnit& item, const TableName& shadow);
   Result<StageOutcome> Alter(const AlterTable& item);
+  Result<StageOutcome> Drop(const DropTable& item);
   Result<StageOutcome> Apply(const NetRows& item);
 
   /// Errors: SLU-5004, SLU-5105, and whatever DuckDB says; the transaction is rolled back then.

@@ -37,6 +37,7 @@ RelationId RelationOf(const SequenceItem& item) {
     RelationId operator()(const TruncateTable& truncate) const { return truncate.relation; }
     RelationId operator()(const AlterTable& alter) const { return alter.to->relation; }
     RelationId operator()(const LandUnit& land) const { return land.unit.relation; }
+    RelationId operator()(const DropTable& drop) const { return drop.relation; }
   };
   return std::visit(Visitor{}, item);
 }
@@ -185,6 +186,13 @@ Result<CommitOutcome> MemoryDestination::Commit(const CommitRecord& record) {
   {
     const base::MutexLock lock(storage_->mutex_);
     SLUICE_RETURN_IF_ERROR(CheckFence(record));
+    for (const DropTable& drop : std::exchange(dropped_, {})) {
+      storage_->names_.erase(drop.relation);
+      const bool is_taken =
+          std::any_of(storage_->names_.begin(), storage_->names_.end(),
+                      [&](const auto& named) { return named.second == drop.destination; });
+      if (!is_taken) storage_->tables_.erase(drop.destination);
+    }
     for (const auto& [relation, change] : changes_) Apply(*change);
     changes_.clear();
     DeliveryState& state = storage_->state_;
@@ -198,6 +206,7 @@ Result<CommitOutcome> MemoryDestination::Commit(const CommitRecord& record) {
 
 void MemoryDestination::Abandon() {
   changes_.clear();
+  dropped_.clear();
 }
 
 void MemoryDestination::OnWatermark(std::function<void(const Watermarks&)> listener) {

@@ -58,6 +58,7 @@ class MemoryDestination final : public Destination {
   Status StageItem(const TruncateTable& item);
   Status StageItem(const AlterTable& item);
   Status StageItem(const LandUnit& item);
+  Status StageItem(const DropTable& item);
   /// The change of a table that exists, or is landed in this transaction.
   Result<Change*> ChangeOf(const TableSchema& schema);
   Result<Change*> ChangeOf(RelationId relation);
@@ -71,6 +72,7 @@ class MemoryDestination final : public Destination {
   bool is_read_only_ = false;
   std::uint64_t epoch_ = 0;
   std::map<RelationId, std::unique_ptr<Change>> changes_;
+  std::vector<DropTable> dropped_;  ///< by the open transaction
   std::function<void(const Watermarks&)> listener_;
 };
 

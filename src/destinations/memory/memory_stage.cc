@@ -387,4 +387,10 @@ Status MemoryDestination::StageItem(const LandUnit& item) {
   return {};
 }
 
+Status MemoryDestination::StageItem(const DropTable& item) {
+  changes_.erase(item.relation);
+  dropped_.push_back(item);
+  return {};
+}
+
 }  // namespace sluice::memory
