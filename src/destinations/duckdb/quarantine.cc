@@ -62,18 +62,18 @@ std::string CellJson(const ColumnType& type, std::string_view& cells) {
   const bool is_container = type.carrier == Carrier::kList || type.carrier == Carrier::kStruct ||
                             type.carrier == Carrier::kMap;
   if (length == types::kNullCell || !is_container) {
-    const std::string text = types::DescribeCell(type, cells, kCellBytesMax).value_or("");
+    std::string text = types::DescribeCell(type, cells, kCellBytesMax).value_or("");
     if (length == types::kNullCell) return "null";
     if (IsNumberOrBool(type.carrier)) return text;
     const bool is_float = type.carrier == Carrier::kFloat32 || type.carrier == Carrier::kFloat64;
     return Quoted(is_float && text == "-0" ? "0" : text);
   }
-  static const ColumnType kText{};
+  static const ColumnType text_type{};
   std::string_view parts = cells.substr(8, length - 4);  // behind its length and its count
   cells.remove_prefix(4 + std::size_t{length});
   std::string out = "[";
   for (std::size_t i = 0; !parts.empty(); ++i) {
-    const ColumnType& part = type.carrier == Carrier::kMap    ? kText
+    const ColumnType& part = type.carrier == Carrier::kMap    ? text_type
                              : type.carrier == Carrier::kList ? type.children[0]
                                                               : type.children[i];
     out += (i == 0 ? "" : ",") + CellJson(part, parts);
@@ -146,14 +146,14 @@ class KeyPrinter {
 // -------------------------------------------------------------------------------------------------
 
 const ColumnType& TextType() {
-  static const ColumnType kType = [] {
+  static const ColumnType made = [] {
     ColumnType type;
     type.oid = Oid{25};
     type.name = "text";
     type.codec = "text";
     return type;
   }();
-  return kType;
+  return made;
 }
 
 /// Rows of texts, staged as columns c0, c1, ...
