@@ -242,8 +242,8 @@ Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relat
   for (const pgoutput::RelationColumn& sent : relation.columns) {
     Column column;
     column.name = sent.name;
-    SLUICE_ASSIGN_OR_RETURN(
-        column.type, types.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
+    SLUICE_ASSIGN_OR_RETURN(column.type,
+                            types.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
     column.is_identity = sent.is_identity;
     if (sent.is_identity)
       schema->identity_columns.push_back(static_cast<std::int32_t>(schema->columns.size()));
