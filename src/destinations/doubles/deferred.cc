@@ -125,6 +125,11 @@ Result<std::unique_ptr<CopyWriter>> Deferred::OpenCopy(const CopyTarget& target)
   return inner().OpenCopy(target);
 }
 
+Status Deferred::DiscardCopy(UnitId unit) {
+  AdvanceVisible(kAll);
+  return inner().DiscardCopy(unit);
+}
+
 Result<StageOutcome> Deferred::Stage(const SequenceItem& item) {
   const std::scoped_lock lock(state_->mutex);
   state_->staged.push_back(item);
