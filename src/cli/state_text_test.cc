@@ -53,13 +53,13 @@ TEST(VerifyExitCode, PutsDifferencesBeforeHaltedTables) {
 
 TEST(RepairText, SaysWhatWasFoundWhatWasDoneAndWhatIsNow) {
   Json report = VerifyReport("different");
+  report["equal"] = true;
+  report["dry_run"] = false;
   Json& table = report["tables"][0];
   table["action"] = "rows";
   table["keys_repaired"] = 5;
   table["longest_pause_ms"] = 12;
   table["status_now"] = "equal";
-  report["equal"] = true;
-  report["dry_run"] = false;
   const std::string text = RepairText(report);
   EXPECT_TRUE(Has(text, "3 missing, 2 different")) << text;
   EXPECT_TRUE(Has(text, "5 keys read again")) << text;

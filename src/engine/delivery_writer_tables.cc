@@ -239,9 +239,8 @@ Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
   if (is_refused) to_copy = wanted;
   for (const TableRename& rename : wanted) {
     const bool is_copied =
-        std::any_of(to_copy.begin(), to_copy.end(), [&](const TableRename& other) {
-          return other.relation == rename.relation;
-        });
+        std::any_of(to_copy.begin(), to_copy.end(),
+                    [&](const TableRename& other) { return other.relation == rename.relation; });
     if (is_copied) continue;
     const TableName& source = sources[rename.relation];
     logger_.Info("table {} is called {} now", ToString(machine_.record(rename.relation).source),

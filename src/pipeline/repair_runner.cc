@@ -87,7 +87,8 @@ Result<std::optional<CopiedRows>> ReadRows(const AtFence& fence,
                           postgres::CopyReader::Start(connection, SelectRows(fence, keys, format)));
   for (;;) {
     const auto messages = reader.NextRows(stop);
-    if (!messages && messages.error().sqlstate == kQueryCancelled) return std::optional<CopiedRows>();
+    if (!messages && messages.error().sqlstate == kQueryCancelled)
+      return std::optional<CopiedRows>();
     if (!messages) return messages.error();
     if (messages->empty()) break;
     for (const postgres::CopyReader::Message& message : *messages)

@@ -230,8 +230,8 @@ Status Database::Create() {
   if (error && error != std::errc::file_exists) fs::rename(made, path_, error);
   fs::remove(made, ignored);
   if (error && error != std::errc::file_exists)
-    return ConfigError("SLU-5017", "the destination file cannot be made: " + path_ + ": " +
-                                       error.message());
+    return ConfigError("SLU-5017",
+                       "the destination file cannot be made: " + path_ + ": " + error.message());
   return status;
 }
 
