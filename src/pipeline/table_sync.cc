@@ -109,12 +109,13 @@ void LookAgainForExcluded(const types::TableRules& rules, DeliveryState& state) 
 }
 
 Status SyncTables(const TableSyncInput& input, Destination& destination, DeliveryState& state) {
+  if (!input.options.acknowledges) return {};  // who only compares changes nothing
   const Birth& birth = *state.birth;
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
                           postgres::ReadPublication(input.control, birth.publication));
   if (!publication) return {};  // the connect checks say what that means
   TableSet tables = PlanTables(input.planned, input.existing, state.tables, {}, input.options);
-  if (birth.owns_publication && input.options.acknowledges) {
+  if (birth.owns_publication) {
     SLUICE_ASSIGN_OR_RETURN(const postgres::MembershipChange change,
                             postgres::KeepPublication(input.control, birth.publication,
                                                       tables.published, std::chrono::seconds(5)));
@@ -126,8 +127,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
                           postgres::ReadPublishedTables(input.control, birth.publication));
   tables = PlanTables(input.planned, input.existing, state.tables, entries, input.options);
-  Restated restated;
-  if (input.options.acknowledges) restated = RestatePolicies(input, state);
+  const Restated restated = RestatePolicies(input, state);
   replication::TableMachine machine(state);
   CopyAgain(restated.to_copy, input.logger, machine);
   for (const RelationId relation : tables.removed) machine.RemoveTable(relation);
