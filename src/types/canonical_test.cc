@@ -184,6 +184,9 @@ TEST(Canonical, IsNullWhereAMisfitIsLetGo) {
   EXPECT_EQ(let_go(numbers, "00000001 00000000 000006a4 00000001 00000001 00000008" + nan), null);
   EXPECT_EQ(let_go(numbers, "00000001 00000000 000006a4 00000001 00000002 00000008" + nan), null);
   EXPECT_EQ(let_go(Type(Carrier::kInterval), "7fffffffffffffff 7fffffff 7fffffff"), null);
+  // 294247-01-10 04:00:54.775807 would be infinity.
+  EXPECT_EQ(let_go(Type(Carrier::kTimestampTz), "7ffca2fec4c81fff"), null);
+  EXPECT_NE(let_go(Type(Carrier::kTimestampTz), "7ffca2fec4c81ffe"), null);
   EXPECT_EQ(let_go(Type(Carrier::kInterval), "8000000000000000 80000000 80000000"), null);
   EXPECT_NE(let_go(Type(Carrier::kInterval), "7fffffffffffffff 7fffffff 7ffffffe"), null);
   EXPECT_EQ(let_go(Type(Carrier::kText, "text"), "c3"), null);

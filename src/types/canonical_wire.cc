@@ -42,7 +42,7 @@ void AppendDate(std::int32_t days, Wire wire, std::string& out, Fit& fit) {
   std::int64_t shifted = std::int64_t{days} + kEpochDays;
   if (days == Days::max()) shifted = days;
   if (days == Days::min()) shifted = -Days::max();
-  if (shifted > Days::max()) {
+  if (days != Days::max() && shifted >= Days::max()) {
     AppendMisfitCell(wire, out, fit);
   } else {
     AppendFixedCell(static_cast<std::uint32_t>(static_cast<std::int32_t>(shifted)), out);
@@ -55,7 +55,7 @@ void AppendTimestamp(std::int64_t micros, Wire wire, std::string& out, Fit& fit)
     AppendFixedCell(static_cast<std::uint64_t>(micros), out);
   } else if (micros == Micros::min()) {
     AppendFixedCell(static_cast<std::uint64_t>(-Micros::max()), out);
-  } else if (micros > Micros::max() - kEpochMicros) {
+  } else if (micros >= Micros::max() - kEpochMicros) {  // the last one stands for infinity
     AppendMisfitCell(wire, out, fit);
   } else {
     AppendFixedCell(static_cast<std::uint64_t>(micros + kEpochMicros), out);
