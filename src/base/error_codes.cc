@@ -187,7 +187,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "ALTER PUBLICATION ... SET (publish = 'insert, update, delete, truncate')."},
     {"SLU-2039", "a table has no usable identity",
      "Without a primary key or a replica identity an UPDATE cannot say which row it means; "
-     "published, the table's own updates would fail.",
+     "published, the table's own updates would fail. The same holds where a generated column is "
+     "part of the identity and is not published.",
      "ALTER TABLE ... ADD PRIMARY KEY, or REPLICA IDENTITY FULL."},
     {"SLU-2040", "row security would hide rows",
      "A policy applies to this role: the copy would miss rows that the stream brings.",
