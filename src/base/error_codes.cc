@@ -390,8 +390,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "numeric(p,s) holds NaN, Infinity and -Infinity, DECIMAL does not.",
      "Change the value at the source, declare the column as text, or let such values go "
      "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
-    {"SLU-4105", "a number does not fit the column's DECIMAL",
-     "The value has more digits than the precision and scale known of the column.",
+    {"SLU-4105", "a number does not fit the column",
+     "The value has more digits than the precision and scale known of the column's DECIMAL, or is "
+     "beyond the range of the DOUBLE that was declared for it.",
      "Change the value at the source, declare the column as text, or let such values go "
      "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
     {"SLU-4106", "an array that is not a list",
@@ -428,7 +429,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Domains, arrays and composites are nested more than 16 levels deep.",
      "Leave the column out with a column list in the publication."},
     {"SLU-4121", "a column's type cannot be kept as declared",
-     "`types` in the config file asks for a decimal where the column is no numeric.",
+     "`types` in the config file asks for a decimal or double where the column is no numeric, for "
+     "trimmed where it is no character(n), or for double where rows are found by the column.",
      "Take the line out, or declare text, which every type has."},
     {"SLU-4122", "a numeric column could be a number",
      "The column declares no digits, so that its values are kept as text. Those that were looked "

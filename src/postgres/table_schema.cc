@@ -7,6 +7,7 @@
 #include "postgres/catalog.h"
 #include "postgres/table_facts.h"
 #include "types/hidden_columns.h"
+#include "types/type_policies.h"
 
 namespace sluice::postgres {
 namespace {
@@ -180,6 +181,7 @@ Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCat
   if (!columns) return std::move(columns).error().At("table " + ToString(schema->name));
   schema->columns = *std::move(columns);
   SetIdentity(*schema, ReadAttnums(rows, 4), ReadAttnums(rows, 5));
+  SLUICE_RETURN_IF_ERROR(types::CheckKeyTypes(*schema));
   SLUICE_ASSIGN_OR_RETURN(schema->facts, ReadTableFacts(connection, relation, publication));
   LoadedTable loaded;
   loaded.is_partitioned = rows.text(0, 2) == "p";
