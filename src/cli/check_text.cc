@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/passwords.h"
 #include "cli/text_table.h"
+#include "postgres/publication.h"
 
 namespace sluice::cli {
 namespace {
@@ -170,6 +171,10 @@ std::string DropPlanText(const pipeline::DropPlan& plan) {
   }
   if (plan.publication) {
     out += fmt::format("  publication {} at {}\n", *plan.publication, plan.source);
+    if (plan.has_companion) {
+      out += fmt::format("  publication {} at {}\n", postgres::CompanionOf(*plan.publication),
+                         plan.source);
+    }
   }
   if (plan.has_state) out += fmt::format("  schema sluice in {}\n", plan.destination);
   if (!out.empty()) out = "to be removed:\n" + out;

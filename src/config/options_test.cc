@@ -183,10 +183,10 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   request_.flags["mode"] = {"mirror"};
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
-  for (const char* text : {
-           "tables: {public.orders: {mode: history}}\n",
-           "tables: {public.orders: {mode: append}}\n",
-       }) {
+  for (const char* text :
+       {"mode: both
+", "tables: {public.orders: {mode: history}}
+"}) {
     UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1006") << text;
   }

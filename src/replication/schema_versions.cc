@@ -1,5 +1,7 @@
 #include "replication/schema_versions.h"
 
+#include "types/hidden_columns.h"
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -250,6 +252,9 @@ Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relat
     schema->columns.push_back(std::move(column));
   }
   if (relation.identity != ReplicaIdentity::kFull) schema->key = schema->identity_columns;
+  const bool is_append =
+      types.rules() && types.rules()->For(relation.name).mode == types::TableMode::kAppend;
+  if (is_append) types::ForgetIdentity(*schema);
   return schema;
 }
 
