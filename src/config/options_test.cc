@@ -184,10 +184,16 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
   for (const char* text :
-       {"mode: both
-", "tables: {public.orders: {mode: history}}
-"}) {
-    UseFile(text);
+       {
+    "mode: both
+    ", " tables : {
+      public.orders : {
+      mode:
+        history
+      }
+    }
+    "}) {
+        UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1006") << text;
   }
 }

@@ -225,21 +225,20 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
     Position position;
     bool has_append = false;
   };
-  SLUICE_ASSIGN_OR_RETURN(const Durable durable,
-                          writer_.inbox().CallAndWait([this]() -> Result<Durable> {
-                            Durable now{Position{progress_.durable.Load(), std::nullopt}, false};
-                            // The witness belongs to the last commit; it proves nothing while that
-                            // one is not durable.
-                            if (progress_.durable.Load() == progress_.processed.Load()) {
-                              now.position.last_transaction = writer_.last_transaction();
-                            }
-                            for (const TableRecord& record : writer_.Records()) {
-                              now.has_append = now.has_append ||
-                                               (record.state == TableState::kLive &&
-                                                record.schema && types::IsAppend(*record.schema));
-                            }
-                            return now;
-                          }));
+  SLUICE_ASSIGN_OR_RETURN(
+      const Durable durable, writer_.inbox().CallAndWait([this]() -> Result<Durable> {
+        Durable now{Position{progress_.durable.Load(), std::nullopt}, false};
+        // The witness belongs to the last commit; it proves nothing while that
+        // one is not durable.
+        if (progress_.durable.Load() == progress_.processed.Load()) {
+          now.position.last_transaction = writer_.last_transaction();
+        }
+        for (const TableRecord& record : writer_.Records()) {
+          now.has_append = now.has_append || (record.state == TableState::kLive && record.schema &&
+                                              types::IsAppend(*record.schema));
+        }
+        return now;
+      }));
   SLUICE_ASSIGN_OR_RETURN(const replication::StartPoint point,
                           replication::CheckConnect(birth_, durable.position, facts));
   start = durable.position.lsn;
@@ -249,14 +248,16 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
                           postgres::ReadPublication(control, birth_.publication));
   const bool has_companion = publication && publication->has_companion;
-  if (has_companion) stream_options.publications.push_back(postgres::CompanionOf(birth_.publication));
+  if (has_companion)
+    stream_options.publications.push_back(postgres::CompanionOf(birth_.publication));
   if (durable.has_append && birth_.owns_publication && !has_companion) {
     return Error{.kind = ErrorKind::kConfig,
                  .message = "publication " + postgres::CompanionOf(birth_.publication) +
                             " is gone, by which tables were published that are appended to",
                  .code = "SLU-3018",
-                 .advice = "what was inserted meanwhile is in no stream: sluice drop, and run with "
-                           "--existing replace"};
+                 .advice =
+                     "what was inserted meanwhile is in no stream: sluice drop, and run with "
+                     "--existing replace"};
   }
   stream_options.is_binary = registry_.TextOnlyColumns().empty();
   registry_.SetStreamIsBinary(stream_options.is_binary);

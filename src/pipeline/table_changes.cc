@@ -30,8 +30,8 @@ class Planner {
     const TableRecord* record = found == records_.end() ? nullptr : found->second;
     const auto entry = entries_.find(planned.table.relation);
     const bool is_known = entry != entries_.end();
-    const bool is_misplaced = look_.owns_publication && is_known &&
-                              entry->second->is_append != planned.is_append;
+    const bool is_misplaced =
+        look_.owns_publication && is_known && entry->second->is_append != planned.is_append;
     const bool is_published = is_known && !is_misplaced;
     if (planned.is_skipped) {
       const bool is_new =

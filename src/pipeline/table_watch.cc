@@ -351,7 +351,8 @@ Status TableWatch::Publish(postgres::Connection& connection, const TableChanges:
                                           kLockTimeout);
   }
   if (added) {
-    added = postgres::AddToPublication(connection, called(join.table.is_append), name, kLockTimeout);
+    added =
+        postgres::AddToPublication(connection, called(join.table.is_append), name, kLockTimeout);
   }
   if (added || added.error().sqlstate == "42710") return {};
   if (!connection.is_alive()) return added;

@@ -51,7 +51,8 @@ std::string AppendNote(const Preflight& preflight) {
     if (!planned.is_append) continue;
     if (out.empty()) {
       out =
-          "\n-- Left out: mode append takes publications that Sluice makes itself, as the owner of\n"
+          "\n-- Left out: mode append takes publications that Sluice makes itself, as the owner "
+          "of\n"
           "-- the tables and with CREATE on the database:\n";
     }
     std::string line = "--   " + QuoteTable(planned.table.name);

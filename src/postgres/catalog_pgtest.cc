@@ -151,11 +151,11 @@ TEST_F(CatalogTest, TheCompanionComesAndGoesWithThePublication) {
       .tables = {{"public", "a"}}, .append = {{"public", "b"}}, .has_companion = true};
   ASSERT_THAT(CreatePublication(*sql_, "sluice_x", "gen", first), IsOk());
   EXPECT_TRUE((*ReadPublication(*sql_, "sluice_x"))->has_companion);
-  const auto moved = KeepPublication(*sql_, "sluice_x",
-                                     std::vector<WantedTable>{
-                                         {Relation("public.a"), {"public", "a"}, true},
-                                         {Relation("public.b"), {"public", "b"}, true}},
-                                     std::chrono::milliseconds(200));
+  const auto moved =
+      KeepPublication(*sql_, "sluice_x",
+                      std::vector<WantedTable>{{Relation("public.a"), {"public", "a"}, true},
+                                               {Relation("public.b"), {"public", "b"}, true}},
+                      std::chrono::milliseconds(200));
   ASSERT_THAT(moved, IsOk());
   EXPECT_THAT(moved->removed, ElementsAre(TableName{"public", "a"}));
   EXPECT_THAT(moved->added, ElementsAre(TableName{"public", "a"}));

@@ -154,16 +154,18 @@ std::optional<Finding> JudgeAppend(const PreflightRequest& request, const Prefli
                    .table = table.name};
   };
   if (!request.is_publication_ours)
-    return problem("mode append of " + name + " takes a publication of Sluice's own; what yours "
-                   "publishes is yours to say",
+    return problem("mode append of " + name +
+                       " takes a publication of Sluice's own; what yours "
+                       "publishes is yours to say",
                    "leave --publication out, or leave mode append out");
   if (request.publication.size() > kCompanionNameMax)
     return problem("mode append of " + name + " takes a second publication, and " +
                        request.publication + "_append would be too long",
                    "give the pipeline a shorter name with --pipeline");
   if (in.publication && !in.publication->has_companion)
-    return problem("mode append of " + name + " takes a second publication, and this pipeline was "
-                   "made without",
+    return problem("mode append of " + name +
+                       " takes a second publication, and this pipeline was "
+                       "made without",
                    "take it out; or sluice drop, and run with --existing replace");
   return std::nullopt;
 }

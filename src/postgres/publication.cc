@@ -120,9 +120,8 @@ Status CreatePublication(Connection& connection, std::string_view name, std::str
     if (!tables.empty()) sql += " FOR TABLE " + TableList(tables);
     sql += std::string(" WITH (publish = '") + publish + "', publish_via_partition_root = true)";
     SLUICE_RETURN_IF_ERROR(connection.Exec(doing, sql));
-    const auto commented =
-        connection.Exec(doing, "COMMENT ON PUBLICATION " + quoted + " IS " +
-                                   QuoteLiteral(GenerationComment(generation)));
+    const auto commented = connection.Exec(doing, "COMMENT ON PUBLICATION " + quoted + " IS " +
+                                                      QuoteLiteral(GenerationComment(generation)));
     return commented ? Status{} : Status(commented.error());
   };
   SLUICE_RETURN_IF_ERROR(create(name, contents.tables, "insert, update, delete, truncate"));
@@ -172,8 +171,8 @@ Result<MembershipChange> KeepPublication(Connection& connection, std::string_vie
   MembershipChange change;
   const auto alter = [&](std::string_view verb, const TableName& table, bool is_append,
                          std::vector<TableName>& done) -> Status {
-    Status result = Alter(connection, is_append ? CompanionOf(name) : std::string(name), verb, table,
-                          lock_timeout);
+    Status result = Alter(connection, is_append ? CompanionOf(name) : std::string(name), verb,
+                          table, lock_timeout);
     if (result) {
       done.push_back(table);
       return {};
@@ -194,7 +193,8 @@ Result<MembershipChange> KeepPublication(Connection& connection, std::string_vie
 }
 
 Status DropPublication(Connection& connection, std::string_view name) {
-  SLUICE_ASSIGN_OR_RETURN(const std::optional<Publication> known, ReadPublication(connection, name));
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<Publication> known,
+                          ReadPublication(connection, name));
   std::string names = QuoteIdentifier(name);
   if (known && known->has_companion) names += ", " + QuoteIdentifier(CompanionOf(name));
   auto dropped = connection.Exec("drop publication " + std::string(name),

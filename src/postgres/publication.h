@@ -63,15 +63,15 @@ Result<std::optional<Publication>> ReadPublication(Connection& connection, std::
 Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
                                                         std::string_view name);
 
-/// What ours begins with. The caller chose tables with a usable identity, those that are appended to
-/// apart.
+/// What ours begins with. The caller chose tables with a usable identity, those that are appended
+/// to apart.
 struct PublicationContents {
   std::vector<TableName> tables;
   std::vector<TableName> append;
   bool has_companion = false;
 };
-/// Creates ours with the comment, in one transaction. Errors: kAuth SLU-2010 (not owner, no CREATE),
-/// kTimeout SLU-2017.
+/// Creates ours with the comment, in one transaction. Errors: kAuth SLU-2010 (not owner, no
+/// CREATE), kTimeout SLU-2017.
 Status CreatePublication(Connection& connection, std::string_view name, std::string_view generation,
                          const PublicationContents& contents);
 /// Brings ours from what it holds to `wanted`. One ALTER a table, each with the lock timeout; a
@@ -89,8 +89,9 @@ struct WantedTable {
 Result<MembershipChange> KeepPublication(Connection& connection, std::string_view name,
                                          std::span<const WantedTable> wanted,
                                          Duration lock_timeout);
-/// One of ours joins or leaves the publication called `name`, which may be the companion; the lock on the table is waited for at most `lock_timeout`.
-/// Errors: kTimeout (the lock), kConfig (the table is gone), kAuth, of the connection.
+/// One of ours joins or leaves the publication called `name`, which may be the companion; the lock
+/// on the table is waited for at most `lock_timeout`. Errors: kTimeout (the lock), kConfig (the
+/// table is gone), kAuth, of the connection.
 Status AddToPublication(Connection& connection, std::string_view name, const TableName& table,
                         Duration lock_timeout);
 Status DropFromPublication(Connection& connection, std::string_view name, const TableName& table,

@@ -1,7 +1,5 @@
 #include "replication/schema_versions.h"
 
-#include "types/hidden_columns.h"
-
 #include <algorithm>
 #include <array>
 #include <map>
@@ -10,6 +8,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "types/hidden_columns.h"
 
 namespace sluice::replication {
 namespace {
@@ -244,8 +244,8 @@ Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relat
   for (const pgoutput::RelationColumn& sent : relation.columns) {
     Column column;
     column.name = sent.name;
-    SLUICE_ASSIGN_OR_RETURN(
-        column.type, types.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
+    SLUICE_ASSIGN_OR_RETURN(column.type,
+                            types.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
     column.is_identity = sent.is_identity;
     if (sent.is_identity)
       schema->identity_columns.push_back(static_cast<std::int32_t>(schema->columns.size()));

@@ -1,13 +1,12 @@
 #include "verify/table_comparison.h"
 
-#include "types/hidden_columns.h"
-
 #include <arrow/record_batch.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "types/hidden_columns.h"
 
 namespace sluice::verify {
 namespace {
@@ -204,8 +203,7 @@ TableResult TableComparison::Finish() const {
   const bool is_append = types::IsAppend(*table_.schema);
   if (!is_equal && is_append && result.missing == 0 && result.different == 0) {
     result.sample.clear();
-    result.status =
-        is_incomplete_ ? ComparisonStatus::kNotCompared : ComparisonStatus::kEqual;
+    result.status = is_incomplete_ ? ComparisonStatus::kNotCompared : ComparisonStatus::kEqual;
     if (is_incomplete_)
       result.reason = "it has more rows here than fit into memory beside those of the source";
   }
