@@ -14,6 +14,7 @@
 
 #include "engine/options.h"
 #include "postgres/connection.h"
+#include "postgres/publication.h"
 #include "postgres/server_facts.h"
 #include "postgres/slot.h"
 #include "replication/connect_checks.h"
