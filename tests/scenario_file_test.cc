@@ -2,6 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+
 #include "base/testing/result_matchers.h"
 
 namespace sluice::tests {
@@ -57,6 +62,21 @@ TEST(RowsOfCsv, LeavesOutTheHeaderAndUnquotes) {
 TEST(RowsOfCsv, TakesAnEmptyAnswer) {
   EXPECT_THAT(RowsOfCsv(""), ElementsAre());
   EXPECT_THAT(RowsOfCsv("a\n"), ElementsAre());
+}
+
+// README.md says which scenario holds what: each that it names is there.
+TEST(MapOfTests, NamesScenariosThatAreThere) {
+  std::stringstream text;
+  text << std::ifstream(SLUICE_TESTS_DIR "/README.md").rdbuf();
+  const std::string map = text.str();
+  const std::regex name("`([a-z]+/[a-z0-9_]+)`");
+  int count = 0;
+  for (std::sregex_iterator it(map.begin(), map.end(), name), end; it != end; ++it, ++count) {
+    const std::string scenario = (*it)[1];
+    EXPECT_TRUE(std::filesystem::exists(SLUICE_TESTS_DIR "/scenarios/" + scenario + ".test"))
+        << scenario;
+  }
+  EXPECT_GT(count, 100);
 }
 
 }  // namespace

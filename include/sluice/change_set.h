@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -75,12 +76,34 @@ struct TransactionMark {
   Lsn commit_lsn{};  ///< LSN of the commit record; orders transactions
   Lsn end_lsn{};     ///< first byte after it: the position; 0 while only a piece of it has come
   UnixMicros committed_at{};  ///< not monotonic (T80): data, never order
+  /// Nothing published of it survived. The server may leave such a one out when it is asked again.
+  bool is_empty = false;
 };
 
 /// Rows from `first_row` on, up to the next run, belong to ChangeSet::transactions[transaction].
 struct TransactionRun {
   std::uint32_t transaction = 0;
   std::uint32_t first_row = 0;
+};
+
+/// A cell whose value has no exact form and became NULL, as its column's policy says
+/// (Column::on_misfit). Never in a key column.
+struct Misfit {
+  std::uint32_t row = 0;     ///< of the batch it belongs to
+  std::uint32_t column = 0;  ///< of the schema
+  bool is_old = false;       ///< in the old tuple
+  std::string reason;        ///< why it has none, in a few words
+  std::string text;          ///< exactly as PostgreSQL prints it; empty under kNull
+  Lsn commit_lsn;            ///< of its transaction, once that is known; a copied row has none
+  UnixMicros committed_at;
+
+  std::size_t bytes() const { return sizeof(Misfit) + reason.capacity() + text.capacity(); }
+};
+
+/// Copied rows of one table: one Arrow column per schema column.
+struct CopiedRows {
+  RowsPtr rows;
+  std::vector<Misfit> misfits = {};  ///< ascending by row
 };
 
 /// Consecutive changes of one table under one schema version, in commit order.
@@ -97,6 +120,7 @@ struct ChangeBatch {
   std::vector<std::uint32_t>
       ordinals;                      ///< per row: index within its transaction's surviving changes
   std::vector<TransactionRun> runs;  ///< ascending; the first begins at row 0
+  std::vector<Misfit> misfits;       ///< ascending by row; nearly always empty
   std::size_t bytes = 0;             ///< memory it holds, for budgets
 
   std::size_t row_count() const { return ordinals.size(); }
@@ -158,6 +182,8 @@ struct ChangeId {
 struct NetChange {
   SchemaPtr schema;
   bool truncate = false;
+  /// Repair: a delete takes every row of its key, none or many; NULL is a value like another.
+  bool deletes_any = false;
   RowsPtr deletes;             ///< key columns (schema->key), by key before this change; null: none
   RowsPtr update_origin_keys;  ///< key columns before this change; null: no updates
   RowsPtr update_values;       ///< all columns
@@ -166,6 +192,10 @@ struct NetChange {
   /// Keyless tables under FULL: whole rows, each removes exactly one row with the same canonical
   /// bytes.
   RowsPtr row_deletes;
+  /// Cells of the rows of that name that are NULL because their values have no exact form,
+  /// ascending by row. A cell of a touched row that is neither here nor unchanged is no misfit any
+  /// more.
+  std::vector<Misfit> update_misfits, insert_misfits, row_delete_misfits;
   /// One per row of the batch of that name, if the destination asked for them
   /// (Capabilities::wants_change_ids).
   std::vector<ChangeId> delete_ids, update_ids, insert_ids;

@@ -64,7 +64,7 @@ struct TruncateTable {
   TransactionMark transaction;
   std::uint32_t ordinal = 0;
 };
-/// The table has `from`'s shape and gets `to`'s: columns added at the end. Idempotent.
+/// From `from`'s shape to `to`'s: columns added at the end; or only to its name. Idempotent.
 struct AlterTable {
   SchemaPtr from;
   SchemaPtr to;
@@ -123,8 +123,7 @@ class CopyWriter {
   CopyWriter(const CopyWriter&) = delete;
   CopyWriter& operator=(const CopyWriter&) = delete;
 
-  /// `rows`: one Arrow column per schema column.
-  virtual Status Append(const RowsPtr& rows) = 0;
+  virtual Status Append(const CopiedRows& copied) = 0;
   /// Commits what was appended: durable, and still unlanded. The writer is finished afterwards.
   virtual Status Finish() = 0;
 

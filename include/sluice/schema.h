@@ -76,6 +76,16 @@ struct ColumnType {
   bool operator==(const ColumnType&) const = default;
 };
 
+/// What becomes of a value of a column that has no exact form (a misfit).
+enum class OnMisfit : std::uint8_t {
+  kHalt,        ///< its table halts
+  kNull,        ///< the cell becomes NULL, and is counted
+  kQuarantine,  ///< also, the destination keeps the exact text
+};
+
+/// halt, null, quarantine.
+const char* ToString(OnMisfit policy);
+
 /// One published column, in table order.
 struct Column {
   std::string name;
@@ -89,6 +99,8 @@ struct Column {
   std::optional<std::string> missing_value{};
   /// pg_attribute.xmin: the transaction that altered the column last; 0 where only a message told.
   std::uint32_t altered_by = 0;
+  /// As declared; no part of the column's shape.
+  OnMisfit on_misfit = OnMisfit::kHalt;
 
   bool operator==(const Column&) const = default;
 };

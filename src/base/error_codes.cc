@@ -187,7 +187,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "ALTER PUBLICATION ... SET (publish = 'insert, update, delete, truncate')."},
     {"SLU-2039", "a table has no usable identity",
      "Without a primary key or a replica identity an UPDATE cannot say which row it means; "
-     "published, the table's own updates would fail.",
+     "published, the table's own updates would fail. The same holds where a generated column is "
+     "part of the identity and is not published.",
      "ALTER TABLE ... ADD PRIMARY KEY, or REPLICA IDENTITY FULL."},
     {"SLU-2040", "row security would hide rows",
      "A policy applies to this role: the copy would miss rows that the stream brings.",
@@ -251,11 +252,20 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "goes on without its changes.",
      "The tables must be copied again."},
     {"SLU-2111", "the server cannot decode its WAL",
-     "A row filter raises an error, or a value is larger than the server can send.",
+     "A row filter raises an error, a value is larger than the server can send, or the server "
+     "fails "
+     "with an internal error at the same place again and again. While no table is live Sluice "
+     "makes "
+     "its slot anew by itself, at most three times.",
      "See the server's log for relation and reason. Change the filter, or take the table out of "
-     "the publication, then copy again."},
+     "the publication; then `sluice drop` and `sluice run` copy again behind that place."},
     {"SLU-2112", "not a slot name",
      "Slots are named with a to z, 0 to 9 and _, at most 63 characters.", "Choose such a name."},
+    {"SLU-2116", "the role may not make event triggers",
+     "PostgreSQL lets only superusers make event triggers; managed services have a role of their "
+     "own for it. Those that are there belong to whoever made them.",
+     "Nothing has to be done: without them schema changes are found by looking at the catalog. Or "
+     "let that role run what `sluice check --sql --install-ddl-trigger` prints."},
     // 3nnn stream, slot, positions
     {"SLU-3001", "the source is another server",
      "The server's system identifier is not the one the mirror was copied from: another address, "
@@ -374,10 +384,6 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Changes within a transaction are numbered with 32 bits; this one has more than four billion.",
      "Copy the tables again once it is over: `sluice drop`, then `sluice run` with --existing "
      "replace."},
-    {"SLU-3108", "logical messages of open transactions exceed their limit",
-     "Transactions that are still open at the source have emitted more bytes of logical messages "
-     "for Sluice than it keeps in memory.",
-     "Find who emits them; a transaction of many schema changes can be split."},
     // 4nnn tables and values
     {"SLU-4101", "bytes are not a value of the column's type",
      "The server sent a value whose bytes cannot be read as the type the catalog gives the column. "
@@ -389,24 +395,29 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-4103", "text is not valid UTF-8",
      "The database has the encoding SQL_ASCII, which takes any bytes as text, and the value is not "
      "UTF-8.",
-     "Correct the value at the source, or leave the column out with a column list in the "
-     "publication, then `sluice resync TABLE`."},
+     "Correct the value at the source, or let such values go (`on_misfit`: null or quarantine), "
+     "then `sluice resync TABLE`."},
     {"SLU-4104", "NaN or infinity in a DECIMAL column",
      "numeric(p,s) holds NaN, Infinity and -Infinity, DECIMAL does not.",
-     "Change the value at the source, or leave the column out, then `sluice resync TABLE`."},
+     "Change the value at the source, declare the column as text, or let such values go "
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
     {"SLU-4105", "a number does not fit the column's DECIMAL",
      "The value has more digits than the precision and scale known of the column.",
-     "`sluice resync TABLE` reads the column's type again."},
+     "Change the value at the source, declare the column as text, or let such values go "
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
     {"SLU-4106", "an array that is not a list",
      "A LIST has one dimension and begins at 1; the array has several dimensions or another lower "
      "bound.",
-     "Change the value at the source, or leave the column out, then `sluice resync TABLE`."},
+     "Change the value at the source, declare the column as text, or let such values go "
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
     {"SLU-4107", "an infinite interval",
      "PostgreSQL 17 and later have infinite intervals, INTERVAL has not.",
-     "Change the value at the source, or leave the column out, then `sluice resync TABLE`."},
+     "Change the value at the source, declare the column as text, or let such values go "
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
     {"SLU-4108", "a date or timestamp out of range",
      "The value lies beyond what 64-bit microseconds (or 32-bit days) since 1970 can count.",
-     "Change the value at the source, or leave the column out, then `sluice resync TABLE`."},
+     "Change the value at the source, declare the column as text, or let such values go "
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
     {"SLU-4109", "a composite or array type has changed",
      "The value's attributes, or its element type, are not those known of the column's type: ALTER "
      "TYPE is not announced in the stream.",

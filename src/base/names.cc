@@ -28,6 +28,18 @@ std::string ToString(const TableName& name) {
   return QuoteIfNeeded(name.schema) + '.' + QuoteIfNeeded(name.table);
 }
 
+const char* ToString(OnMisfit policy) {
+  switch (policy) {
+    case OnMisfit::kHalt:
+      return "halt";
+    case OnMisfit::kNull:
+      return "null";
+    case OnMisfit::kQuarantine:
+      return "quarantine";
+  }
+  return "unknown";
+}
+
 const char* ToString(TableState state) {
   switch (state) {
     case TableState::kPending:

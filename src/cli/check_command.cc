@@ -11,6 +11,7 @@
 #include "cli/pipeline_client.h"
 #include "cli/screen.h"
 #include "cli/status_json.h"
+#include "pipeline/ddl_trigger.h"
 
 namespace sluice::cli {
 namespace {
@@ -35,14 +36,47 @@ Status CheckStopped(const config::RunOptions& options) {
                .advice = "stop it first"};
 }
 
+int ChangeTrigger(const Arguments& arguments, pipeline::DdlTriggerStep step) {
+  const auto options = LoadOptionsFor(arguments);
+  if (!options) return ReportError(options.error(), kExitUsage);
+  if (const Status status = RequireEnds(*options, true, false); !status) {
+    return ReportError(status.error(), kExitUsage);
+  }
+  const std::string& source = options->pipeline.source;
+  if (arguments.has("sql")) {
+    const auto script = pipeline::DdlTriggerScript(source, step);
+    if (!script) return ReportError(script.error(), ExitCodeBeforeStart(script.error()));
+    PrintOut(*script);
+    return kExitDone;
+  }
+  const Status done = pipeline::ChangeDdlTrigger(source, step);
+  if (!done) return ReportError(done.error(), ExitCodeBeforeStart(done.error()));
+  PrintOut(step == pipeline::DdlTriggerStep::kInstall
+               ? "made: event triggers sluice_ddl_end and sluice_ddl_drop, function "
+                 "sluice.tell_ddl(); a pipeline that runs uses them within 10 s\n"
+               : "removed: event triggers sluice_ddl_end and sluice_ddl_drop\n");
+  return kExitDone;
+}
+
 }  // namespace
 
 int RunCheck(const Arguments& arguments) {
-  const auto options = config::LoadOptions(config::ProcessRequest(arguments.options));
-  if (!options) return ReportError(options.error(), kExitUsage);
+  const bool installs = arguments.has("install-ddl-trigger");
+  const bool removes = arguments.has("uninstall-ddl-trigger");
   if (arguments.has("sql") && arguments.has("json")) {
     return ReportUsage("check", "--sql and --json exclude each other");
   }
+  if ((installs && removes) || ((installs || removes) && arguments.has("json"))) {
+    return ReportUsage("check",
+                       "--install-ddl-trigger, --uninstall-ddl-trigger and --json exclude each "
+                       "other");
+  }
+  if (installs || removes) {
+    return ChangeTrigger(arguments, installs ? pipeline::DdlTriggerStep::kInstall
+                                             : pipeline::DdlTriggerStep::kRemove);
+  }
+  const auto options = config::LoadOptions(config::ProcessRequest(arguments.options));
+  if (!options) return ReportError(options.error(), kExitUsage);
   const pipeline::CheckReport report = pipeline::Check(options->pipeline);
   if (arguments.has("sql")) {
     PrintOut(report.script);

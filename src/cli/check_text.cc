@@ -63,6 +63,19 @@ std::string TablesLine(const pipeline::CheckReport& report) {
   return out + '\n';
 }
 
+std::string_view TriggerWord(const std::optional<postgres::DdlTrigger>& trigger) {
+  if (!trigger) return "none";
+  return trigger->is_current ? "current" : "outdated";
+}
+
+std::string TriggerLine(const std::optional<postgres::DdlTrigger>& trigger) {
+  if (!trigger) return {};
+  return trigger->is_current
+             ? "event triggers: sluice_ddl_end and sluice_ddl_drop tell of schema changes\n"
+             : "event triggers: disabled, or another version's; sluice check "
+               "--install-ddl-trigger makes them anew\n";
+}
+
 }  // namespace
 
 std::string CheckText(const pipeline::CheckReport& report) {
@@ -70,6 +83,7 @@ std::string CheckText(const pipeline::CheckReport& report) {
                                 report.source, report.destination, report.pipeline,
                                 report.has_position ? " (has copied before)" : "");
   if (!report.tables.empty()) out += TablesLine(report);
+  out += TriggerLine(report.ddl_trigger);
   std::size_t problems = 0;
   for (const Finding& finding : report.findings) {
     problems += finding.severity == Severity::kProblem ? 1U : 0U;
@@ -110,11 +124,13 @@ Json CheckJson(const pipeline::CheckReport& report) {
   json["bytes_estimated"] = report.bytes_estimated;
   json["bytes_free"] = report.bytes_free == 0 ? Json(nullptr) : Json(report.bytes_free);
   json["is_first_run"] = !report.has_position;
+  json["ddl_trigger"] = TriggerWord(report.ddl_trigger);
   return json;
 }
 
 std::string SlotsText(const pipeline::SourceSlots& slots) {
-  if (slots.slots.empty()) return "no slots or publications made by Sluice\n";
+  const std::string trigger = TriggerLine(slots.ddl_trigger);
+  if (slots.slots.empty()) return "no slots or publications made by Sluice\n" + trigger;
   TextTable out({"slot", "database", "WAL kept", "status", "used by", "publication", "generation"});
   out.AlignRight(2);
   for (const postgres::SluiceSlot& entry : slots.slots) {
@@ -133,7 +149,7 @@ std::string SlotsText(const pipeline::SourceSlots& slots) {
     out.AddRow({slot.name, slot.database, Size(slot.retained_bytes), status, user,
                 entry.publication, entry.generation});
   }
-  return out.Print();
+  return out.Print() + trigger;
 }
 
 Json SlotsJson(const pipeline::SourceSlots& slots) {
@@ -160,6 +176,7 @@ Json SlotsJson(const pipeline::SourceSlots& slots) {
     one["generation"] = TextOrNull(entry.generation);
     json["slots"].push_back(std::move(one));
   }
+  json["ddl_trigger"] = TriggerWord(slots.ddl_trigger);
   return json;
 }
 
@@ -175,6 +192,9 @@ std::string DropPlanText(const pipeline::DropPlan& plan) {
       out += fmt::format("  publication {} at {}\n", postgres::CompanionOf(*plan.publication),
                          plan.source);
     }
+  }
+  if (plan.has_ddl_trigger) {
+    out += fmt::format("  event triggers sluice_ddl_end and sluice_ddl_drop at {}\n", plan.source);
   }
   if (plan.has_state) out += fmt::format("  schema sluice in {}\n", plan.destination);
   if (!out.empty()) out = "to be removed:\n" + out;

@@ -14,19 +14,28 @@ constexpr auto kFindOptions = std::to_array<std::string_view>({"pipeline", "conf
 constexpr auto kCheckOptions = std::to_array<std::string_view>(
     {"pipeline", "config", "state", "table", "exclude-table", "schema", "exclude-schema",
      "publication", "slot", "existing", "memory"});
-constexpr auto kVerifyOptions = std::to_array<std::string_view>(
-    {"pipeline", "config", "state", "table", "publication", "slot", "memory", "retry-for"});
+constexpr auto kVerifyOptions =
+    std::to_array<std::string_view>({"pipeline", "config", "state", "table", "publication", "slot",
+                                     "memory", "retry-for", "on-misfit"});
 constexpr auto kSourceOptions = std::to_array<std::string_view>({"config"});
 constexpr auto kDropOptions =
     std::to_array<std::string_view>({"pipeline", "config", "state", "publication", "slot"});
 constexpr auto kCopyOptions = std::to_array<std::string_view>(
     {"config", "pipeline", "state", "table", "exclude-table", "schema", "exclude-schema",
      "publication", "existing", "copy-workers", "memory", "retry-for", "log-format", "log-level",
-     "progress", "quiet", "report"});
+     "progress", "quiet", "report", "on-misfit"});
 
+constexpr auto kRepairFlags = std::to_array<CommandFlag>({
+    {.name = "dry-run", .help = "Only say what would be done."},
+    {.name = "json", .help = "Print JSON."},
+});
 constexpr auto kCheckFlags = std::to_array<CommandFlag>({
     {.name = "json", .help = "Print JSON."},
     {.name = "sql", .help = "Print one script for an administrator instead."},
+    {.name = "install-ddl-trigger",
+     .help = "Make event triggers at SOURCE that tell of schema changes, and do nothing else; with "
+             "--sql print them."},
+    {.name = "uninstall-ddl-trigger", .help = "Remove them."},
 });
 constexpr auto kSqlFlags = std::to_array<CommandFlag>({
     {.name = "command", .short_name = 'c', .value = "SQL", .help = "The query."},
@@ -73,12 +82,15 @@ constexpr auto kCommands = std::to_array<Command>({
      .options = kCopyOptions,
      .run = RunCopy},
     {.name = "check",
-     .synopsis = "[SOURCE DESTINATION] [--json | --sql]",
+     .synopsis = "[SOURCE DESTINATION] [--json | --sql] [--[un]install-ddl-trigger]",
      .summary = "every problem before the first byte, with what fixes it",
      .text =
          "Looks at both ends and changes neither. What cannot be looked at is listed; the other "
          "end "
          "is looked at all the same. --sql prints one script for an administrator.\n\n"
+         "--install-ddl-trigger makes two event triggers in SOURCE's database, which takes a "
+         "superuser or what a managed service has for it. With them schema changes are followed "
+         "at once, and more of them without a copy; nothing depends on them.\n\n"
          "Exit codes: 0 no problem; 1 problems, an end that cannot be reached among them; 2 the "
          "command itself is wrong.",
      .places = Places::kEnds,
@@ -119,6 +131,23 @@ constexpr auto kCommands = std::to_array<Command>({
      .options = kVerifyOptions,
      .flags = kJsonFlag,
      .run = RunVerify},
+    {.name = "repair",
+     .synopsis = "[SOURCE DESTINATION] [--dry-run] [-t PATTERN]... [--json]",
+     .summary = "compare both sides, and read again what differs",
+     .text = "Compares as `sluice verify` does, reads the rows of every key that differs again and "
+             "puts "
+             "them in place, then compares once more. The other tables and the changes go on "
+             "meanwhile. "
+             "A table without a key, with more than 100,000 differing rows, or whose columns were "
+             "changed by hand is copied again as a whole, and is readable as it was until then.\n\n"
+             "Exit codes: 0 equal, after the repair or from the beginning; 1 something differs "
+             "(--dry-run), or still differs; 3 a halted table could not be compared; 2, 4, 5 as "
+             "`sluice "
+             "run`.",
+     .places = Places::kEnds,
+     .options = kVerifyOptions,
+     .flags = kRepairFlags,
+     .run = RunRepair},
     {.name = "resync",
      .synopsis = "TABLE...",
      .summary = "copy tables again while the others go on",

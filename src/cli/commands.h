@@ -12,6 +12,7 @@ int RunCheck(const Arguments& arguments);
 int RunStatus(const Arguments& arguments);
 int RunTables(const Arguments& arguments);
 int RunVerify(const Arguments& arguments);
+int RunRepair(const Arguments& arguments);
 int RunResync(const Arguments& arguments);
 int RunSql(const Arguments& arguments);
 int RunSlots(const Arguments& arguments);

@@ -76,6 +76,23 @@ Status Verify(pipeline::Pipeline& pipeline, const Json& request, ControlReply& r
   return Send(reply, Json{{"report", std::move(report)}});
 }
 
+Status Repair(pipeline::Pipeline& pipeline, const Json& request, ControlReply& reply) {
+  pipeline::RepairRequest repair;
+  SLUICE_ASSIGN_OR_RETURN(repair.patterns, TextsOf(request, "tables"));
+  const auto dry_run = request.find("dry_run");
+  if (dry_run != request.end() && !dry_run->is_boolean())
+    return BadRequest("\"dry_run\" must be true or false");
+  repair.is_dry_run = dry_run != request.end() && dry_run->get<bool>();
+  const auto progress = [&](const std::string& table) {
+    // As above.
+    static_cast<void>(Send(reply, {{"progress", table}}).has_value());
+  };
+  SLUICE_ASSIGN_OR_RETURN(const verify::RepairResult result,
+                          pipeline.Repair(repair, reply.stop_token(), progress));
+  Json report = verify::ToJson(result);
+  return Send(reply, Json{{"report", std::move(report)}});
+}
+
 Status Resync(pipeline::Pipeline& pipeline, const Json& request, ControlReply& reply) {
   SLUICE_ASSIGN_OR_RETURN(const auto patterns, TextsOf(request, "tables"));
   if (patterns.empty()) return BadRequest("no table is named");
@@ -214,6 +231,7 @@ Status Answer(pipeline::Pipeline& pipeline, const std::string& text, ControlRepl
     pipeline.WaitForStart(kStartPatience, reply.stop_token());
   }
   if (command == "verify") return Verify(pipeline, request, reply);
+  if (command == "repair") return Repair(pipeline, request, reply);
   if (command == "resync") return Resync(pipeline, request, reply);
   if (command == "sql") return Sql(pipeline, request, reply);
   Json line = Json::object();

@@ -6,6 +6,8 @@
 ///   {"command": "tables"}                        {"tables": TablesJson()}
 ///   {"command": "verify", "tables": [PATTERN]}   {"progress": "public.orders"}* {"report":
 ///   verify::ToJson()}
+///   {"command": "repair", "tables": [PATTERN], "dry_run": bool}   the same, with the report of
+///   verify::ToJson(RepairResult)
 ///   {"command": "resync", "tables": [PATTERN]}   {"done": true}
 ///   {"command": "sql", "sql": "SELECT ..."}      {"columns": [{"name", "type"}]} {"rows": [[text
 ///   or null]]}*

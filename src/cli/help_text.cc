@@ -44,6 +44,8 @@ std::string_view ValueName(const config::OptionSpec& option) {
       return "DURATION";
     case config::OptionKind::kChoice:
       return option.range;
+    case config::OptionKind::kChoiceOrMap:
+      return option.range.substr(0, option.range.find(';'));
     case config::OptionKind::kMap:
     case config::OptionKind::kTables:
       return "";

@@ -79,6 +79,10 @@ void MetricsFeed::UpdateTable(const engine::TableStatus& table) {
   metrics_.StreamedRows(name, "update").RaiseTo(static_cast<double>(table.rows_updated));
   metrics_.StreamedRows(name, "delete").RaiseTo(static_cast<double>(table.rows_deleted));
   metrics_.StreamedRows(name, "truncate").RaiseTo(static_cast<double>(table.truncates));
+  for (const engine::MisfitCount& count : table.misfits) {
+    metrics_.Misfits(name, count.column, ToString(count.policy))
+        .RaiseTo(static_cast<double>(count.cells));
+  }
   metrics_.TableCopyProgress(name).Set(std::max(CopyRatio(table), 0.0));
   metrics_.SetTableState(name, table.record.state);
 }

@@ -45,6 +45,20 @@ Json NotLive(const engine::PipelineStatus& status) {
   return out;
 }
 
+Json Misfits(const engine::PipelineStatus& status) {
+  Json out = Json::array();
+  for (const engine::TableStatus& table : status.tables) {
+    for (const engine::MisfitCount& count : table.misfits) {
+      out.push_back({{"schema", table.record.source.schema},
+                     {"table", table.record.source.table},
+                     {"column", count.column},
+                     {"policy", ToString(count.policy)},
+                     {"cells", count.cells}});
+    }
+  }
+  return out;
+}
+
 Error CannotWrite(const std::string& path, int code) {
   return Error{.kind = ErrorKind::kConfig,
                .message = "the report cannot be written to " + path + ": " +
@@ -76,6 +90,7 @@ Json ReportJson(const RunReport& report) {
       {"retries", {{"source", status.retries_source}, {"destination", status.retries_destination}}},
       {"tables", StateCounts(status)},
       {"not_live", NotLive(status)},
+      {"misfits", Misfits(status)},
       {"durable_lsn", status.durable.is_valid() ? Json(ToString(status.durable)) : Json(nullptr)},
       {"latency_p50_seconds", status.latency_p50_ms / 1000},
       {"latency_p99_seconds", status.latency_p99_ms / 1000},

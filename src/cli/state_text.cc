@@ -98,6 +98,7 @@ std::string Verdict(const Json& table) {
     const std::string reason = Text(table, "reason");
     return reason.empty() ? "not compared" : "not compared: " + reason;
   }
+  if (const std::string reason = Text(table, "reason"); !reason.empty()) return reason;
   const bool is_minimum = At(table, "counts_are_minimum") == true;
   std::string out;
   for (const char* kind : {"missing", "extra", "different"}) {
@@ -108,6 +109,30 @@ std::string Verdict(const Json& table) {
   }
   const std::string first = FirstOfEach(table);
   return first.empty() ? out : out + " (first: " + first + ")";
+}
+
+/// What repair did, or would do.
+std::string Deed(const Json& table, bool is_dry_run) {
+  const std::string action = Text(table, "action");
+  if (action == "copy") {
+    return fmt::format("{}: {}", is_dry_run ? "would copy the table again" : "copied again",
+                       Text(table, "why"));
+  }
+  if (action != "rows") return "nothing";
+  if (is_dry_run) return "would read the differing rows again";
+  return fmt::format("{} keys read again", base::FormatCount(Number(table, "keys_repaired")));
+}
+
+/// \param status the member that has it: of what was compared.
+int ExitCodeOf(const Json& report, const char* status, const char* reason) {
+  bool has_off = false;
+  for (const Json& table : At(report, "tables")) {
+    if (Text(table, status) == "different") return kExitDifferent;
+    has_off = has_off ||
+              (Text(table, status) == "not_compared" && Text(table, reason).starts_with("halted"));
+  }
+  if (At(report, "equal") == false) return kExitDifferent;
+  return has_off ? kExitTables : kExitDone;
 }
 
 }  // namespace
@@ -193,15 +218,29 @@ std::string VerifyText(const Json& report) {
 }
 
 int VerifyExitCode(const Json& report) {
-  bool has_off = false;
+  return ExitCodeOf(report, "status", "reason");
+}
+
+std::string RepairText(const Json& report) {
+  const bool is_dry_run = At(report, "dry_run") == true;
+  TextTable out({"table", "found", "done", "now"});
+  std::int64_t pause = 0;
   for (const Json& table : At(report, "tables")) {
-    const std::string status = Text(table, "status");
-    if (status == "different") return kExitDifferent;
-    const std::string reason = Text(table, "reason");
-    has_off = has_off || (status == "not_compared" && reason.starts_with("halted"));
+    const std::string now = Text(table, "status_now");
+    out.AddRow({NameOf(table), Verdict(table), Deed(table, is_dry_run),
+                now == "not_compared" ? Text(table, "reason_now") : now});
+    pause = std::max(pause, Number(table, "longest_pause_ms"));
   }
-  if (At(report, "equal") == false) return kExitDifferent;
-  return has_off ? kExitTables : kExitDone;
+  if (out.row_count() == 0) return "no table to compare\n";
+  std::string text = out.Print();
+  if (pause > 0) text += fmt::format("longest pause of the pipeline: {} ms\n", pause);
+  if (RepairExitCode(report) == kExitTables)
+    text += "halted tables are not repaired; sluice status says what helps\n";
+  return text;
+}
+
+int RepairExitCode(const Json& report) {
+  return ExitCodeOf(report, "status_now", "reason_now");
 }
 
 }  // namespace sluice::cli

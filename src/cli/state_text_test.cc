@@ -51,6 +51,27 @@ TEST(VerifyExitCode, PutsDifferencesBeforeHaltedTables) {
   EXPECT_EQ(VerifyExitCode(VerifyReport("not_compared", "skipped: no identity")), 0);
 }
 
+TEST(RepairText, SaysWhatWasFoundWhatWasDoneAndWhatIsNow) {
+  Json report = VerifyReport("different");
+  report["equal"] = true;
+  report["dry_run"] = false;
+  Json& table = report["tables"][0];
+  table["action"] = "rows";
+  table["keys_repaired"] = 5;
+  table["longest_pause_ms"] = 12;
+  table["status_now"] = "equal";
+  const std::string text = RepairText(report);
+  EXPECT_TRUE(Has(text, "3 missing, 2 different")) << text;
+  EXPECT_TRUE(Has(text, "5 keys read again")) << text;
+  EXPECT_TRUE(Has(text, "longest pause of the pipeline: 12 ms")) << text;
+  EXPECT_EQ(RepairExitCode(report), 0);
+  table["status_now"] = "different";
+  EXPECT_EQ(RepairExitCode(report), 1);
+  table["status_now"] = "not_compared";
+  table["reason_now"] = "halted: SLU-4104";
+  EXPECT_EQ(RepairExitCode(report), 3);
+}
+
 TEST(StatusText, SaysWhatIsOffAndWhatToDo) {
   engine::PipelineStatus status;
   status.pipeline = "shop";

@@ -48,6 +48,15 @@ Json LsnJson(Lsn lsn) {
   return lsn.is_valid() ? Json(ToString(lsn)) : Json(nullptr);
 }
 
+Json MisfitsJson(const engine::MisfitCounts& counts) {
+  Json out = Json::array();
+  for (const engine::MisfitCount& count : counts) {
+    out.push_back(
+        {{"column", count.column}, {"policy", ToString(count.policy)}, {"cells", count.cells}});
+  }
+  return out;
+}
+
 Json TableJson(const engine::TableStatus& table) {
   const TableRecord& record = table.record;
   return {
@@ -66,6 +75,7 @@ Json TableJson(const engine::TableStatus& table) {
       {"deleted", table.rows_deleted},
       {"truncated", table.truncates},
       {"dropped", table.changes_dropped},
+      {"misfits", MisfitsJson(table.misfits)},
       {"held_bytes", table.held_bytes},
       {"lsn", LsnJson(record.lsn)},
       {"committed_at", TimeJson(record.committed_at)},

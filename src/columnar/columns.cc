@@ -4,6 +4,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -61,7 +62,15 @@ std::size_t Columns::bytes() const {
 Error Columns::FaultAt(const TableSchema& schema, std::size_t column,
                        types::ValueFault fault) const {
   const Column& failed = schema.columns[column];
-  return types::FaultError(fault, failed.name, failed.type.name);
+  Error error = types::FaultError(fault, failed.name, failed.type.name);
+  const bool finds_row =
+      std::ranges::find(schema.key, static_cast<std::int32_t>(column)) != schema.key.end();
+  if (finds_row && types::IsMisfit(fault)) {
+    error.advice =
+        "change the value at the source, or declare the column as text (`types` in the config "
+        "file), then `sluice resync` the table; a value of a key is never let go";
+  }
+  return error;
 }
 
 RowsPtr Columns::Finish(std::size_t row_count) {

@@ -11,6 +11,7 @@
 
 #include "base/byte_reader.h"
 #include "columnar/columns.h"
+#include "columnar/misfit_notes.h"
 #include "columnar/row_key.h"
 #include "types/builtin_types.h"
 #include "types/text_output.h"
@@ -91,6 +92,15 @@ struct CopyDecoder::State {
   ValueFault Unescape(std::string_view field, std::size_t first_escape);
   Error FaultInRow(std::size_t column, ValueFault fault, base::ByteReader row) const;
   Error FaultInLine(std::size_t column, ValueFault fault, std::string_view line);
+  bool LetGo(std::size_t column, ValueFault fault, const pgoutput::TupleCell& cell) {
+    return misfits.Take(*schema, {.row = row_count, .column = column}, fault, cell,
+                        columns.columns[column]);
+  }
+  /// A field that is a value; points into `field` or `unescaped`.
+  pgoutput::TupleCell TextCell(std::string_view field) {
+    const bool is_escaped = field.find('\\') != std::string_view::npos;
+    return {pgoutput::TupleCell::Kind::kText, base::AsBytes(is_escaped ? unescaped : field)};
+  }
   void EndRow() {
     columns.EndRow();
     ++row_count;
@@ -99,6 +109,7 @@ struct CopyDecoder::State {
   SchemaPtr schema;
   CopyFormat format;
   Columns columns;
+  MisfitNotes misfits;
   std::size_t row_count = 0;
   bool is_header_read = false;
   bool is_trailer_seen = false;
@@ -152,8 +163,11 @@ Status CopyDecoder::State::ReadRow(base::ByteReader& in) {
     if (!in.ok()) [[unlikely]]
       return Malformed("a row is cut off");
     const ValueFault fault = columns.columns[i].AppendBinary(wire);
-    if (fault != ValueFault::kNone) [[unlikely]]
-      return FaultInRow(i, fault, fields);
+    if (fault != ValueFault::kNone) [[unlikely]] {
+      if (!LetGo(i, fault, {pgoutput::TupleCell::Kind::kBinary, wire}))
+        return FaultInRow(i, fault, fields);
+      continue;
+    }
     columns.CountWireBytes(i, wire.size());
   }
   if (!in.ok()) return Malformed("a row is cut off");
@@ -222,10 +236,12 @@ Status CopyDecoder::State::ReadLine(std::string_view line) {
     if (end == std::string_view::npos) end = line.size();
     const std::string_view field = line.substr(begin, end - begin);
     const ValueFault fault = AppendField(columns.columns[i], field);
-    if (fault != ValueFault::kNone) [[unlikely]]
-      return FaultInLine(i, fault, line);
-    columns.CountWireBytes(i, field.size());
     begin = end + 1;
+    if (fault != ValueFault::kNone) [[unlikely]] {
+      if (!LetGo(i, fault, TextCell(field))) return FaultInLine(i, fault, line);
+      continue;
+    }
+    columns.CountWireBytes(i, field.size());
   }
   EndRow();
   return {};
@@ -268,8 +284,10 @@ Status CopyDecoder::Append(std::span<const std::byte> message) {
   Status status = state_->format == CopyFormat::kBinary ? state_->AppendBinary(message)
                                                         : state_->AppendText(base::AsText(message));
   // What came before the broken row stays.
-  if (!status) [[unlikely]]
+  if (!status) [[unlikely]] {
     state_->columns.Truncate(state_->row_count);
+    state_->misfits.Truncate(state_->row_count);
+  }
   return status;
 }
 
@@ -285,11 +303,37 @@ std::size_t CopyDecoder::row_count() const {
 }
 
 std::size_t CopyDecoder::bytes() const {
-  return state_->columns.bytes();
+  return state_->columns.bytes() + state_->misfits.bytes();
 }
 
-RowsPtr CopyDecoder::Finish() {
-  return state_->columns.Finish(std::exchange(state_->row_count, 0));
+CopiedRows CopyDecoder::Finish() {
+  return {.rows = state_->columns.Finish(std::exchange(state_->row_count, 0)),
+          .misfits = state_->misfits.Finish()};
+}
+
+void AppendCopyText(const std::optional<std::string>& text, std::string& out) {
+  if (!text) {
+    out += "\\N";
+    return;
+  }
+  for (const char c : *text) {
+    switch (c) {
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        out += c;
+    }
+  }
 }
 
 CopyFormat FormatFor(const TableSchema& schema) {

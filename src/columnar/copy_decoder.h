@@ -11,7 +11,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 
 #include "sluice/change_set.h"
 #include "sluice/result.h"
@@ -28,8 +30,8 @@ class CopyDecoder {
   CopyDecoder(CopyDecoder&&) noexcept;
   CopyDecoder& operator=(CopyDecoder&&) noexcept;
 
-  /// Errors: kConversion (SLU-41xx, the table halts; server_message: the key of the row),
-  /// kProtocol.
+  /// Errors: kConversion (SLU-41xx, a value that its column's policy does not let go: the table
+  /// halts; server_message: the key of the row), kProtocol.
   Status Append(std::span<const std::byte> message);
   /// All rows have come: the trailer was seen (binary), nothing is cut off.
   Status CheckComplete() const;
@@ -37,12 +39,15 @@ class CopyDecoder {
   std::size_t row_count() const;
   std::size_t bytes() const;
   /// Seals the rows so far; the decoder goes on with an empty batch.
-  RowsPtr Finish();
+  CopiedRows Finish();
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// One cell as COPY's text format has it, without what ends it; nullopt: NULL.
+void AppendCopyText(const std::optional<std::string>& text, std::string& out);
 
 /// binary where every column has a codec, else text.
 CopyFormat FormatFor(const TableSchema& schema);

@@ -289,7 +289,7 @@ class DecodersAgainstServer : public ::testing::Test {
     while (Rows rest{PQgetResult(connection_.get())}) {
     }
     EXPECT_THAT(decoder.CheckComplete(), IsOk());
-    return decoder.Finish();
+    return decoder.Finish().rows;
   }
 
   // The Insert messages of everything that the slot has, through TableBuilder.

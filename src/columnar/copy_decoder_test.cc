@@ -43,7 +43,7 @@ TEST(CopyDecoder, TakesHeaderRowsAndTrailerCutAtRows) {
   EXPECT_EQ(decoder.row_count(), 3U);
   EXPECT_THAT(decoder.Append(WireBytes().I16(-1).bytes()), IsOk());
   EXPECT_THAT(decoder.CheckComplete(), IsOk());
-  const RowsPtr rows = decoder.Finish();
+  const RowsPtr rows = decoder.Finish().rows;
   ASSERT_EQ(rows->num_rows(), 3);
   EXPECT_TRUE(rows->ValidateFull().ok());
   EXPECT_EQ(CellText(rows, 0, 0), "1");
@@ -63,7 +63,7 @@ TEST(CopyDecoder, GoesOnWithAnEmptyBatchAfterFinish) {
       EXPECT_THAT(decoder.Append(Row(row, std::to_string(batch)).bytes()), IsOk());
     }
     EXPECT_GE(decoder.bytes(), 9000U);
-    const RowsPtr rows = decoder.Finish();
+    const RowsPtr rows = decoder.Finish().rows;
     ASSERT_EQ(rows->num_rows(), 1000);
     EXPECT_EQ(CellText(rows, 0, 999), "999");
     EXPECT_EQ(CellText(rows, 1, 0), std::to_string(batch));
@@ -104,7 +104,7 @@ TEST(CopyDecoder, KeepsWholeRowsBeforeAMisfitAndNamesTheColumnOnly) {
   EXPECT_EQ(status.error().kind, ErrorKind::kConversion);
   EXPECT_EQ(status.error().message, "column c1 (text): text is not valid UTF-8");
   EXPECT_EQ(decoder.row_count(), 1U);
-  EXPECT_EQ(decoder.Finish()->column(0)->length(), 1);
+  EXPECT_EQ(decoder.Finish().rows->column(0)->length(), 1);
 }
 
 TEST(CopyDecoder, TellsTheKeyOfTheRowWithAMisfit) {
@@ -143,7 +143,7 @@ TEST(CopyDecoder, ReadsTextLinesWithEscapesAndNulls) {
               IsOk());
   EXPECT_THAT(decoder.Append(WireBytes().Text("\\N\t\\N\n2\t\\\\N\n3\t\n").bytes()), IsOk());
   EXPECT_THAT(decoder.CheckComplete(), IsOk());
-  const RowsPtr rows = decoder.Finish();
+  const RowsPtr rows = decoder.Finish().rows;
   ASSERT_EQ(rows->num_rows(), 4);
   EXPECT_EQ(CellText(rows, 1, 0), "a\tb\nc\\d\r\b\f\vA");
   EXPECT_TRUE(rows->column(0)->IsNull(1));

@@ -18,17 +18,7 @@ constexpr std::size_t kValueBytesMax = 200;
 
 std::string ValueText(const ColumnType& type, const TupleCell& cell) {
   if (cell.kind == TupleCell::Kind::kNull) return "NULL";
-  std::string text;
-  if (cell.kind == TupleCell::Kind::kText) {
-    text = base::AsText(cell.bytes);
-  } else if (!types::FormatText(type, cell.bytes, text)) {
-    return "?";
-  }
-  if (!types::IsUtf8(base::AsBytes(text))) {
-    std::string hex = "\\x";
-    types::AppendHex(base::AsBytes(text), hex);
-    text = std::move(hex);
-  }
+  std::string text = ExactText(type, cell).value_or("?");
   if (text.size() <= kValueBytesMax) return text;
   std::size_t end = kValueBytesMax;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
@@ -36,6 +26,19 @@ std::string ValueText(const ColumnType& type, const TupleCell& cell) {
 }
 
 }  // namespace
+
+std::optional<std::string> ExactText(const ColumnType& type, const TupleCell& cell) {
+  std::string text;
+  if (cell.kind == TupleCell::Kind::kText) {
+    text = base::AsText(cell.bytes);
+  } else if (!types::FormatText(type, cell.bytes, text)) {
+    return std::nullopt;
+  }
+  if (types::IsUtf8(base::AsBytes(text))) return text;
+  std::string hex = "\\x";
+  types::AppendHex(base::AsBytes(text), hex);
+  return hex;
+}
 
 std::string RowKeyText(const TableSchema& schema, TupleView row, TupleView old) {
   std::string names;

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "columnar/column_builder.h"
 #include "columnar/columns.h"
+#include "columnar/misfit_notes.h"
 #include "columnar/row_key.h"
 
 namespace sluice::columnar {
@@ -87,6 +88,7 @@ struct TableBuilder::State {
   std::vector<RowBits> unchanged;
   std::vector<std::uint32_t> ordinals;
   std::vector<TransactionRun> runs;
+  MisfitNotes misfits;
   std::uint32_t transaction = 0;
 };
 
@@ -111,8 +113,13 @@ Status TableBuilder::State::AppendValues(TupleView row, TupleView old_row) {
       }
     }
     const ValueFault fault = AppendCell(values.columns[i], *cell);
-    if (fault != ValueFault::kNone) [[unlikely]]
-      return values.FaultAt(*schema, i, fault);
+    if (fault != ValueFault::kNone) [[unlikely]] {
+      if (!misfits.Take(*schema, {.row = ordinals.size(), .column = i}, fault, *cell,
+                        values.columns[i])) {
+        return values.FaultAt(*schema, i, fault);
+      }
+      continue;
+    }
     values.CountWireBytes(i, cell->bytes.size());
   }
   return {};
@@ -128,8 +135,13 @@ Status TableBuilder::State::AppendOld(TupleView old_row) {
     const ValueFault fault = cell.kind == TupleCell::Kind::kUnchanged
                                  ? ValueFault::kMalformed
                                  : AppendCell(old->columns[i], cell);
-    if (fault != ValueFault::kNone) [[unlikely]]
-      return old->FaultAt(*schema, source, fault);
+    if (fault != ValueFault::kNone) [[unlikely]] {
+      if (!misfits.Take(*schema, {.row = ordinals.size(), .column = source, .is_old = true}, fault,
+                        cell, old->columns[i])) {
+        return old->FaultAt(*schema, source, fault);
+      }
+      continue;
+    }
     old->CountWireBytes(i, cell.bytes.size());
   }
   old->EndRow();
@@ -154,6 +166,7 @@ Status TableBuilder::State::RollBack(Status status) {
   if (old) old->Truncate(row_count);
   has_old.Truncate(row_count);
   for (RowBits& bits : unchanged) bits.Truncate(row_count);
+  misfits.Truncate(row_count);
   return status;
 }
 
@@ -235,7 +248,7 @@ std::size_t TableBuilder::row_count() const {
 
 std::size_t TableBuilder::bytes() const {
   return state_->values.bytes() + (state_->old ? state_->old->bytes() : 0) +
-         state_->ordinals.size() * kBookkeepingRowBytes;
+         state_->ordinals.size() * kBookkeepingRowBytes + state_->misfits.bytes();
 }
 
 const SchemaPtr& TableBuilder::schema() const {
@@ -262,6 +275,7 @@ ChangeBatch TableBuilder::Finish() {
   batch.kinds = std::exchange(state.kinds, {});
   batch.ordinals = std::exchange(state.ordinals, {});
   batch.runs = std::exchange(state.runs, {});
+  batch.misfits = state.misfits.Finish();
   state.unchanged.clear();
   state.has_old.clear();
   return batch;
@@ -290,6 +304,11 @@ ChangeBatch SliceRows(const ChangeBatch& batch, std::size_t begin, std::size_t e
     if (run_begin >= end || run_end <= begin) continue;
     const std::size_t first_row = std::max(run_begin, begin) - begin;
     slice.runs.push_back({batch.runs[i].transaction, static_cast<std::uint32_t>(first_row)});
+  }
+  for (const Misfit& misfit : batch.misfits) {
+    if (misfit.row < begin || misfit.row >= end) continue;
+    slice.misfits.push_back(misfit);
+    slice.misfits.back().row -= static_cast<std::uint32_t>(begin);
   }
   if (batch.row_count() != 0) slice.bytes = batch.bytes * (end - begin) / batch.row_count();
   return slice;

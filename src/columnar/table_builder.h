@@ -34,7 +34,8 @@ class TableBuilder {
   /// Append one change. `row` has one cell per schema column.
   ///
   /// Errors, after which the row is not there and the builder is as before:
-  ///   kConversion    a value has no exact form (SLU-41xx); the message names the column, never the
+  ///   kConversion    a value has no exact form (SLU-41xx), and its column halts then
+  ///                  (Column::on_misfit) or finds the row; the message names the column, never the
   ///                  value; server_message is the key of the row
   ///   kProtocol      bytes that are not of this type, or a wrong number of cells
   Status AppendInsert(pgoutput::TupleView row, std::uint32_t ordinal);

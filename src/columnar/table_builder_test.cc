@@ -5,6 +5,8 @@
 #include <arrow/scalar.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -253,6 +255,79 @@ TEST(TableBuilder, TellsTheKeyOfTheRowWithAMisfit) {
   const std::string key(5000, 'k');
   const Status refused = long_keys.AppendInsert(Cells{TextCell(key), TextCell("{{1}}")}, 0);
   EXPECT_EQ(refused.error().server_message, "(c0)=(" + std::string(200, 'k') + "...)");
+}
+
+SchemaPtr LettingGo(const SchemaPtr& from, OnMisfit policy) {
+  auto schema = std::make_shared<TableSchema>(*from);
+  for (Column& column : schema->columns) column.on_misfit = policy;
+  return schema;
+}
+
+TEST(TableBuilder, LetsGoWhatItsColumnMayLetGo) {
+  TableBuilder builder(
+      LettingGo(Schema({Builtin(23), Builtin(1007), Builtin(25)}, {0}), OnMisfit::kQuarantine));
+  EXPECT_THAT(builder.AppendInsert(Cells{TextCell("1"), TextCell("{7}"), TextCell("a")}, 0),
+              IsOk());
+  EXPECT_THAT(builder.AppendInsert(Cells{TextCell("2"), TextCell("{{1,2}}"), TextCell("b")}, 1),
+              IsOk());
+  EXPECT_THAT(builder.AppendInsert(Cells{TextCell("3"), TextCell("{8,9}"), TextCell("\xC3")}, 2),
+              IsOk());
+  const ChangeBatch batch = builder.Finish();
+  ExpectSound(batch);
+  ASSERT_EQ(batch.misfits.size(), 2U);
+  EXPECT_EQ(batch.misfits[0].row, 1U);
+  EXPECT_EQ(batch.misfits[0].column, 1U);
+  EXPECT_EQ(batch.misfits[0].text, "{{1,2}}");
+  EXPECT_EQ(batch.misfits[0].reason, "array has not one dimension with lower bound 1 (SLU-4106)");
+  EXPECT_EQ(batch.misfits[1].row, 2U);
+  EXPECT_EQ(batch.misfits[1].text, "\\xc3");
+  EXPECT_EQ(Cell(batch.values, 1, 1), "NULL");
+  const ChangeBatch last = SliceRows(batch, 2, 3);
+  ASSERT_EQ(last.misfits.size(), 1U);
+  EXPECT_EQ(last.misfits[0].row, 0U);
+  EXPECT_TRUE(builder.Finish().misfits.empty());
+}
+
+TEST(TableBuilder, NeverLetsGoAValueThatFindsTheRow) {
+  TableBuilder builder(LettingGo(Schema({Builtin(1007), Builtin(25)}, {0}), OnMisfit::kQuarantine));
+  EXPECT_THAT(builder.AppendInsert(Cells{TextCell("{{1}}"), TextCell("a")}, 0), CodeIs("SLU-4106"));
+  EXPECT_TRUE(builder.Finish().misfits.empty());
+}
+
+TEST(TableBuilder, TakesMisfitsBackWithTheirRows) {
+  TableBuilder builder(
+      LettingGo(Schema({Builtin(23), Builtin(1007), Builtin(1007)}, {0}), OnMisfit::kQuarantine));
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    EXPECT_THAT(builder.AppendInsert(
+                    Cells{TextCell(std::to_string(i)), TextCell("{{1}}"), TextCell("{1}")}, i),
+                IsOk());
+  }
+  // The first column of the row is let go, the third is no array at all.
+  EXPECT_FALSE(builder.AppendInsert(Cells{TextCell("4"), TextCell("{{1}}"), TextCell("x")}, 4));
+  builder.TruncateFromOrdinal(2);
+  const ChangeBatch batch = builder.Finish();
+  ExpectSound(batch);
+  ASSERT_EQ(batch.misfits.size(), 2U);
+  EXPECT_EQ(batch.misfits[1].row, 1U);
+}
+
+TEST(TableBuilder, TellsMisfitsOfOldTuplesFromThoseOfNewValues) {
+  TableBuilder builder(LettingGo(
+      Schema({Builtin(23), Builtin(1007)}, {0, 1}, ReplicaIdentity::kFull), OnMisfit::kNull));
+  auto keyless = std::make_shared<TableSchema>(*builder.schema());
+  keyless->key.clear();
+  builder = TableBuilder(keyless);
+  EXPECT_THAT(builder.AppendUpdate(Cells{TextCell("1"), TextCell("{1}")},
+                                   Cells{TextCell("1"), TextCell("{{1}}")}, 0),
+              IsOk());
+  EXPECT_THAT(builder.AppendDelete(Cells{TextCell("1"), TextCell("{{2}}")}, 1), IsOk());
+  const ChangeBatch batch = builder.Finish();
+  ExpectSound(batch);
+  ASSERT_EQ(batch.misfits.size(), 2U);
+  EXPECT_TRUE(batch.misfits[0].is_old);
+  EXPECT_TRUE(batch.misfits[1].is_old);
+  EXPECT_EQ(batch.misfits[1].row, 1U);
+  EXPECT_EQ(batch.misfits[0].text, "");
 }
 
 }  // namespace

@@ -224,12 +224,21 @@ Status LoadLimits(const LoadRequest& request, const Gathered& gathered,
 }
 
 Status LoadTypes(const Gathered& gathered, engine::PipelineOptions& options) {
-  const Given* given = gathered.FindKey("types");
-  if (given == nullptr) return {};
+  const Given* declared = gathered.FindKey("types");
+  const Given* misfits = gathered.Find("on-misfit");
+  if (declared == nullptr && misfits == nullptr) return {};
   auto policies = std::make_shared<types::TypePolicies>();
-  for (std::size_t i = 0; i + 1 < given->values.size(); i += 2) {
-    Status added = policies->Add(given->values[i], given->values[i + 1]);
-    if (!added) return std::move(added).error().At(given->origin);
+  for (std::size_t i = 0; declared != nullptr && i + 1 < declared->values.size(); i += 2) {
+    Status added = policies->Add(declared->values[i], declared->values[i + 1]);
+    if (!added) return std::move(added).error().At(declared->origin);
+  }
+  if (misfits != nullptr) {
+    std::vector<std::string> pairs = misfits->values;
+    if (pairs.size() == 1) pairs.insert(pairs.begin(), "default");
+    for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
+      Status added = policies->AddMisfit(pairs[i], pairs[i + 1]);
+      if (!added) return std::move(added).error().At(misfits->origin);
+    }
   }
   options.types = std::move(policies);
   return {};

@@ -29,9 +29,10 @@ enum class OptionKind : std::uint8_t {
   kNumber,
   kSize,
   kDuration,
-  kChoice,  ///< `range` lists what is allowed, "a|b|c"
-  kMap,     ///< only in the file: names and values, which come in turn
-  kTables,  ///< only in the file: names with settings of their own (yaml_file.h)
+  kChoice,       ///< `range` lists what is allowed, "a|b|c"
+  kMap,          ///< only in the file: names and values, which come in turn
+  kChoiceOrMap,  ///< one word of many; in the file also names and values, which come in turn
+  kTables,       ///< only in the file: names with settings of their own (yaml_file.h)
 };
 
 /// One option under its three names. `key` is its place in the file, "source.url".

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "config/option_values.h"
+#include "types/type_catalog.h"
 #include "types/type_policies.h"
 
 namespace sluice::config {
@@ -183,17 +184,8 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   request_.flags["mode"] = {"mirror"};
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
-  for (const char* text :
-       {
-    "mode: both
-    ", " tables : {
-      public.orders : {
-      mode:
-        history
-      }
-    }
-    "}) {
-        UseFile(text);
+  for (const char* text : {"mode: both\n", "tables: {public.orders: {mode: history}}\n"}) {
+    UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1006") << text;
   }
 }
@@ -267,6 +259,43 @@ TEST_F(LoadOptionsTest, NamesAtTheDestinationComeFromTheFile) {
   UseFile("names:\n  tables: {a.*: b.c}\n");
   EXPECT_EQ(Failure().message,
             "shop.yaml:2: names.tables: a.*: a.* is not allowed; allowed: SCHEMA.TABLE");
+}
+
+TEST_F(LoadOptionsTest, MisfitsGoByOneWordOrByTypeAndColumn) {
+  const auto amount = types::TypeCatalog().Resolve(Oid{1700}, (10 << 16) + 2 + 4);
+  const auto list = types::TypeCatalog().Resolve(Oid{1007}, -1);
+  const auto number = types::TypeCatalog().Resolve(Oid{23}, -1);
+  ASSERT_TRUE(amount && list && number);
+  const TableName orders{"public", "orders"};
+  const auto policy = [&](const char* column, const ColumnType& type) {
+    const auto loaded = Load().pipeline.types;
+    EXPECT_NE(loaded, nullptr);
+    return loaded == nullptr ? OnMisfit::kHalt : loaded->MisfitPolicy(orders, column, type);
+  };
+  for (const char* text :
+       {"on_misfit: null\n", "on_misfit: null", "on_misfit: \"null\"\n", "{on_misfit: null}\n",
+        "on_misfit: {default: null}\n", "on_misfit:\n  numeric: null # the word\n"}) {
+    UseFile(text);
+    EXPECT_EQ(policy("amount", *amount), OnMisfit::kNull) << text;
+  }
+  UseFile("on_misfit: {default: halt, arrays: null, public.Orders.\"Odd\": quarantine}\n");
+  EXPECT_EQ(policy("amount", *amount), OnMisfit::kHalt);
+  EXPECT_EQ(policy("tags", *list), OnMisfit::kNull);
+  UseFile("on_misfit: {default: quarantine, public.orders.amount: null, numeric: halt}\n");
+  EXPECT_EQ(policy("amount", *amount), OnMisfit::kNull);
+  EXPECT_EQ(policy("other", *amount), OnMisfit::kHalt);
+  EXPECT_EQ(policy("tags", *list), OnMisfit::kQuarantine);
+  EXPECT_EQ(policy("number", *number), OnMisfit::kHalt);
+  ASSERT_EQ(Load().pipeline.types->declared().size(), 1U);
+  EXPECT_EQ(Load().pipeline.types->declared()[0].option, "on_misfit");
+  for (const char* text :
+       {"on_misfit:\n", "on_misfit: ~\n", "on_misfit: drop\n", "on_misfit: [null]\n",
+        "on_misfit: {integer: null}\n", "on_misfit: {a.b: null}\n", "on_misfit: {numeric: }\n",
+        "on_misfit:\nmemory: 1GiB\n"}) {
+    UseFile(text);
+    EXPECT_EQ(Failure().code, "SLU-1001") << text;
+    EXPECT_NE(Failure().message.find("on_misfit"), string::npos) << Failure().message;
+  }
 }
 
 TEST_F(LoadOptionsTest, MissingEndsAreNamedOnlyWhereNeeded) {

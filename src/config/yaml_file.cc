@@ -58,8 +58,8 @@ bool IsGroup(const std::string& key) {
 
 class Walker {
  public:
-  Walker(const std::string& file, const Environment& environment)
-      : file_(file), environment_(environment) {}
+  Walker(const std::string& file, std::string_view text, const Environment& environment)
+      : file_(file), text_(text), environment_(environment) {}
 
   Status Walk(const YAML::Node& map, const std::string& prefix) {
     if (!map.IsMap()) {
@@ -96,7 +96,8 @@ class Walker {
       for (const auto& item : value) {
         SLUICE_RETURN_IF_ERROR(AddScalar(setting, item, key));
       }
-    } else if (value.IsMap() && option->kind == OptionKind::kMap) {
+    } else if (value.IsMap() &&
+               (option->kind == OptionKind::kMap || option->kind == OptionKind::kChoiceOrMap)) {
       for (const auto& entry : value) {
         SLUICE_RETURN_IF_ERROR(SeeOnce(entry.first, key + "."));
         SLUICE_RETURN_IF_ERROR(AddScalar(setting, entry.first, key));
@@ -195,7 +196,22 @@ class Walker {
               fmt::format("key {}: {}", key, expanded.error().message));
   }
 
+  /// The word null, which YAML takes for no value; not where nothing stands.
+  bool IsWordNull(const YAML::Node& value) const {
+    constexpr std::string_view kNull = "null";
+    if (!value.IsNull() || value.Mark().pos < 0) return false;
+    const std::string_view rest =
+        text_.substr(std::min(text_.size(), static_cast<std::size_t>(value.Mark().pos)));
+    if (!rest.starts_with(kNull)) return false;
+    return rest.size() == kNull.size() ||
+           std::string_view(" \t\r\n,}#").find(rest[kNull.size()]) != std::string_view::npos;
+  }
+
   Status AddScalar(Setting& setting, const YAML::Node& value, const std::string& key) {
+    if (setting.option->kind == OptionKind::kChoiceOrMap && IsWordNull(value)) {
+      setting.values.emplace_back("null");
+      return {};
+    }
     if (!value.IsScalar()) {
       const char* wanted =
           setting.option->kind == OptionKind::kList ? "a list of words" : "one value";
@@ -208,6 +224,7 @@ class Walker {
   }
 
   const std::string& file_;
+  std::string_view text_;
   const Environment& environment_;
   std::vector<std::string> seen_;
 };
@@ -249,7 +266,7 @@ Result<std::vector<Setting>> ParseConfig(const std::string& file, const std::str
   if (text.size() > kConfigBytesMax) {
     return At(file, 1, "SLU-1002", "the file is larger than 1 MiB");
   }
-  Walker walker(file, environment);
+  Walker walker(file, text, environment);
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.size() > 1) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/sleep.h"
+#include "postgres/ddl_trigger.h"
 #include "postgres/publication.h"
 #include "postgres/server_facts.h"
 #include "postgres/slot.h"
@@ -19,6 +20,7 @@ constexpr Duration kTick = std::chrono::milliseconds(200);
 constexpr Duration kIdentityInterval = std::chrono::seconds(4);
 constexpr Duration kSlotInterval = std::chrono::seconds(10);
 constexpr Duration kSchemaInterval = std::chrono::seconds(10);
+constexpr Duration kSecondLook = std::chrono::seconds(1);
 constexpr Duration kLockTimeout = std::chrono::seconds(2);
 
 }  // namespace
@@ -84,11 +86,14 @@ Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now
     slot_at_ = now;
     SLUICE_RETURN_IF_ERROR(LookAtSlot(connection));
   }
-  if (now >= schemas_due_) {
+  const bool is_told = now >= schemas_allowed_ && wants_look_.exchange(false);
+  if (is_told || now >= schemas_due_) {
     const Status looked = LookAtSchemas(connection);
     // Thousands of tables take long: a twentieth of the time at most.
     const Clock::time_point done = Clock::now();
-    schemas_due_ = done + std::max<Duration>(kSchemaInterval, (done - now) * 20);
+    schemas_allowed_ = done + (done - now) * 20;
+    // The stream may tell of a commit before the catalog shows it.
+    schemas_due_ = std::max(schemas_allowed_, done + (is_told ? kSecondLook : kSchemaInterval));
     SLUICE_RETURN_IF_ERROR(looked);
   }
   return {};
@@ -239,6 +244,11 @@ Status ControlLoop::LookAtIdentities(postgres::Connection& connection) {
 }
 
 Status ControlLoop::LookAtSlot(postgres::Connection& connection) {
+  if (options_.on_ddl_trigger) {
+    SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::DdlTrigger> trigger,
+                            postgres::ReadDdlTrigger(connection));
+    options_.on_ddl_trigger(trigger && trigger->is_current);
+  }
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
                           postgres::ReadSlot(connection, options_.slot));
   if (!slot) return {};

@@ -6,15 +6,17 @@
 ///   older writers
 /// - every 4 s: published tables that lost their identity are taken out (own publication) or
 /// reported
-/// - every 10 s: WAL retained by our slot, its status; tables that were altered and got no rows
-/// since
-///   take their new shape when the stream has passed the point where the catalog was read
+/// - every 10 s: WAL retained by our slot, its status
+/// - every 10 s, and as soon as the stream tells of a schema change: tables that were altered and
+///   got no rows since take their new shape when the stream has passed the point where the catalog
+///   was read
 ///
 /// A broken connection is opened again; nothing here ends the pipeline.
 ///
-/// Thread safety: Start(), Stop() by the owner; info() from any thread.
+/// Thread safety: Start(), Stop() by the owner; slot(), LookSoon() from any thread.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -34,6 +36,9 @@ struct ControlOptions {
   std::string slot;
   std::string publication;
   bool owns_publication = true;
+  /// Called every 10 s: does the source tell of its schema changes (postgres/ddl_trigger.h)? May be
+  /// null.
+  std::function<void(bool)> on_ddl_trigger = nullptr;
 };
 
 /// What was last read of the slot.
@@ -53,6 +58,8 @@ class ControlLoop {
   void Start();
   void Stop();
   SlotInfo slot() const;
+  /// Some table was altered.
+  void LookSoon() { wants_look_.store(true); }
 
  private:
   void Loop(std::stop_token stop);
@@ -73,6 +80,9 @@ class ControlLoop {
   Clock::time_point identities_at_{};
   Clock::time_point slot_at_{};
   Clock::time_point schemas_due_{};
+  /// Not earlier: looks take a twentieth of the time at most.
+  Clock::time_point schemas_allowed_{};
+  std::atomic<bool> wants_look_{false};
   /// Altered tables: what they had here when the catalog was read, and what that said. Waits until
   /// the stream has passed that point.
   struct Seen {

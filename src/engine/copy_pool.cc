@@ -59,7 +59,7 @@ class ShadowWriter {
   explicit ShadowWriter(CopyWriter& writer)
       : queue_(2), thread_([this, &writer] {
           pthread_setname_np(pthread_self(), "copy-write");
-          while (std::optional<RowsPtr> rows = queue_.Pop({})) {
+          while (std::optional<CopiedRows> rows = queue_.Pop({})) {
             if (failed_.load()) continue;
             status_ = writer.Append(*rows);
             if (!status_) failed_.store(true);
@@ -70,7 +70,7 @@ class ShadowWriter {
   ShadowWriter& operator=(const ShadowWriter&) = delete;
 
   /// False: writing has failed, or stop; Finish() says which.
-  bool Write(RowsPtr rows, std::stop_token stop) {
+  bool Write(CopiedRows rows, std::stop_token stop) {
     while (!failed_.load() && !stop.stop_requested()) {
       if (queue_.PushUntil(rows, 1, Clock::now() + std::chrono::milliseconds(200), stop))
         return true;
@@ -86,7 +86,7 @@ class ShadowWriter {
   }
 
  private:
-  base::BoundedQueue<RowsPtr> queue_;  // by count: batches are of one size
+  base::BoundedQueue<CopiedRows> queue_;  // by count: batches are of one size
   std::atomic<bool> failed_{false};
   Status status_;
   std::thread thread_;
@@ -120,7 +120,7 @@ class CopyPool::Attempt {
     SLUICE_RETURN_IF_ERROR(WaitUntilFlushed());
     SLUICE_RETURN_IF_ERROR(shadow->Finish());
     return pool_.writer_.inbox().CallAndWait([this]() -> Result<bool> {
-      return pool_.writer_.CopyFinished(claimed_.start.ticket, rows_, insert_lsn_);
+      return pool_.writer_.CopyFinished(claimed_.start.ticket, rows_, insert_lsn_, misfits_);
     });
   }
 
@@ -220,7 +220,9 @@ class CopyPool::Attempt {
 
   Status HandOn(columnar::CopyDecoder& decoder, ShadowWriter& writer) {
     const auto row_count = static_cast<std::int64_t>(decoder.row_count());
-    if (!writer.Write(decoder.Finish(), stop_)) {
+    CopiedRows rows = decoder.Finish();
+    CountMisfits(*table_.schema, rows.misfits, misfits_);
+    if (!writer.Write(std::move(rows), stop_)) {
       return Error{.kind = ErrorKind::kCancelled, .message = "the copy was stopped"};
     }
     rows_ += row_count;
@@ -248,6 +250,7 @@ class CopyPool::Attempt {
   Lsn insert_lsn_;
   std::int64_t rows_ = 0;
   std::uint64_t bytes_ = 0;
+  MisfitCounts misfits_;
 };
 
 CopyPool::CopyPool(CopyPoolOptions options, Connect connect, DeliveryWriter& writer,

@@ -25,6 +25,25 @@ std::int64_t AgeOf(const ChangeSet& set) {
   return std::max<std::int64_t>(0, WallClock().value - committed_at);
 }
 
+/// Held changes and folded ones forget their transactions; what is kept of a misfit tells it.
+void StampMisfits(ChangeBatch& batch, const std::vector<TransactionMark>& marks) {
+  std::size_t run = 0;
+  for (Misfit& misfit : batch.misfits) {
+    while (run + 1 < batch.runs.size() && batch.runs[run + 1].first_row <= misfit.row) ++run;
+    const TransactionMark& mark = marks.at(batch.runs.at(run).transaction);
+    misfit.commit_lsn = mark.commit_lsn;
+    misfit.committed_at = mark.committed_at;
+  }
+}
+
+void StampMisfits(ChangeSet& set) {
+  for (TableChanges& table : set.tables) {
+    for (ChangeItem& item : table.items) {
+      if (auto* batch = std::get_if<ChangeBatch>(&item)) StampMisfits(*batch, set.transactions);
+    }
+  }
+}
+
 StageOutcome Failed(RelationId relation, Error error) {
   return {.table_failed = TableFailed{relation, std::move(error)}};
 }
@@ -62,36 +81,43 @@ DeliveryWriter::~DeliveryWriter() {
 
 Status DeliveryWriter::Run() {
   for (;;) {
-    if (!takes_fences_.load()) fence_.Close();
-    WriterInbox::Item item =
-        inbox_.Pop(in_transaction_, fence_.blocks_sets(), Clock::now() + kIdleTick);
-    progress_.writer_beat_us.store(WallClock().value, std::memory_order_relaxed);
-    if (auto* set = std::get_if<ChangeSet>(&item)) {
-      SLUICE_RETURN_IF_ERROR(HandleSet(std::move(*set)));
-    } else if (auto* call = std::get_if<WriterInbox::Call>(&item)) {
-      call->run();
-    } else if (auto* lost = std::get_if<WriterInbox::StreamLost>(&item)) {
-      DropStream();
-      lost->handled->set_value();
-    } else if (std::holds_alternative<WriterInbox::Closed>(item)) {
-      DropStream();
-      SLUICE_RETURN_IF_ERROR(CommitStates());
-      published_at_ = {};  // the last word is exact
-      PublishTables();
-      return {};
-    } else if (!in_transaction_) {
-      const Status maintained = destination_.Maintain(Clock::now() + std::chrono::seconds(1));
-      if (!maintained)
-        logger_.Warn("maintenance of the destination failed: {}", maintained.error().message);
-    }
-    fence_.CheckDeadline(Clock::now());
-    if (!in_transaction_) {
-      fence_.OnProcessed(position_);
-      if (!fence_.is_open()) SLUICE_RETURN_IF_ERROR(LandUnits());
-      SLUICE_RETURN_IF_ERROR(CommitStates());
-    }
-    PublishTables();
+    SLUICE_ASSIGN_OR_RETURN(const bool goes_on, Turn(Clock::now() + kIdleTick));
+    if (!goes_on) return {};
   }
+}
+
+Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
+  if (!takes_fences_.load()) fence_.Close();
+  WriterInbox::Item item = inbox_.Pop(in_transaction_, fence_.blocks_sets(), deadline);
+  progress_.writer_beat_us.store(WallClock().value, std::memory_order_relaxed);
+  if (auto* set = std::get_if<ChangeSet>(&item)) {
+    SLUICE_RETURN_IF_ERROR(HandleSet(std::move(*set)));
+  } else if (auto* call = std::get_if<WriterInbox::Call>(&item)) {
+    call->run();
+  } else if (auto* lost = std::get_if<WriterInbox::StreamLost>(&item)) {
+    DropStream();
+    machine_.ForgetFloors();
+    lost->handled->set_value();
+  } else if (std::holds_alternative<WriterInbox::Closed>(item)) {
+    DropStream();
+    SLUICE_RETURN_IF_ERROR(CommitStates());
+    published_at_ = {};  // the last word is exact
+    PublishTables();
+    return false;
+  } else if (!in_transaction_) {
+    const Status maintained = destination_.Maintain(Clock::now() + std::chrono::seconds(1));
+    if (!maintained)
+      logger_.Warn("maintenance of the destination failed: {}", maintained.error().message);
+  }
+  NoteDurable();
+  fence_.CheckDeadline(Clock::now());
+  if (!in_transaction_) {
+    fence_.OnProcessed(position_);
+    if (!fence_.is_open()) SLUICE_RETURN_IF_ERROR(LandUnits());
+    SLUICE_RETURN_IF_ERROR(CommitStates());
+  }
+  PublishTables();
+  return true;
 }
 
 // Steps
@@ -123,8 +149,11 @@ Result<replication::SnapshotVerdict> DeliveryWriter::OfferSnapshot(
 }
 
 Result<bool> DeliveryWriter::CopyFinished(const replication::CopyTicket& ticket,
-                                          std::int64_t row_count, Lsn flushed) {
+                                          std::int64_t row_count, Lsn flushed,
+                                          const MisfitCounts& misfits) {
   const bool is_current = machine_.CopyFinished(ticket, row_count, flushed);
+  const RelationId relation = ticket.unit.relation;
+  if (is_current) stager_.CountMisfits(relation, machine_.record(relation).source, misfits);
   if (is_current) ++progress_.units_to_land;  // exact again at the next PublishTables()
   return is_current;
 }
@@ -144,6 +173,7 @@ Status DeliveryWriter::CommitStates() {
 
 Status DeliveryWriter::HandleSet(ChangeSet set) {
   SLUICE_CHECK(set.continues_previous == in_transaction_);
+  StampMisfits(set);
   if (!set.transactions.empty() && progress_.oldest_pending_commit_us.load() == 0) {
     progress_.oldest_pending_commit_us.store(set.transactions.front().committed_at.value);
   }
@@ -257,10 +287,11 @@ Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
 // -------------------------------------------------------------------------------------------------------------
 
 Status DeliveryWriter::CommitPosition(Lsn end, const std::vector<TransactionMark>& marks) {
-  if (!marks.empty()) {
-    const TransactionMark& last = marks.back();
-    last_transaction_ = Witness{last.commit_lsn, last.xid, last.committed_at};
-  }
+  // Only one that the server is sure to send again can be a witness.
+  const auto last = std::find_if(marks.rbegin(), marks.rend(),
+                                 [](const TransactionMark& mark) { return !mark.is_empty; });
+  if (last != marks.rend())
+    last_transaction_ = Witness{last->commit_lsn, last->xid, last->committed_at};
   SLUICE_RETURN_IF_ERROR(Commit(end, marks.empty() ? UnixMicros{} : marks.back().committed_at));
   if (!marks.empty()) NoteBatch(marks);
   return {};
@@ -294,8 +325,16 @@ Status DeliveryWriter::Commit(std::optional<Lsn> end, UnixMicros committed_at) {
   ++progress_.commits;
   position_ = position;
   progress_.processed.Store(position_);
-  machine_.OnDurable(in_flight_.durable_sequence());
+  NoteDurable();
   return {};
+}
+
+/// Watermarks move outside any call, also while nothing is committed.
+void DeliveryWriter::NoteDurable() {
+  const std::uint64_t durable = in_flight_.durable_sequence();
+  if (durable == noted_durable_) return;
+  noted_durable_ = durable;
+  machine_.OnDurable(durable);
 }
 
 void DeliveryWriter::Interrupt() {

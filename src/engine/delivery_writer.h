@@ -18,14 +18,15 @@
 /// without it. Where earlier pieces of its transaction were staged, the inbox refuses the rest and
 /// the stream begins again at the position (SLU-3090); copies go on.
 ///
-/// Thread safety: Run() on one thread; the steps below it run on that thread, through
-/// inbox().CallAndWait(). Lifetime: destination, progress, latency, logger must outlive it. Limits:
-/// the inbox in bytes; held changes in memory, then on disk (HeldChanges).
+/// Thread safety: Run() (or Turn() again and again) on one thread; the steps below it run on that
+/// thread, through inbox().CallAndWait(). Lifetime: destination, progress, latency, logger must
+/// outlive it. Limits: the inbox in bytes; held changes in memory, then on disk (HeldChanges).
 #pragma once
 
 #include <atomic>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,6 +39,7 @@
 #include "engine/held_changes.h"
 #include "engine/progress.h"
 #include "engine/status.h"
+#include "engine/table_renames.h"
 #include "engine/table_stager.h"
 #include "engine/writer_inbox.h"
 #include "replication/table_machine.h"
@@ -72,19 +74,24 @@ class DeliveryWriter {
   /// Until the inbox is closed and drained.
   /// Errors: of the destination (kConnection, kTimeout: re-open and replay; else stop).
   Status Run();
+  /// One turn of Run(): an item of the inbox, waited for until `deadline`, and what follows from
+  /// it. False: the inbox is closed and drained.
+  Result<bool> Turn(Clock::time_point deadline);
   /// For a stop that cannot wait: what waits for the destination ends soon with kCancelled. Any
   /// thread.
   void Interrupt();
 
-  // Steps, on the writer's thread.
+  // Steps, on the writer's thread, between two turns, only at_boundary().
   // ----------------------------------------------------------------------------------
+  /// Not inside a source transaction. (The inbox runs calls only there.)
+  bool at_boundary() const { return !in_transaction_; }
   replication::TableMachine& machine() { return machine_; }
   Result<replication::CopyStart> BeginUnit(UnitId unit);
   Result<replication::SnapshotVerdict> OfferSnapshot(const replication::CopyTicket& ticket,
                                                      replication::CopySnapshot taken);
   /// False: the copy was given up meanwhile; discard it.
   Result<bool> CopyFinished(const replication::CopyTicket& ticket, std::int64_t row_count,
-                            Lsn flushed);
+                            Lsn flushed, const MisfitCounts& misfits = {});
   /// False: the copy was given up before; what became of it says nothing about the table.
   Result<bool> CopyFailed(const replication::CopyTicket& ticket);
   /// Or, where a copy heals the error, the table copies itself again (bounded).
@@ -93,6 +100,12 @@ class DeliveryWriter {
   /// has passed: the table gets that shape, in a commit of its own. False: not yet, or `known` is
   /// not what the table has any more.
   Result<bool> FollowCatalog(const SchemaPtr& known, const SchemaPtr& catalog);
+  /// `sluice repair`, while the writer stands at the fence of `ticket`: rows of a live table in
+  /// place of what the destination has under their keys, in a commit of their own at the position
+  /// where it stands. Whoever calls back afterwards finds it committed. Errors: kTimeout (the fence
+  /// was left), kSchemaConflict and the like of the table, which goes on as it was; of the
+  /// destination.
+  Status Replace(std::uint64_t ticket, const std::shared_ptr<const NetChange>& rows);
   Status Resync(RelationId relation);
   /// A table joins, in the state of its record. One that is known already is copied anew, or
   /// skipped for another reason.
@@ -103,8 +116,9 @@ class DeliveryWriter {
   Status DropTable(RelationId relation);
   /// Its record goes; nothing is done to the destination's table.
   Status Forget(RelationId relation);
-  /// It has another name at the source: it is copied again under that one.
-  Status CopyUnderName(RelationId relation, const TableName& source);
+  /// They have other names at the source: where they lie they get them in one destination
+  /// transaction, or are copied again under them. Between transactions.
+  Status RenameTables(const std::vector<TableRename>& renames);
   /// Commits changed table states although no transaction came.
   Status CommitStates();
   std::vector<TableRecord> Records() const;
@@ -131,9 +145,11 @@ class DeliveryWriter {
   /// The table cannot go on with the stream: copied again where that heals it, else halted.
   void GiveUp(const TableFailed& failed);
   void Halt(RelationId relation, const Error& error);
+  Status CopyUnderName(RelationId relation, const TableName& source);
   bool CopyAgain(RelationId relation, const Error& error);
   Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
   Status Commit(std::optional<Lsn> end, UnixMicros committed_at);
+  void NoteDurable();
   void NoteBatch(const std::vector<TransactionMark>& marks);
   Status LandUnits();
   Status Land(UnitId unit);
@@ -167,6 +183,7 @@ class DeliveryWriter {
   Lsn position_;
   std::optional<Witness> last_transaction_;
   std::uint64_t sequence_ = 1;  // the birth had the first
+  std::uint64_t noted_durable_ = 0;
   TableStager stager_;
   CommitsInFlight in_flight_;
   /// When tables began to copy themselves again.

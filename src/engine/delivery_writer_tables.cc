@@ -1,5 +1,6 @@
 // The life of a table, as far as it is the writer's: it halts, is copied again, joins, goes, is
 // altered without rows, is shown.
+#include <algorithm>
 #include <utility>
 
 #include "engine/delivery_writer.h"
@@ -66,6 +67,24 @@ Result<bool> DeliveryWriter::FollowCatalog(const SchemaPtr& known, const SchemaP
   return true;  // committed by the loop, whose error ends the writer
 }
 
+Status DeliveryWriter::Replace(std::uint64_t ticket, const std::shared_ptr<const NetChange>& rows) {
+  const RelationId relation = rows->schema->relation;
+  if (!fence_.StandsAt(ticket)) {
+    return Error{.kind = ErrorKind::kTimeout, .message = "the fence was left too early"};
+  }
+  const bool is_same = machine_.has_table(relation) &&
+                       machine_.record(relation).state == TableState::kLive &&
+                       machine_.record(relation).schema == rows->schema;
+  if (!is_same) {
+    return Error{.kind = ErrorKind::kTimeout, .message = "the table changed meanwhile"};
+  }
+  Result<StageOutcome> outcome = stager_.Replace(rows);
+  if (!outcome || outcome->table_failed) stager_.Abandon();
+  if (!outcome) return std::move(outcome).error();
+  if (outcome->table_failed) return std::move(outcome->table_failed->error);
+  return {};  // committed by the loop, whose error ends the writer
+}
+
 void DeliveryWriter::PublishTables() {
   const Clock::time_point now = Clock::now();
   if (now - published_at_ < kPublishInterval) return;
@@ -84,6 +103,7 @@ void DeliveryWriter::PublishTables() {
     status.rows_deleted = counters.deleted;
     status.truncates = counters.truncates;
     status.changes_dropped = counters.dropped;
+    status.misfits = counters.misfits;
     status.held_bytes = held_.bytes(UnitId{relation, 0});
     if (machine_.unit_state(UnitId{relation, 0}) == replication::UnitState::kCopied) ++to_land;
     is_settled = is_settled && status.record.state != TableState::kPending &&
@@ -191,6 +211,45 @@ Status DeliveryWriter::CopyUnderName(RelationId relation, const TableName& sourc
   machine_.Rename(relation, source, record.schema ? record.destination : DestinationOf(source));
   settled_sequence_.store(0);
   return {};
+}
+
+Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
+  std::map<RelationId, TableName> sources;
+  std::vector<TableRename> wanted = renames;
+  for (TableRename& rename : wanted) {
+    sources[rename.relation] = rename.to;
+    rename.to = DestinationOf(rename.to);
+  }
+  const RenamePlan plan = PlanRenames(Records(), wanted);
+  std::vector<TableRename> to_copy = plan.to_copy;
+  std::map<RelationId, TableName> names;
+  bool is_refused = false;
+  for (const TableRename& step : plan.steps) {
+    const auto known = names.find(step.relation);
+    const TableName from =
+        known == names.end() ? machine_.record(step.relation).destination : known->second;
+    const Result<StageOutcome> outcome =
+        stager_.Rename(step.relation, from, step.to, sources[step.relation]);
+    is_refused = !outcome || outcome->table_failed;
+    if (is_refused) stager_.Abandon();
+    if (!outcome) return outcome.error();
+    if (is_refused) break;
+    names[step.relation] = step.to;
+  }
+  if (is_refused) to_copy = wanted;
+  for (const TableRename& rename : wanted) {
+    const bool is_copied =
+        std::any_of(to_copy.begin(), to_copy.end(),
+                    [&](const TableRename& other) { return other.relation == rename.relation; });
+    if (is_copied) continue;
+    const TableName& source = sources[rename.relation];
+    logger_.Info("table {} is called {} now", ToString(machine_.record(rename.relation).source),
+                 ToString(source));
+    machine_.Rename(rename.relation, source, rename.to);
+  }
+  for (const TableRename& rename : to_copy)
+    SLUICE_RETURN_IF_ERROR(CopyUnderName(rename.relation, sources[rename.relation]));
+  return {};  // committed by the loop, whose error ends the writer
 }
 
 /// A live table still gets its rows under this name: it has lost it at the source, and the stream

@@ -109,7 +109,7 @@ class DeliveryWriterTest : public ::testing::Test {
     ASSERT_THAT(shadow, IsOk());
     testing::NewRows rows;
     for (const std::uint32_t key : keys) rows.emplace_back(0, key);
-    ASSERT_THAT((*shadow)->Append(Inserts(table, rows).values), IsOk());
+    ASSERT_THAT((*shadow)->Append({Inserts(table, rows).values}), IsOk());
     ASSERT_THAT((*shadow)->Finish(), IsOk());
     ASSERT_THAT(Call([&] {
                   return writer_->CopyFinished(ticket, static_cast<std::int64_t>(keys.size()),
@@ -410,12 +410,12 @@ TEST_F(DeliveryWriterTest, ATableThatTakesTheNameOfALiveOneLandsWhenThatOneIsGon
   EXPECT_EQ(storage_->State().tables.size(), 1U);
 }
 
-TEST_F(DeliveryWriterTest, ARenamedTableLiesUnderItsOldNameUntilItLands) {
+TEST_F(DeliveryWriterTest, ATableThatTheDestinationCannotRenameLiesUnderItsOldNameUntilItLands) {
   const SchemaPtr table = Table(1, "a");
   Start({table});
   MakeLive({table});
   const TableName name{"public", "b"};
-  ASSERT_THAT(Call([&] { return writer_->CopyUnderName(table->relation, name); }), IsOk());
+  ASSERT_THAT(Call([&] { return writer_->RenameTables({{table->relation, name}}); }), IsOk());
   EXPECT_EQ(RecordOf(table).destination.table, "a");
   EXPECT_EQ(RecordOf(table).source.table, "b");
   const auto ticket = Begin(table);

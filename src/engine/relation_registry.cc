@@ -5,10 +5,13 @@
 
 #include "postgres/catalog.h"
 #include "postgres/table_facts.h"
-#include "replication/schema_versions.h"
 
 namespace sluice::engine {
 namespace {
+
+/// Numbers of transactions come again, and nothing waits that long for the catalog.
+constexpr Duration kAlterationLife = std::chrono::hours(1);
+constexpr std::size_t kAlterationsMax = 10'000;
 
 bool HasTextOnlyColumn(const TableSchema& schema) {
   return std::any_of(schema.columns.begin(), schema.columns.end(),
@@ -138,7 +141,7 @@ std::shared_ptr<const types::TypeCatalog> RelationRegistry::types() const {
 }
 
 Result<replication::Resolution> RelationRegistry::Resolve(
-    const pgoutput::Relation& relation, const replication::RelationContext& /*context*/) {
+    const pgoutput::Relation& relation, const replication::RelationContext& context) {
   SchemaPtr known;
   bool stream_is_binary = true;
   {
@@ -156,7 +159,7 @@ Result<replication::Resolution> RelationRegistry::Resolve(
     stream_is_binary = stream_is_binary_;
   }
   bool is_followed = true;
-  Result<types::KeptColumns> placed = Place(relation, known, &is_followed);
+  Result<types::KeptColumns> placed = Place(relation, known, context.xid, &is_followed);
   if (!placed) {
     const bool is_of_table = placed.error().kind == ErrorKind::kUnsupported ||
                              placed.error().kind == ErrorKind::kSchemaConflict;
@@ -179,7 +182,8 @@ Result<replication::Resolution> RelationRegistry::Resolve(
 /// the catalog, both with all that the source has, and what is hidden is taken out by number.
 /// \param is_followed false: later messages are placed from the same known version.
 Result<types::KeptColumns> RelationRegistry::Place(const pgoutput::Relation& relation,
-                                                   const SchemaPtr& known, bool* is_followed) {
+                                                   const SchemaPtr& known, TransactionId xid,
+                                                   bool* is_followed) {
   SLUICE_RETURN_IF_ERROR(Open());
   const SchemaPtr whole = known ? types::WithHidden(known) : nullptr;
   if (known) {
@@ -190,12 +194,12 @@ Result<types::KeptColumns> RelationRegistry::Place(const pgoutput::Relation& rel
       if (!was_altered) return As(known, whole);
     }
   }
-  Result<SchemaPtr> loaded = LoadVersion(*connection_, relation.id);
+  Result<Loaded> loaded = Load(*connection_, relation.id);
   if (!loaded) {
     SLUICE_RETURN_IF_ERROR(NoteLost(loaded.error()));
     return std::move(loaded).error();
   }
-  const SchemaPtr catalog = *std::move(loaded);
+  const SchemaPtr catalog = loaded->schema;
   SLUICE_ASSIGN_OR_RETURN(const auto described, replication::DescribedBy(relation, *types()));
   if (!catalog) {
     // Dropped meanwhile: what is still to come of it is of little use.
@@ -215,11 +219,35 @@ Result<types::KeptColumns> RelationRegistry::Place(const pgoutput::Relation& rel
   }
   const replication::SchemaComparison change = replication::CompareVersions(*known, *catalog);
   if (change.change == replication::SchemaChange::kCopyAgain) return unplaced(change.reason);
+  const bool is_in_force =
+      replication::LooksSame(*whole_catalog, *described) &&
+      replication::IsInForce(*known, loaded->alterations,
+                             [&](std::uint32_t by) { return HasPassed(by, xid); });
+  if (is_in_force) return As(catalog, whole_catalog);
   const SchemaPtr version = replication::PlaceVersion(whole, whole_catalog, *described);
   if (!version) return unplaced("which of several alterations came before its rows cannot be told");
   if (version == whole_catalog) return As(catalog, whole_catalog);
   if (version == whole && known->hidden.size() == catalog->hidden.size()) return As(known, whole);
   return types::KeepColumns(version, catalog->hidden);
+}
+
+void RelationRegistry::NoteAlteration(TransactionId xid) {
+  const Clock::time_point now = Clock::now();
+  const bool is_repeated = !alterations_.empty() && alterations_.back().xid == xid;
+  if (!is_repeated) alterations_.push_back({xid, now});
+  while (alterations_.size() > kAlterationsMax ||
+         now - alterations_.front().noted_at > kAlterationLife)
+    alterations_.pop_front();
+}
+
+/// Not of the transaction that is being read: what it did before its rows and what after cannot be
+/// told.
+bool RelationRegistry::HasPassed(std::uint32_t altered_by, TransactionId reading) const {
+  const Clock::time_point now = Clock::now();
+  return altered_by != reading.value &&
+         std::any_of(alterations_.begin(), alterations_.end(), [&](const Alteration& alteration) {
+           return alteration.xid.value == altered_by && now - alteration.noted_at < kAlterationLife;
+         });
 }
 
 Result<bool> RelationRegistry::WasAltered(const TableSchema& known) {
@@ -263,26 +291,38 @@ Status RelationRegistry::ReloadTypes(postgres::Connection& connection) {
 
 Result<SchemaPtr> RelationRegistry::LoadVersion(postgres::Connection& connection,
                                                 RelationId relation) {
+  SLUICE_ASSIGN_OR_RETURN(Loaded loaded, Load(connection, relation));
+  return std::move(loaded.schema);
+}
+
+Result<RelationRegistry::Loaded> RelationRegistry::Load(postgres::Connection& connection,
+                                                        RelationId relation) {
   SLUICE_RETURN_IF_ERROR(
       connection.Exec("begin to read a table", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-  const auto read = [&]() -> Result<SchemaPtr> {
+  const auto read = [&]() -> Result<Loaded> {
     SLUICE_RETURN_IF_ERROR(ReloadTypes(connection));
-    Result<postgres::LoadedTable> loaded =
+    Result<postgres::LoadedTable> table =
         postgres::LoadTableSchema(connection, *types(), relation, publication_, HiddenOf(relation));
-    if (!loaded && loaded.error().code == "SLU-2103") return SchemaPtr{};
-    if (!loaded) return std::move(loaded).error();
+    if (!table && table.error().code == "SLU-2103") return Loaded{};
+    if (!table) return std::move(table).error();
+    Loaded loaded;
+    SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::ColumnWrite> writes,
+                            postgres::ReadColumnWrites(connection, relation));
+    for (const postgres::ColumnWrite& write : writes)
+      loaded.alterations.push_back({write.attnum, write.written_by});
     // After the snapshot was taken: what it shows lies before.
     SLUICE_ASSIGN_OR_RETURN(
         const postgres::QueryResult rows,
         connection.Exec("read the insert position", "SELECT pg_current_wal_insert_lsn()"));
-    RememberHidden(relation, *loaded->schema);
-    auto schema = std::make_shared<TableSchema>(*loaded->schema);
+    RememberHidden(relation, *table->schema);
+    auto schema = std::make_shared<TableSchema>(*table->schema);
     SLUICE_ASSIGN_OR_RETURN(schema->since, rows.LsnAt(0, 0));
-    return SchemaPtr(std::move(schema));
+    loaded.schema = std::move(schema);
+    return loaded;
   };
-  Result<SchemaPtr> schema = read();
+  Result<Loaded> loaded = read();
   if (connection.is_alive()) (void)connection.Exec("end reading a table", "ROLLBACK");
-  return schema;
+  return loaded;
 }
 
 }  // namespace sluice::engine

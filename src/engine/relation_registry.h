@@ -8,13 +8,19 @@
 /// carries the reason: it matters only if rows of it are to be applied, and then the table copies
 /// itself again.
 ///
+/// Where the source tells of its schema changes (postgres/ddl_trigger.h), a transaction that
+/// altered a table is known to be passed, and what it did is read in the catalog: then the place of
+/// a change is certain, whatever came in between. A message only says that its transaction was
+/// here.
+///
 /// Columns that the user excluded are left out of every version (types/hidden_columns.h); what was
 /// excluded once is remembered here by number, for as long as the registry lives.
 ///
-/// Thread safety: every member from any thread; Resolve() on the stream thread, which waits for the
-/// catalog at most `statement_timeout` of its connection.
+/// Thread safety: every member from any thread; Resolve() and NoteAlteration() on the stream
+/// thread, which waits for the catalog at most `statement_timeout` of its connection.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -27,6 +33,7 @@
 #include "base/mutex.h"
 #include "postgres/connection.h"
 #include "replication/relation_resolver.h"
+#include "replication/schema_versions.h"
 #include "types/hidden_columns.h"
 #include "types/type_catalog.h"
 
@@ -57,6 +64,9 @@ class RelationRegistry final : public replication::RelationResolver {
   /// A copy has read this version.
   void SetKnown(RelationId relation, const SchemaPtr& schema);
 
+  /// This transaction altered some table. It counts as passed for what others did after it.
+  void NoteAlteration(TransactionId xid);
+
   /// What the catalog says now: `since` is an insert LSN, all that the version shows committed
   /// before it. nullptr: the table is gone. Any thread, with a connection of its own.
   Result<SchemaPtr> LoadVersion(postgres::Connection& connection, RelationId relation);
@@ -82,8 +92,15 @@ class RelationRegistry final : public replication::RelationResolver {
     TableName name;
     SchemaPtr known;
   };
+  /// A version of the catalog, and who altered each column.
+  struct Loaded {
+    SchemaPtr schema;  ///< nullptr: the table is gone
+    std::vector<replication::ColumnAlteration> alterations;
+  };
+  Result<Loaded> Load(postgres::Connection& connection, RelationId relation);
+  bool HasPassed(std::uint32_t altered_by, TransactionId reading) const;
   Result<types::KeptColumns> Place(const pgoutput::Relation& relation, const SchemaPtr& known,
-                                   bool* is_followed);
+                                   TransactionId xid, bool* is_followed);
   Result<bool> WasAltered(const TableSchema& known);
   Status Open();
   Status NoteLost(const Error& error);
@@ -93,6 +110,11 @@ class RelationRegistry final : public replication::RelationResolver {
   std::function<bool(const TableName&)> is_wanted_;
   std::function<void()> on_found_;
   std::optional<postgres::Connection> connection_;  // stream thread only
+  struct Alteration {
+    TransactionId xid;
+    Clock::time_point noted_at;
+  };
+  std::deque<Alteration> alterations_;  // stream thread only
   mutable base::Mutex mutex_;
   std::shared_ptr<const types::TypeCatalog> types_ SLUICE_GUARDED_BY(mutex_);
   std::map<RelationId, Table> tables_ SLUICE_GUARDED_BY(mutex_);

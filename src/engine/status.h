@@ -12,6 +12,8 @@
 #include "sluice/lsn.h"
 #include "sluice/time.h"
 
+#include "engine/misfit_counts.h"
+
 namespace sluice::engine {
 
 enum class Phase : std::uint8_t {
@@ -35,6 +37,7 @@ struct TableStatus {
   std::int64_t truncates = 0;
   std::int64_t changes_dropped = 0;  ///< arrived while halted
   std::uint64_t held_bytes = 0;
+  MisfitCounts misfits;  ///< values let go since start, copied and streamed
 };
 
 struct PipelineStatus {

@@ -37,6 +37,8 @@ struct StreamReaderOptions {
   std::optional<Lsn> acknowledge_limit;
   /// Set by another thread: end with SLU-3091, for a fresh description of every table. May be null.
   const std::atomic<bool>* restart = nullptr;
+  /// Gets the logical messages it wants; null: nobody does. Must outlive the reader.
+  replication::MessageListener* listener = nullptr;
 };
 
 class StreamReader {

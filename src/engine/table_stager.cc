@@ -158,10 +158,6 @@ Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
     effects_[relation].shape = schema;
     return StageOutcome{};
   }
-  if (shape->name != schema->name) {
-    return Failed(relation, replication::CopyAgainError("the table was renamed to " +
-                                                        ToString(schema->name)));
-  }
   if (schema->since < shape->since) {
     // The catalog was read again since the rows were described, or the table was copied since.
     if (replication::LooksSame(*shape, *schema)) return StageOutcome{};
@@ -172,7 +168,11 @@ Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
   if (change.change == replication::SchemaChange::kCopyAgain)
     return Failed(relation, replication::CopyAgainError(change.reason));
   if (change.change == replication::SchemaChange::kInPlace) {
-    SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, Stage(AlterTable{shape, schema, lsn}));
+    // Its name at the destination follows on its own (Rename()).
+    auto from = std::make_shared<TableSchema>(*shape);
+    from->name = schema->name;
+    SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome,
+                            Stage(AlterTable{SchemaPtr(std::move(from)), schema, lsn}));
     if (outcome.table_failed) return outcome;
     for (const ShapeChange& step : ChangesBetween(*shape, *schema)) {
       logger_.Info("table {}: {} {}{}{}", ToString(schema->name), step.kind, step.before,
@@ -181,6 +181,19 @@ Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
   }
   effects_[relation].shape = schema;
   return StageOutcome{};
+}
+
+Result<StageOutcome> TableStager::Rename(RelationId relation, const TableName& from,
+                                         const TableName& to, const TableName& source) {
+  const SchemaPtr shape = Shape(relation);
+  auto before = std::make_shared<TableSchema>(*shape);
+  before->name = from;
+  auto after = std::make_shared<TableSchema>(*shape);
+  after->name = to;
+  auto known = std::make_shared<TableSchema>(*shape);
+  known->name = source;
+  effects_[relation].shape = std::move(known);
+  return Stage(AlterTable{SchemaPtr(std::move(before)), SchemaPtr(std::move(after)), shape->since});
 }
 
 Result<StageOutcome> TableStager::Stage(const SequenceItem& item) {
@@ -198,6 +211,7 @@ void TableStager::Count(Effect& effect, const ChangeItem& item) {
   }
   const auto* batch = std::get_if<ChangeBatch>(&item);
   if (batch == nullptr) return;
+  engine::CountMisfits(*batch->schema, batch->misfits, effect.counters.misfits);
   const auto row_count = static_cast<std::int64_t>(batch->row_count());
   std::int64_t inserted = row_count;
   std::int64_t deleted = 0;
@@ -217,6 +231,12 @@ void TableStager::CountDropped(RelationId relation, const ChangeItem& item) {
       batch == nullptr ? 1 : static_cast<std::int64_t>(batch->row_count());
 }
 
+void TableStager::CountMisfits(RelationId relation, const TableName& source,
+                               const MisfitCounts& misfits) {
+  for (const MisfitCount& first : AddMisfits(misfits, counters_[relation].misfits))
+    logger_.Warn("table {}: {}", ToString(source), Describe(first));
+}
+
 void TableStager::Settle(replication::TableMachine& machine) {
   for (const auto& [relation, effect] : effects_) {
     if (effect.shape) machine.SetSchema(relation, effect.shape);
@@ -230,6 +250,8 @@ void TableStager::Settle(replication::TableMachine& machine) {
     total.deleted += effect.counters.deleted;
     total.truncates += effect.counters.truncates;
     total.dropped += effect.counters.dropped;
+    if (!effect.counters.misfits.empty())
+      CountMisfits(relation, machine.record(relation).source, effect.counters.misfits);
   }
   effects_.clear();
   has_staged_ = false;

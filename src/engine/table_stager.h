@@ -13,11 +13,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "sluice/destination.h"
 
+#include "engine/misfit_counts.h"
 #include "replication/net_change_fold.h"
 #include "replication/table_machine.h"
 #include "telemetry/log.h"
@@ -31,6 +33,7 @@ struct TableCounters {
   std::int64_t deleted = 0;
   std::int64_t truncates = 0;
   std::int64_t dropped = 0;  ///< arrived while it was halted
+  MisfitCounts misfits;
 };
 
 class TableStager {
@@ -47,9 +50,19 @@ class TableStager {
   /// The catalog was read and the stream has passed that point: the table gets its shape although
   /// no row came. Between transactions.
   Result<StageOutcome> Follow(const SchemaPtr& catalog) { return AlterTo(catalog, catalog->since); }
+  /// Rows as the source has them at this very position, in place of what is there.
+  Result<StageOutcome> Replace(const std::shared_ptr<const NetChange>& rows) {
+    return Stage(NetRows{rows});
+  }
+  /// It gets another name and nothing else, `from` and `to` at the destination; at the source it is
+  /// `source` now. Between transactions.
+  Result<StageOutcome> Rename(RelationId relation, const TableName& from, const TableName& to,
+                              const TableName& source);
   /// Between transactions, and before any row of this one.
   Result<StageOutcome> Drop(const DropTable& item) { return Stage(item); }
   void CountDropped(RelationId relation, const ChangeItem& item);
+  /// Of a copy that has ended, or of changes that are settled. The log hears of each column once.
+  void CountMisfits(RelationId relation, const TableName& source, const MisfitCounts& misfits);
 
   /// All that was staged is about to be committed: the records say so.
   void Settle(replication::TableMachine& machine);

@@ -66,20 +66,24 @@ class WriterInbox {
     return true;
   }
 
-  /// Behind the sets that came before the stream broke; returns when the writer has worked them off
+  /// Behind the sets that came before the stream broke; ready when the writer has worked them off
   /// (or has ended).
-  void PushStreamLostAndWait() {
+  std::future<void> PushStreamLost() {
     auto handled = std::make_shared<std::promise<void>>();
     std::future<void> done = handled->get_future();
     {
       const std::scoped_lock lock(mutex_);
-      if (closed_) return;
+      if (closed_) {
+        handled->set_value();
+        return done;
+      }
       is_refusing_ = false;
       sets_.emplace_back(StreamLost{std::move(handled)});
     }
     not_empty_.notify_one();
-    done.wait();
+    return done;
   }
+  void PushStreamLostAndWait() { PushStreamLost().wait(); }
 
   /// Runs `function` on the writer's thread and waits for what it returns (a Result or a Status).
   /// Errors: kCancelled when the writer has ended or ends meanwhile.

@@ -123,6 +123,7 @@ Status CheckSource(const engine::PipelineOptions& options, CheckReport& report,
   report.script = postgres::AdministratorScript(request, input, preflight);
   report.findings = std::move(preflight.findings);
   report.tables = std::move(preflight.tables);
+  SLUICE_ASSIGN_OR_RETURN(report.ddl_trigger, postgres::ReadDdlTrigger(connection));
   SLUICE_RETURN_IF_ERROR(LoadSchemas(options, connection, report, source));
   if (!input.slot) SLUICE_RETURN_IF_ERROR(NoteOldTransactions(connection, report));
   if (!input.facts.may_replicate) {

@@ -16,6 +16,7 @@
 #include "sluice/schema.h"
 
 #include "engine/options.h"
+#include "postgres/ddl_trigger.h"
 #include "postgres/preflight.h"
 
 namespace sluice::pipeline {
@@ -31,6 +32,7 @@ struct CheckReport {
   std::uint64_t bytes_free = 0;       ///< at the destination; 0: unknown
   bool has_position = false;          ///< the destination holds this pipeline's mirror already
   std::string script;                 ///< for an administrator
+  std::optional<postgres::DdlTrigger> ddl_trigger;  ///< of the source's database
 
   bool has_problem() const;
 };

@@ -78,7 +78,7 @@ std::string DecimalFor(int digits_before, int digits_behind) {
 
 void NoteUnknownColumns(const types::TypePolicies& policies, const std::vector<SchemaPtr>& schemas,
                         CheckReport& report) {
-  for (const auto& [table, column] : policies.declared()) {
+  for (const auto& [table, column, option] : policies.declared()) {
     const bool is_there = std::any_of(schemas.begin(), schemas.end(), [&](const SchemaPtr& schema) {
       return schema->name == table &&
              std::any_of(schema->columns.begin(), schema->columns.end(),
@@ -88,7 +88,7 @@ void NoteUnknownColumns(const types::TypePolicies& policies, const std::vector<S
     report.findings.push_back(
         {.severity = Severity::kWarning,
          .code = "SLU-4123",
-         .message = fmt::format("types: no table that is replicated has the column {}.{}",
+         .message = fmt::format("{}: no table that is replicated has the column {}.{}", option,
                                 ToString(table), column),
          .advice = "correct the name in the config file, or take the line out",
          .sql = "",

@@ -49,6 +49,7 @@ struct CopiedTable {
   TableCopy copy;
   TableRecord record;
   std::int64_t size_bytes = 0;
+  engine::MisfitCounts misfits = {};
 };
 
 struct CopyOnce::State {
@@ -335,7 +336,10 @@ Status CopyOnce::State::CopyNext(CopiedTable& table,
   ++tables_done;
   table.record.since = engine::WallClock();
   if (copied) {
-    table.record.row_count = *copied;
+    table.record.row_count = copied->rows;
+    table.misfits = copied->misfits;
+    for (const engine::MisfitCount& count : table.misfits)
+      logger.Warn("table {}: {}", ToString(table.record.source), engine::Describe(count));
     return {};
   }
   if (!HaltsTable(copied.error())) return copied.error();
@@ -420,6 +424,10 @@ RunOutcome CopyOnce::State::Finish(Status ended) {
   outcome.final_status.memory_limit_bytes = options.memory_bytes;
   for (engine::TableStatus& table : outcome.final_status.tables) {
     table.rows_copied = table.record.row_count;
+    const auto copied = std::ranges::find_if(tables, [&](const CopiedTable& one) {
+      return one.record.relation == table.record.relation;
+    });
+    if (copied != tables.end()) table.misfits = copied->misfits;
   }
   if (!ended) {
     const Error& error = ended.error();

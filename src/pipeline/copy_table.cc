@@ -20,7 +20,7 @@ class BatchWriter {
   explicit BatchWriter(CopyWriter& shadow)
       : thread_([this, &shadow] {
           pthread_setname_np(pthread_self(), "copy-write");
-          while (std::optional<RowsPtr> rows = queue_.Pop({})) {
+          while (std::optional<CopiedRows> rows = queue_.Pop({})) {
             if (has_failed_.load()) continue;  // drained, so that nobody waits for room
             status_ = shadow.Append(*rows);
             has_failed_.store(!status_.has_value());
@@ -31,7 +31,7 @@ class BatchWriter {
   BatchWriter& operator=(const BatchWriter&) = delete;
 
   /// False: writing has failed, which Finish() gives back, or a stop.
-  bool Write(RowsPtr rows, const std::stop_token& stop) {
+  bool Write(CopiedRows rows, const std::stop_token& stop) {
     constexpr Duration kLook = std::chrono::milliseconds(200);
     while (!has_failed_.load() && !stop.stop_requested()) {
       if (queue_.PushUntil(rows, 1, Clock::now() + kLook, stop)) return true;
@@ -45,7 +45,7 @@ class BatchWriter {
   }
 
  private:
-  base::BoundedQueue<RowsPtr> queue_{2};
+  base::BoundedQueue<CopiedRows> queue_{2};
   std::atomic<bool> has_failed_{false};
   Status status_;
   std::thread thread_;
@@ -62,21 +62,23 @@ std::string StatementFor(const TableCopy& copy, columnar::CopyFormat format) {
   return postgres::CopySql(statement);
 }
 
-Result<std::int64_t> Read(const TableCopy& copy, postgres::Connection& connection,
-                          BatchWriter& writer, CopyCounters& counters,
-                          const std::stop_token& stop) {
+Result<CopiedTableCounts> Read(const TableCopy& copy, postgres::Connection& connection,
+                               BatchWriter& writer, CopyCounters& counters,
+                               const std::stop_token& stop) {
   const columnar::CopyFormat format = columnar::FormatFor(*copy.loaded.schema);
   SLUICE_ASSIGN_OR_RETURN(postgres::CopyReader reader,
                           postgres::CopyReader::Start(connection, StatementFor(copy, format)));
   columnar::CopyDecoder decoder(copy.loaded.schema, format);
-  std::int64_t row_count = 0;
+  CopiedTableCounts copied;
   std::size_t seen_bytes = 0;
   const auto hand_on = [&]() -> Status {
     const auto rows = static_cast<std::int64_t>(decoder.row_count());
-    if (!writer.Write(decoder.Finish(), stop)) {
+    CopiedRows batch = decoder.Finish();
+    engine::CountMisfits(*copy.loaded.schema, batch.misfits, copied.misfits);
+    if (!writer.Write(std::move(batch), stop)) {
       return Error{.kind = ErrorKind::kCancelled, .message = "the copy was stopped"};
     }
-    row_count += rows;
+    copied.rows += rows;
     counters.rows += rows;
     return {};
   };
@@ -94,14 +96,14 @@ Result<std::int64_t> Read(const TableCopy& copy, postgres::Connection& connectio
   }
   SLUICE_RETURN_IF_ERROR(decoder.CheckComplete());
   if (decoder.row_count() > 0) SLUICE_RETURN_IF_ERROR(hand_on());
-  return row_count;
+  return copied;
 }
 
 }  // namespace
 
-Result<std::int64_t> CopyTable(const TableCopy& copy, postgres::Connection& connection,
-                               Destination& destination, CopyCounters& counters,
-                               std::stop_token stop) {
+Result<CopiedTableCounts> CopyTable(const TableCopy& copy, postgres::Connection& connection,
+                                    Destination& destination, CopyCounters& counters,
+                                    std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<CopyWriter> shadow,
                           destination.OpenCopy(copy.target));
   BatchWriter writer(*shadow);

@@ -12,6 +12,7 @@
 #include "sluice/destination.h"
 #include "sluice/result.h"
 
+#include "engine/misfit_counts.h"
 #include "postgres/catalog.h"
 #include "postgres/connection.h"
 
@@ -30,11 +31,16 @@ struct CopyCounters {
   std::atomic<std::uint64_t> bytes{0};
 };
 
-/// \param connection in a transaction with the snapshot. \return rows copied; the shadow is
+struct CopiedTableCounts {
+  std::int64_t rows = 0;
+  engine::MisfitCounts misfits = {};
+};
+
+/// \param connection in a transaction with the snapshot. \return what was copied; the shadow is
 /// finished. Errors: kConversion, kUnsupported and the like are the table's own trouble;
 /// kConnection, kTimeout, kCancelled; of the destination. The shadow is then to be discarded.
-Result<std::int64_t> CopyTable(const TableCopy& copy, postgres::Connection& connection,
-                               Destination& destination, CopyCounters& counters,
-                               std::stop_token stop);
+Result<CopiedTableCounts> CopyTable(const TableCopy& copy, postgres::Connection& connection,
+                                    Destination& destination, CopyCounters& counters,
+                                    std::stop_token stop);
 
 }  // namespace sluice::pipeline

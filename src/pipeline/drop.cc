@@ -66,9 +66,7 @@ std::string WhyUnproved(const DropFacts& facts) {
       facts.slot_name);
 }
 
-}  // namespace
-
-DropPlan JudgeDrop(const DropFacts& facts) {
+DropPlan JudgeSlotAndPublication(const DropFacts& facts) {
   DropPlan plan;
   const std::string why = WhyNotOurs(facts);
   const bool is_others = facts.publication && !why.empty() &&
@@ -103,6 +101,21 @@ DropPlan JudgeDrop(const DropFacts& facts) {
   return plan;
 }
 
+}  // namespace
+
+DropPlan JudgeDrop(const DropFacts& facts) {
+  DropPlan plan = JudgeSlotAndPublication(facts);
+  if (!facts.ddl_trigger || facts.has_other_pipelines) return plan;
+  if (facts.slot && !plan.slot) return plan;
+  plan.has_ddl_trigger = facts.ddl_trigger->is_ours_to_remove;
+  if (!plan.has_ddl_trigger) {
+    plan.stays.push_back("event triggers sluice_ddl_end and sluice_ddl_drop belong to role " +
+                         facts.ddl_trigger->owner +
+                         ", who removes them with: sluice check --uninstall-ddl-trigger");
+  }
+  return plan;
+}
+
 Result<DropPlan> PlanDrop(const engine::PipelineOptions& options) {
   DropFacts facts;
   facts.is_slot_named = options.slot.has_value();
@@ -131,6 +144,14 @@ Result<DropPlan> PlanDrop(const engine::PipelineOptions& options) {
   SLUICE_ASSIGN_OR_RETURN(facts.slot, postgres::ReadSlot(connection, facts.slot_name));
   SLUICE_ASSIGN_OR_RETURN(facts.publication,
                           postgres::ReadPublication(connection, facts.publication_name));
+  SLUICE_ASSIGN_OR_RETURN(facts.ddl_trigger, postgres::ReadDdlTrigger(connection));
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::SluiceSlot> all,
+                          postgres::ListSluiceSlots(connection));
+  facts.has_other_pipelines = std::any_of(all.begin(), all.end(), [&](const auto& entry) {
+    return (entry.slot && entry.slot->database == facts.database &&
+            entry.slot->name != facts.slot_name) ||
+           (!entry.publication.empty() && entry.publication != facts.publication_name);
+  });
   DropPlan plan = JudgeDrop(facts);
   plan.source = url.redacted();
   plan.destination = options.destination;
@@ -141,7 +162,7 @@ Result<DropPlan> PlanDrop(const engine::PipelineOptions& options) {
 
 Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
             const std::function<void(const std::string&)>& removed) {
-  if (plan.slot || plan.publication) {
+  if (plan.slot || plan.publication || plan.has_ddl_trigger) {
     SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
                             postgres::SourceUrl::Parse(options.source));
     SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url));
@@ -158,6 +179,10 @@ Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
         removed(fmt::format("publication {} at {}", postgres::CompanionOf(*plan.publication),
                             plan.source));
       }
+    }
+    if (plan.has_ddl_trigger) {
+      SLUICE_RETURN_IF_ERROR(postgres::RemoveDdlTrigger(connection));
+      removed(fmt::format("event triggers sluice_ddl_end and sluice_ddl_drop at {}", plan.source));
     }
   }
   if (plan.has_state && HasState(options)) {

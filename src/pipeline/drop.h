@@ -15,6 +15,7 @@
 #include "sluice/result.h"
 
 #include "engine/options.h"
+#include "postgres/ddl_trigger.h"
 #include "postgres/publication.h"
 #include "postgres/slot.h"
 
@@ -28,11 +29,12 @@ struct DropPlan {
   std::int64_t retained_bytes = 0;  ///< WAL that the slot keeps
   std::optional<std::string> publication;
   bool has_companion = false;      ///< of the publication, for tables that are appended to
+  bool has_ddl_trigger = false;    ///< the database's event triggers, which no pipeline needs then
   bool has_state = false;          ///< the destination has schema sluice
   std::size_t table_count = 0;     ///< mirrored tables that stay
   std::vector<std::string> stays;  ///< what has such a name and is not this pipeline's, and why
 
-  bool is_empty() const { return !slot && !publication && !has_state; }
+  bool is_empty() const { return !slot && !publication && !has_ddl_trigger && !has_state; }
 };
 
 /// What was found; birth is empty where the destination remembers none.
@@ -44,6 +46,9 @@ struct DropFacts {
   std::optional<Birth> birth;
   std::optional<postgres::SlotRow> slot;
   std::optional<postgres::Publication> publication;
+  std::optional<postgres::DdlTrigger> ddl_trigger;
+  /// Other publications of the database that Sluice made, and slots of it.
+  bool has_other_pipelines = false;
 };
 /// Pure. A publication goes only when Sluice made it for this destination; a slot stays where the
 /// publication beside it says that it is another pipeline's, or where it is no slot of this

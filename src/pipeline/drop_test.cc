@@ -46,6 +46,25 @@ TEST(JudgeDrop, RemovesSlotAndPublicationOfThisGeneration) {
   EXPECT_TRUE(plan.stays.empty());
 }
 
+TEST(JudgeDrop, RemovesTheEventTriggersWithTheLastPipelineOfTheDatabase) {
+  DropFacts facts = Facts(kOurs);
+  facts.ddl_trigger =
+      postgres::DdlTrigger{.is_current = false, .is_ours_to_remove = true, .owner = {}};
+  EXPECT_TRUE(JudgeDrop(facts).has_ddl_trigger);
+  facts.has_other_pipelines = true;
+  EXPECT_FALSE(JudgeDrop(facts).has_ddl_trigger);
+}
+
+TEST(JudgeDrop, LeavesEventTriggersThatAnotherRoleOwns) {
+  DropFacts facts = Facts(kOurs);
+  facts.ddl_trigger =
+      postgres::DdlTrigger{.is_current = true, .is_ours_to_remove = false, .owner = "dba"};
+  const DropPlan plan = JudgeDrop(facts);
+  EXPECT_FALSE(plan.has_ddl_trigger);
+  ASSERT_EQ(plan.stays.size(), 1U);
+  EXPECT_NE(plan.stays[0].find("dba"), std::string::npos);
+}
+
 TEST(JudgeDrop, LeavesSlotAndPublicationOfAnotherDestination) {
   const DropPlan plan = JudgeDrop(Facts(kOthers));
   EXPECT_FALSE(plan.slot);

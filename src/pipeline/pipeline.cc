@@ -14,6 +14,7 @@
 #include "pipeline/birth.h"
 #include "pipeline/destination_factory.h"
 #include "pipeline/judgement.h"
+#include "pipeline/repair_runner.h"
 #include "pipeline/session.h"
 #include "pipeline/status_builder.h"
 #include "pipeline/table_set.h"
@@ -32,9 +33,38 @@ constexpr Duration kGrace = std::chrono::seconds(8);
 constexpr Duration kCloseGrace = std::chrono::seconds(1);
 constexpr Duration kFileWait = std::chrono::seconds(3);
 constexpr Duration kDefaultFirstRetry = std::chrono::minutes(1);
+constexpr int kSlotsRemadeMax = 3;
 
 std::string Because(const Error& error) {
   return error.server_message.empty() ? std::string() : ": " + error.server_message;
+}
+
+/// \param records the tables as they were a moment ago.
+Status CopyAgain(Session& session, const std::vector<RelationId>& tables,
+                 const std::vector<TableRecord>& records) {
+  // What the stream made of a table that halted is forgotten first: a failed description would halt
+  // it again. So is what was excluded of a table and is not any more.
+  const bool has_halted =
+      std::any_of(records.begin(), records.end(), [&](const TableRecord& record) {
+        return record.state == TableState::kHalted &&
+               std::find(tables.begin(), tables.end(), record.relation) != tables.end();
+      });
+  bool is_released = false;
+  for (const RelationId relation : tables)
+    is_released = session.registry().Release(relation) || is_released;
+  if (has_halted || is_released) {
+    for (const RelationId relation : tables) session.registry().SetKnown(relation, nullptr);
+    session.RestartStream(Clock::now() + std::chrono::seconds(10));
+  }
+  const auto mark_pending = [&]() -> Status {
+    for (const RelationId relation : tables) {
+      SLUICE_RETURN_IF_ERROR(session.writer().Resync(relation));
+    }
+    return session.writer().CommitStates();
+  };
+  SLUICE_RETURN_IF_ERROR(session.writer().inbox().CallAndWait(mark_pending));
+  session.pool().Wake();
+  return {};
 }
 
 }  // namespace
@@ -62,6 +92,8 @@ struct Pipeline::State {
   bool created_file = false;
   bool made_state = false;  ///< schema sluice in a file that was there before
   bool is_half_born = false;
+  bool remakes_slot = false;  ///< at the next opening
+  int slots_remade = 0;
   UntilWatch until;
 
   // Shared with callers of Status(), Verify() and so on.
@@ -100,10 +132,16 @@ struct Pipeline::State {
   Status LookAtSource(std::stop_token stop);
   Status ReadPreflight(postgres::Connection& control);
   Status OpenAndPlan(std::stop_token stop);
+  Status ForgetBirth(DeliveryState& restored);
+  bool MayRemakeSlot(const Error& error, const engine::PipelineStatus& last);
   void ShowPlan(const DeliveryState& restored);
   void MakeSession(const DeliveryState& restored);
   Status BeginBirth(postgres::Connection& control, DeliveryState& state, std::stop_token stop);
   Result<bool> RunSession(std::stop_token stop);
+  FenceMeeting MeetingOf(Session& running) {
+    return {running, [this](const std::string& role) { return Connect(role, false); },
+            facts->wal_segment_size, progress};
+  }
   void CloseDestination(Clock::time_point deadline, bool& left_wal);
   void UndoState();
   void UndoCreatedFile();
@@ -196,6 +234,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
     opened = std::move(destination);
     epoch = restored.epoch;
   }
+  if (std::exchange(remakes_slot, false)) SLUICE_RETURN_IF_ERROR(ForgetBirth(restored));
   is_born = restored.position.has_value();
   made_state = !created_file && !has_begun && IsUntouched(restored);
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("control", false));
@@ -219,6 +258,29 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   LookAgainForExcluded(options.tables, restored);
   MakeSession(restored);
   return {};
+}
+
+/// Nothing is live: what was begun is begun again, as after a birth that was cut off.
+Status Pipeline::State::ForgetBirth(DeliveryState& restored) {
+  if (!restored.birth) return {};
+  SLUICE_RETURN_IF_ERROR(opened->StoreBirth(*restored.birth));
+  restored = DeliveryState{
+      .birth = restored.birth, .position = {}, .passed = {}, .tables = {}, .epoch = restored.epoch};
+  return {};
+}
+
+/// A slot can be made at a place of the log that the server will not decode (bugs of its own, a row
+/// filter that raises). As long as no table is live, a new slot leaves that place behind.
+bool Pipeline::State::MayRemakeSlot(const Error& error, const engine::PipelineStatus& last) {
+  if (error.code != "SLU-2111" || options.slot || slots_remade >= kSlotsRemadeMax) return false;
+  const bool is_pristine =
+      std::all_of(last.tables.begin(), last.tables.end(), [](const engine::TableStatus& table) {
+        return table.record.state != TableState::kLive && table.record.state != TableState::kHalted;
+      });
+  if (!is_pristine) return false;
+  ++slots_remade;
+  remakes_slot = true;
+  return true;
 }
 
 /// What the reader sees before the first byte.
@@ -416,6 +478,11 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     if (!ran) state.UndoState();
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
     if (ran && *ran) break;
+    if (!ran && state.MayRemakeSlot(ran.error(), last)) {
+      state.logger.Warn("no table is live yet: the slot is made anew: {}{} ({})",
+                        ran.error().message, Because(ran.error()), ran.error().code);
+      ran = false;
+    }
     if (!ran) {
       ended = ran.error();
       const std::int64_t commits = state.progress.commits.load();
@@ -483,29 +550,7 @@ Status Pipeline::Resync(const std::vector<std::string>& patterns) {
       session->writer().inbox().CallAndWait(
           [&]() -> Result<std::vector<TableRecord>> { return session->writer().Records(); }));
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables, MatchTables(patterns, records));
-  // What the stream made of a table that halted is forgotten first: a failed description would halt
-  // it again. So is what was excluded of a table and is not any more.
-  const bool has_halted =
-      std::any_of(records.begin(), records.end(), [&](const TableRecord& record) {
-        return record.state == TableState::kHalted &&
-               std::find(tables.begin(), tables.end(), record.relation) != tables.end();
-      });
-  bool is_released = false;
-  for (const RelationId relation : tables)
-    is_released = session->registry().Release(relation) || is_released;
-  if (has_halted || is_released) {
-    for (const RelationId relation : tables) session->registry().SetKnown(relation, nullptr);
-    session->RestartStream(Clock::now() + std::chrono::seconds(10));
-  }
-  const auto mark_pending = [&]() -> Status {
-    for (const RelationId relation : tables) {
-      SLUICE_RETURN_IF_ERROR(session->writer().Resync(relation));
-    }
-    return session->writer().CommitStates();
-  };
-  SLUICE_RETURN_IF_ERROR(session->writer().inbox().CallAndWait(mark_pending));
-  session->pool().Wake();
-  return {};
+  return CopyAgain(*session, tables, records);
 }
 
 Result<verify::VerifyResult> Pipeline::Verify(
@@ -515,10 +560,22 @@ Result<verify::VerifyResult> Pipeline::Verify(
   const std::shared_ptr<Destination> opened = destination();
   if (!session || !opened)
     return Error{.kind = ErrorKind::kConnection, .message = "the destination is not open now"};
-  VerifyRunner runner(
-      *session, *opened, [this](const std::string& role) { return state_->Connect(role, false); },
-      state_->facts->wal_segment_size, state_->progress, state_->logger);
-  return runner.Run(patterns, std::move(stop), progress);
+  FenceMeeting meeting = state_->MeetingOf(*session);
+  return VerifyRunner(*session, *opened, meeting).Run(patterns, std::move(stop), progress);
+}
+
+Result<verify::RepairResult> Pipeline::Repair(
+    const RepairRequest& request, std::stop_token stop,
+    const std::function<void(const std::string&)>& progress) {
+  const std::shared_ptr<Session> session = state_->CurrentSession();
+  const std::shared_ptr<Destination> opened = destination();
+  if (!session || !opened)
+    return Error{.kind = ErrorKind::kConnection, .message = "the destination is not open now"};
+  FenceMeeting meeting = state_->MeetingOf(*session);
+  RepairRunner runner(
+      *session, *opened, meeting,
+      [&](RelationId relation) { return CopyAgain(*session, {relation}, {}); }, state_->logger);
+  return runner.Run(request, std::move(stop), progress);
 }
 
 std::shared_ptr<Destination> Pipeline::destination() {

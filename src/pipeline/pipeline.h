@@ -21,8 +21,10 @@
 
 #include "engine/options.h"
 #include "engine/status.h"
+#include "pipeline/repair_request.h"
 #include "telemetry/log.h"
 #include "verify/comparison_result.h"
+#include "verify/repair_result.h"
 
 namespace sluice::pipeline {
 
@@ -84,6 +86,10 @@ class Pipeline {
   /// names.
   Result<verify::VerifyResult> Verify(const std::vector<std::string>& patterns,
                                       std::stop_token stop,
+                                      const std::function<void(const std::string&)>& progress);
+
+  /// Compare, and bring what differs to what the source has; `progress` as above.
+  Result<verify::RepairResult> Repair(const RepairRequest& request, std::stop_token stop,
                                       const std::function<void(const std::string&)>& progress);
 
   /// For `sluice sql` through the socket; nullptr while the destination is not open.

@@ -18,6 +18,8 @@ namespace {
 
 constexpr Duration kFirstWait = std::chrono::milliseconds(100);
 constexpr Duration kLongestWait = std::chrono::seconds(10);
+/// So many internal errors of the server in a row, at one position, are no accident.
+constexpr int kInternalErrorsMax = 6;
 /// An interrupt reaches what the destination does at that moment, not what it does next.
 constexpr Duration kInterruptAgain = std::chrono::milliseconds(50);
 
@@ -41,6 +43,16 @@ engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth
   return pool;
 }
 
+/// A walsender that fails to decode a record fails there each time: nothing heals it.
+Error CannotDecode(Error error) {
+  error.kind = ErrorKind::kConfig;
+  error.code = "SLU-2111";
+  error.message =
+      "the server cannot decode its WAL for the slot, again and again: SQLSTATE " + error.sqlstate;
+  error.advice = "see the server's log; `sluice drop` and a new copy leave that place behind";
+  return error;
+}
+
 }  // namespace
 
 Session::Session(SessionOptions options, Connect connect, Destination& destination,
@@ -60,7 +72,10 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
           [this](const std::string& role) { return connect_(role, false); }, writer_, destination,
           registry_, progress, logger),
       control_(
-          {birth_.slot, birth_.publication, birth_.owns_publication},
+          {birth_.slot, birth_.publication, birth_.owns_publication,
+           [this](bool has_trigger) {
+             if (has_trigger != gets_messages_.load()) restart_stream_.store(true);
+           }},
           [this] { return connect_("control", false); }, writer_, registry_, progress, logger),
       watch_({.options = *options_.pipeline,
               .birth = birth_,
@@ -72,6 +87,11 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
               .logger = logger},
              options_.selection, options_.facts, options_.wal_segment_bytes,
              [this] { return connect_("tables", false); }),
+      ddl_messages_(registry_,
+                    [this] {
+                      control_.LookSoon();
+                      watch_.LookSoon();
+                    }),
       watches_tables_(options_.pipeline->acknowledges),
       held_timeout_(options_.wal_sender_timeout + std::chrono::seconds(5)) {
   for (const TableRecord& table : state.tables) {
@@ -136,6 +156,7 @@ void Session::StreamThread(std::stop_token stop) {
   std::mt19937 random{std::random_device{}()};
   Clock::time_point last_useful = Clock::now();
   Clock::time_point held_since{};  // default: not held
+  int internal_errors = 0;
   while (!stop.stop_requested()) {
     const std::int64_t transactions_before = progress_.transactions.load();
     const Clock::time_point began = Clock::now();
@@ -154,6 +175,13 @@ void Session::StreamThread(std::stop_token stop) {
     if (ended.error().code != "SLU-2105") held_since = {};
     if (ended.error().code == "SLU-2105" && held_since == Clock::time_point{}) {
       held_since = Clock::now();
+    }
+    const bool is_internal = ended.error().sqlstate.starts_with("XX");
+    const bool brought_nothing = progress_.transactions.load() == transactions_before;
+    internal_errors = is_internal && brought_nothing ? internal_errors + 1 : 0;
+    if (internal_errors >= kInternalErrorsMax) {
+      Fail(CannotDecode(ended.error()));
+      return;
     }
     const bool is_held =
         held_since != Clock::time_point{} && Clock::now() - held_since > held_timeout_;
@@ -203,6 +231,7 @@ Status Session::RunStream(std::stop_token stop) {
   if (!options_.pipeline->acknowledges) reader_options.acknowledge_limit = Lsn{};
   restart_stream_.store(false);
   reader_options.restart = &restart_stream_;
+  reader_options.listener = &ddl_messages_;
   reader_ = std::make_unique<engine::StreamReader>(
       std::move(stream), start, progress_.processed.Load(), witness, registry_,
       std::move(reader_options), writer_.inbox(), progress_, logger_);
@@ -261,6 +290,15 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
   }
   stream_options.is_binary = registry_.TextOnlyColumns().empty();
   registry_.SetStreamIsBinary(stream_options.is_binary);
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::DdlTrigger> trigger,
+                          postgres::ReadDdlTrigger(control));
+  stream_options.with_messages = trigger && trigger->is_current;
+  gets_messages_.store(stream_options.with_messages);
+  if (trigger && !trigger->is_current) {
+    logger_.Warn(
+        "the source's event triggers sluice_ddl_* are disabled, or another version's, and not "
+        "used: sluice check --install-ddl-trigger makes them anew");
+  }
   Result<postgres::ReplicationStream> stream =
       postgres::ReplicationStream::Start(std::move(replication), stream_options, stop);
   if (stream) {

@@ -18,6 +18,7 @@
 #include "base/mutex.h"
 #include "engine/control_loop.h"
 #include "engine/copy_pool.h"
+#include "engine/ddl_messages.h"
 #include "engine/delivery_writer.h"
 #include "engine/options.h"
 #include "engine/relation_registry.h"
@@ -92,6 +93,7 @@ class Session {
   engine::CopyPool pool_;
   engine::ControlLoop control_;
   TableWatch watch_;
+  engine::DdlMessages ddl_messages_;
   const bool watches_tables_;
 
   std::unique_ptr<engine::StreamReader> reader_;  ///< stream thread; the owner after it was joined
@@ -100,6 +102,8 @@ class Session {
   const Duration held_timeout_;
   std::atomic<bool> is_stopping_{false};
   std::atomic<bool> restart_stream_{false};
+  /// The stream was asked for messages: the source tells of its schema changes.
+  std::atomic<bool> gets_messages_{false};
 
   mutable base::Mutex mutex_;
   std::optional<Error> failure_ SLUICE_GUARDED_BY(mutex_);

@@ -18,6 +18,7 @@ Result<SourceSlots> ReadSlots(const std::string& source) {
   out.source = url.redacted();
   out.database = url.database();
   SLUICE_ASSIGN_OR_RETURN(out.slots, postgres::ListSluiceSlots(connection));
+  SLUICE_ASSIGN_OR_RETURN(out.ddl_trigger, postgres::ReadDdlTrigger(connection));
   return out;
 }
 

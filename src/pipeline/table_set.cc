@@ -60,8 +60,12 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
         known != remembered.end() && (known->state == TableState::kSkipped) != table.is_skipped;
     if (known == remembered.end() || changes_side) {
       // A table that was skipped and can be replicated now (or the reverse) begins anew.
-      if (changes_side) set.removed.push_back(relation);
-      set.added.push_back(NewRecord(table, entries, options));
+      TableRecord& added = set.added.emplace_back(NewRecord(table, entries, options));
+      if (!changes_side) continue;
+      set.removed.push_back(relation);
+      // Its rows lie where they lay, and stay ours.
+      added.schema = known->schema;
+      if (known->schema) added.destination = known->destination;
       continue;
     }
     if (table.is_skipped || known->publication_entry == 0 || !IsPublished(relation, entries))

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "engine/progress.h"
 #include "pipeline/table_set.h"
@@ -12,6 +15,63 @@
 #include "types/hidden_columns.h"
 
 namespace sluice::pipeline {
+
+namespace {
+
+/// Tables whose columns are stored with other policies than those of now.
+struct Restated {
+  std::vector<RelationId> relations;
+  /// Of them, those whose rows were made with a policy that let values go: they hold NULLs, or lack
+  /// texts, that the one of now would not give them.
+  std::vector<RelationId> to_copy;
+};
+
+Restated RestatePolicies(const TableSyncInput& input, DeliveryState& state) {
+  Restated restated;
+  for (TableRecord& table : state.tables) {
+    if (!table.schema) continue;
+    auto schema = std::make_shared<TableSchema>(*table.schema);
+    bool is_other = false;
+    bool let_go = false;
+    for (Column& column : schema->columns) {
+      const OnMisfit policy = input.types.MisfitPolicy(table.source, column.name, column.type);
+      if (policy == column.on_misfit) continue;
+      is_other = true;
+      let_go = let_go || column.on_misfit != OnMisfit::kHalt;
+      column.on_misfit = policy;
+    }
+    if (!is_other) continue;
+    table.schema = std::move(schema);
+    restated.relations.push_back(table.relation);
+    if (let_go && table.state == TableState::kLive && input.options.copy_existing)
+      restated.to_copy.push_back(table.relation);
+  }
+  return restated;
+}
+
+void CopyAgain(const std::vector<RelationId>& relations, telemetry::Logger& logger,
+               replication::TableMachine& machine) {
+  for (const RelationId relation : relations) {
+    logger.Warn("table {} is copied again: on_misfit is another for its columns",
+                ToString(machine.record(relation).source));
+    machine.Resync(relation, engine::WallClock());
+    machine.SetReason(relation, "copied again: on_misfit is another for its columns");
+  }
+}
+
+/// Their records are to be stored too, where nothing else of them changes.
+void AddMissing(const std::vector<RelationId>& relations, const DeliveryState& state,
+                CommitRecord& record) {
+  for (const TableRecord& table : state.tables) {
+    if (std::ranges::find(relations, table.relation) == relations.end()) continue;
+    const bool is_there =
+        std::any_of(record.tables.begin(), record.tables.end(),
+                    [&](const TableRecord& r) { return r.relation == table.relation; });
+    if (!is_there) record.tables.push_back(table);
+  }
+}
+
+}  // namespace
 
 Status CheckDestinationTables(const TableSyncInput& input, Destination& destination,
                               const DeliveryState& state) {
@@ -49,12 +109,13 @@ void LookAgainForExcluded(const types::TableRules& rules, DeliveryState& state) 
 }
 
 Status SyncTables(const TableSyncInput& input, Destination& destination, DeliveryState& state) {
+  if (!input.options.acknowledges) return {};  // who only compares changes nothing
   const Birth& birth = *state.birth;
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
                           postgres::ReadPublication(input.control, birth.publication));
   if (!publication) return {};  // the connect checks say what that means
   TableSet tables = PlanTables(input.planned, input.existing, state.tables, {}, input.options);
-  if (birth.owns_publication && input.options.acknowledges) {
+  if (birth.owns_publication) {
     SLUICE_ASSIGN_OR_RETURN(const postgres::MembershipChange change,
                             postgres::KeepPublication(input.control, birth.publication,
                                                       tables.published, std::chrono::seconds(5)));
@@ -66,7 +127,9 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
                           postgres::ReadPublishedTables(input.control, birth.publication));
   tables = PlanTables(input.planned, input.existing, state.tables, entries, input.options);
+  const Restated restated = RestatePolicies(input, state);
   replication::TableMachine machine(state);
+  CopyAgain(restated.to_copy, input.logger, machine);
   for (const RelationId relation : tables.removed) machine.RemoveTable(relation);
   for (const auto& [relation, entry] : tables.rejoined)
     machine.Rejoined(relation, entry, engine::WallClock());
@@ -81,6 +144,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
         [&](const TableRecord& r) { return r.relation == added.relation && !r.was_removed; });
     if (known == record.tables.end()) record.tables.push_back(added);
   }
+  AddMissing(restated.relations, state, record);
   if (record.tables.empty()) return {};
   record.position = state.position;
   record.passed = state.passed;

@@ -17,6 +17,9 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(200);
 constexpr Duration kLookInterval = std::chrono::seconds(10);
+/// For so long after the stream told of a change, which may be before the catalog shows it.
+constexpr Duration kToldSpan = std::chrono::seconds(3);
+constexpr Duration kToldInterval = std::chrono::seconds(1);
 /// Rights that come by membership of a role are in no fingerprint.
 constexpr Duration kFullLookInterval = std::chrono::minutes(5);
 constexpr Duration kLockTimeout = std::chrono::seconds(2);
@@ -114,7 +117,8 @@ Status TableWatch::Tick(postgres::Connection& connection, const std::stop_token&
     is_woken = std::exchange(is_woken_, false);
   }
   const Clock::time_point now = Clock::now();
-  if (!is_woken && now - looked_at_ < kLookInterval) return {};
+  const Duration interval = now - told_at_.load() < kToldSpan ? kToldInterval : kLookInterval;
+  if (!is_woken && now - looked_at_ < interval) return {};
   looked_at_ = now;
   SLUICE_ASSIGN_OR_RETURN(std::string fingerprint,
                           postgres::ReadTablesFingerprint(connection, in_.birth.publication));
@@ -225,11 +229,18 @@ Status TableWatch::ApplyDeferred() {
     std::set<Deferred> done;
     // A comparison stands at its fence with the names of that moment.
     if (in_.writer.fence().is_open()) return done;
+    std::vector<engine::TableRename> renames;
     for (const auto& [what, lsn] : deferred_) {
       if (in_.writer.machine().processed() < lsn) continue;
       done.insert(what);
-      if (in_.writer.machine().has_table(what.relation)) SLUICE_RETURN_IF_ERROR(Apply(what));
+      if (!in_.writer.machine().has_table(what.relation)) continue;
+      if (what.kind != Kind::kRenamed) {
+        SLUICE_RETURN_IF_ERROR(Apply(what));
+      } else if (in_.writer.machine().record(what.relation).source != what.source) {
+        renames.push_back({what.relation, what.source});
+      }
     }
+    if (!renames.empty()) SLUICE_RETURN_IF_ERROR(in_.writer.RenameTables(renames));
     return done;
   };
   SLUICE_ASSIGN_OR_RETURN(const std::set<Deferred> done, in_.writer.inbox().CallAndWait(apply));
@@ -245,10 +256,6 @@ Status TableWatch::ApplyDeferred() {
 /// On the writer's thread.
 Status TableWatch::Apply(const Deferred& what) {
   const TableRecord record = in_.writer.machine().record(what.relation);
-  if (what.kind == Kind::kRenamed) {
-    if (record.source == what.source) return {};
-    return in_.writer.CopyUnderName(what.relation, what.source);
-  }
   if (!record.schema) return in_.writer.Forget(what.relation);
   const bool is_unwanted = what.kind == Kind::kDropped &&
                            in_.options.tables.For(record.source).on_drop == types::OnDrop::kDrop;

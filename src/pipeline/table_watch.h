@@ -68,6 +68,8 @@ class TableWatch {
   void Stop();
   /// Look at once.
   void Wake();
+  /// Something was altered: look whether the catalog has changed.
+  void LookSoon() { told_at_.store(Clock::now()); }
   /// Whatever was at the source when it started is in the table machine, and nothing that was seen
   /// waits for the stream.
   bool is_settled() const { return has_looked_.load() && !has_deferred_.load(); }
@@ -124,6 +126,7 @@ class TableWatch {
 
   std::atomic<bool> has_looked_{false};
   std::atomic<bool> has_deferred_{false};
+  std::atomic<Clock::time_point> told_at_{Clock::time_point{}};
   std::mutex mutex_;
   std::condition_variable_any wake_;
   bool is_woken_ = true;

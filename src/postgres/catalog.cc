@@ -23,7 +23,7 @@ WITH rel AS MATERIALIZED (
       WHERE nspname = 'information_schema' OR nspname LIKE 'pg\_%'))
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.relpersistence, c.relreplident,
   CASE WHEN l.states IS NULL OR l.states = '' THEN r.state
-    ELSE (SELECT s FROM unnest(ARRAY['n', 'b', 'm', 'u']) s
+    ELSE (SELECT s FROM unnest(ARRAY['n', 'b', 'm', 'v', 'g', 'u']) s
           WHERE strpos(l.states || r.state, s) > 0 LIMIT 1) END,
   EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
   EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
@@ -75,6 +75,10 @@ IdentityState StateOf(char state) {
       return IdentityState::kNothing;
     case 'm':
       return IdentityState::kMissing;
+    case 'g':
+      return IdentityState::kStored;
+    case 'v':
+      return IdentityState::kVirtual;
     default:
       return IdentityState::kBroken;
   }
@@ -156,7 +160,7 @@ SELECT count(*)::text || ' ' || coalesce(sum(hashtextextended(concat_ws(' ', c.o
   sql += kIdentityStateSql;
   sql += R"(), 0)), 0)::text || ' ' ||
   (SELECT coalesce(sum(hashtextextended(concat_ws(' ', p.oid, p.puballtables, r.oid, r.prrelid), 0)), 0)::text
-   FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname IN ($1, $1 || '_append')))";
+   FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname IN ($1::text, $1::text || '_append')))";
   if (connection.server_version() >= 150000) {
     sql += R"( || ' ' ||
   (SELECT coalesce(sum(hashtextextended(concat_ws(' ', s.oid, s.pnnspid), 0)), 0)::text

@@ -50,7 +50,7 @@ class ServerTest : public ::testing::Test {
   }
   static QueryResult Sql(Connection& connection, const std::string& sql) {
     auto rows = connection.Exec("run the test's SQL", sql);
-    EXPECT_THAT(rows, sluice::testing::IsOk()) << sql;
+    EXPECT_TRUE(rows.has_value()) << sql << "\n" << rows.error().server_message;
     return rows ? *std::move(rows) : QueryResult(nullptr);
   }
   QueryResult Sql(const std::string& sql) { return Sql(*sql_, sql); }

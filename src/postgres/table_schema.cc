@@ -21,11 +21,17 @@ SELECT n.nspname, c.relname, c.relkind, c.relreplident,
     WHERE pr.prrelid = c.oid AND p.pubname = $2)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid)";
 
+// Of a partitioned table the partitions know what older rows read as: one that says something else
+// than the others was attached since, and then the table is copied again.
 constexpr std::string_view kColumnsSql = R"(
 SELECT a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
-  CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END, a.attgenerated,
-  a.xmin
-FROM pg_attribute a
+  CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] WHEN c.relkind = 'p' THEN (
+    WITH RECURSIVE tree(oid) AS (SELECT a.attrelid UNION ALL SELECT h.inhrelid FROM tree
+      JOIN pg_inherits h ON h.inhparent = tree.oid)
+    SELECT min((m.attmissingval::text::text[])[1]) FROM tree JOIN pg_attribute m ON
+      m.attrelid = tree.oid AND m.attname = a.attname AND m.attnum > 0 AND m.atthasmissing) END,
+  a.attgenerated, a.xmin
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum)";
 
@@ -116,6 +122,7 @@ Result<std::vector<Column>> ReadColumns(Connection& connection, const types::Typ
     auto resolved = types.ResolveColumn(table, column.name, Oid{type}, typmod);
     if (!resolved) return std::move(resolved).error().At("column " + column.name);
     column.type = *std::move(resolved);
+    column.on_misfit = types.MisfitPolicy(table, column.name, column.type);
     column.is_nullable = !rows.is_true(i, 4);
     column.missing_value = rows.optional_text(i, 5);
     SLUICE_ASSIGN_OR_RETURN(column.altered_by, rows.Unsigned32(i, 7));

@@ -101,6 +101,7 @@ Status FoldSources::Add(const FoldItem& given) {
   for (std::size_t row = item.row_begin; row < item.row_end; ++row) {
     if (item.batch->kind(row) == ChangeKind::kUpdate && item.batch->has_old[row]) ++move_count_;
   }
+  NoteMisfitColumns(*item.batch);
   items_.push_back(item);
   sources_.push_back(std::move(values));
   sources_.push_back(std::move(old));
@@ -166,7 +167,54 @@ bool FoldSources::SameRow(CellRef a, CellRef b) const {
       return false;
     }
   }
-  return true;
+  return misfit_columns_.empty() || SameMisfits(a, b);
+}
+
+// Two values that were let go are NULL here, and still not the same.
+bool FoldSources::SameMisfits(CellRef a, CellRef b) const {
+  return std::all_of(misfit_columns_.begin(), misfit_columns_.end(), [&](std::uint32_t column) {
+    const Misfit* in_a = MisfitAt(a, column);
+    const Misfit* in_b = MisfitAt(b, column);
+    if (in_a == nullptr || in_b == nullptr) return in_a == in_b;
+    return in_a->text == in_b->text;
+  });
+}
+
+void FoldSources::NoteMisfitColumns(const ChangeBatch& batch) {
+  for (const Misfit& misfit : batch.misfits) {
+    const auto at = std::lower_bound(misfit_columns_.begin(), misfit_columns_.end(), misfit.column);
+    if (at == misfit_columns_.end() || *at != misfit.column) {
+      misfit_columns_.insert(at, misfit.column);
+    }
+  }
+}
+
+const Misfit* FoldSources::MisfitAt(CellRef cell, std::size_t column) const {
+  if (cell == kNoCell) return nullptr;
+  const std::vector<Misfit>& misfits = items_[cell.source / 2].batch->misfits;
+  const bool is_old = cell.source % 2 == 1;
+  auto at =
+      std::lower_bound(misfits.begin(), misfits.end(), cell.row,
+                       [](const Misfit& misfit, std::uint32_t row) { return misfit.row < row; });
+  for (; at != misfits.end() && at->row == cell.row; ++at) {
+    if (at->column == column && at->is_old == is_old) return &*at;
+  }
+  return nullptr;
+}
+
+std::vector<Misfit> FoldSources::MisfitsOf(std::span<const CellRef> rows) const {
+  std::vector<Misfit> out;
+  if (misfit_columns_.empty()) return out;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    for (const std::uint32_t column : misfit_columns_) {
+      const Misfit* misfit = MisfitAt(rows[row], column);
+      if (misfit == nullptr) continue;
+      out.push_back(*misfit);
+      out.back().row = static_cast<std::uint32_t>(row);
+      out.back().is_old = false;
+    }
+  }
+  return out;
 }
 
 bool FoldSources::HasUnchanged(CellRef row) const {

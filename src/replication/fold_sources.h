@@ -64,6 +64,13 @@ class FoldSources {
   bool IsUnchanged(CellRef row, std::size_t column) const;
   bool HasUnchanged(CellRef row) const;
 
+  /// What is known of a cell that is NULL because its value has no exact form; null: it is none.
+  const Misfit* MisfitAt(CellRef cell, std::size_t column) const;
+  /// Columns with such a cell, ascending; nearly always none.
+  const std::vector<std::uint32_t>& misfit_columns() const { return misfit_columns_; }
+  /// Those of these rows, as of a batch of them.
+  std::vector<Misfit> MisfitsOf(std::span<const CellRef> rows) const;
+
   /// All columns / the key columns of these rows.
   Result<RowsPtr> GatherRows(std::span<const CellRef> rows) const;
   Result<RowsPtr> GatherKeys(std::span<const CellRef> rows) const;
@@ -77,6 +84,8 @@ class FoldSources {
     std::vector<ColumnView> views;                           ///< of `columns`
   };
 
+  bool SameMisfits(CellRef a, CellRef b) const;
+  void NoteMisfitColumns(const ChangeBatch& batch);
   Source MakeNew(const ChangeBatch& batch) const;
   Source MakeOld(const ChangeBatch& batch) const;
   Status CheckRows(const FoldItem& item) const;
@@ -86,6 +95,7 @@ class FoldSources {
   std::vector<FoldItem> items_;
   std::vector<Source> sources_;                                ///< two per item
   std::vector<std::vector<std::uint32_t>> unchanged_columns_;  ///< per item: with any such cell
+  std::vector<std::uint32_t> misfit_columns_;
   std::size_t row_count_ = 0;
   std::size_t move_count_ = 0;
 };

@@ -66,6 +66,7 @@ class KeyedFold {
   void MergeRebornRows();
   Result<RowsPtr> GatherImages(const std::vector<std::uint32_t>& entries,
                                std::vector<RowBits>* unchanged) const;
+  std::vector<Misfit> MisfitsOf(const std::vector<std::uint32_t>& entries) const;
 
   const FoldSources& sources_;
   const std::size_t column_count_;
@@ -250,6 +251,8 @@ Status KeyedFold::Emit(const FoldOptions& options, NetChange* net) {
   SLUICE_ASSIGN_OR_RETURN(net->update_values, GatherImages(updates, &net->update_unchanged));
   std::vector<RowBits> none;
   SLUICE_ASSIGN_OR_RETURN(net->inserts, GatherImages(inserts, &none));
+  net->update_misfits = MisfitsOf(updates);
+  net->insert_misfits = MisfitsOf(inserts);
   // A row is born with all its values.
   if (!none.empty()) return MalformedBatch("an inserted row lacks a value");
   return {};
@@ -275,6 +278,21 @@ Result<RowsPtr> KeyedFold::GatherImages(const std::vector<std::uint32_t>& entrie
   return RowsPtr(arrow::RecordBatch::Make(types::ArrowSchema(sources_.schema()),
                                           static_cast<std::int64_t>(rows.size()),
                                           std::move(columns)));
+}
+
+std::vector<Misfit> KeyedFold::MisfitsOf(const std::vector<std::uint32_t>& entries) const {
+  std::vector<Misfit> out;
+  if (sources_.misfit_columns().empty()) return out;
+  for (std::size_t row = 0; row < entries.size(); ++row) {
+    for (const std::uint32_t column : sources_.misfit_columns()) {
+      const Misfit* misfit = sources_.MisfitAt(CellOf(entries_[entries[row]], column), column);
+      if (misfit == nullptr) continue;
+      out.push_back(*misfit);
+      out.back().row = static_cast<std::uint32_t>(row);
+      out.back().is_old = false;
+    }
+  }
+  return out;
 }
 
 }  // namespace

@@ -59,6 +59,8 @@ Status FoldKeyless(const FoldSources& sources, const FoldOptions& options, NetCh
   if (options.wants_change_ids) {
     for (const CellRef row : inserts) net->insert_ids.push_back(sources.IdOf(row));
   }
+  net->insert_misfits = sources.MisfitsOf(inserts);
+  net->row_delete_misfits = sources.MisfitsOf(deletes);
   SLUICE_ASSIGN_OR_RETURN(net->inserts, sources.GatherRows(inserts));
   SLUICE_ASSIGN_OR_RETURN(net->row_deletes, sources.GatherRows(deletes));
   return {};

@@ -62,8 +62,11 @@ Result<ArrayPtr> AddedColumn(const TableSchema& table, const Column& column, std
   one_column->columns = {column};
   columnar::CopyDecoder decoder(one_column, columnar::CopyFormat::kText);
   SLUICE_RETURN_IF_ERROR(decoder.Append(base::AsBytes(CopyLine(*column.missing_value))));
-  const RowsPtr row = decoder.Finish();
-  return Repeat(row->column_data(0), 0, count);
+  const CopiedRows row = decoder.Finish();
+  // Every older row would have to be told of.
+  if (!row.misfits.empty())
+    return CannotLift(table, "the default of added column " + column.name + " has no exact form");
+  return Repeat(row.rows->column_data(0), 0, count);
 }
 
 bool HasOnlyInserts(const ChangeBatch& batch) {
@@ -81,6 +84,7 @@ class Lift {
   Result<RowsPtr> Values() const;
   Result<RowsPtr> Old(const TableSchema& schema) const;
   std::vector<RowBits> Unchanged() const;
+  std::vector<Misfit> Misfits() const;
 
  private:
   Result<ArrayPtr> Added(std::size_t column) const {
@@ -198,6 +202,19 @@ std::vector<RowBits> Lift::Unchanged() const {
   return out;
 }
 
+// Those of columns that are still there.
+std::vector<Misfit> Lift::Misfits() const {
+  std::vector<Misfit> out;
+  for (const Misfit& misfit : batch_.misfits) {
+    const auto found =
+        std::find(origins_.begin(), origins_.end(), static_cast<std::size_t>(misfit.column));
+    if (found == origins_.end()) continue;
+    out.push_back(misfit);
+    out.back().column = static_cast<std::uint32_t>(found - origins_.begin());
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<ChangeBatch> LiftRows(const ChangeBatch& batch, const SchemaPtr& to) {
@@ -211,6 +228,7 @@ Result<ChangeBatch> LiftRows(const ChangeBatch& batch, const SchemaPtr& to) {
   out.unchanged = lift.Unchanged();
   out.ordinals = batch.ordinals;
   out.runs = batch.runs;
+  out.misfits = lift.Misfits();
   out.bytes = batch.bytes;
   return out;
 }

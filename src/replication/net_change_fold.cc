@@ -32,6 +32,7 @@ bool OnlyInserts(std::span<const FoldItem> items) {
 // No key is looked at: the source has no two rows of one key.
 Status AppendInserts(std::span<const FoldItem> items, const FoldOptions& options, NetChange* net) {
   std::vector<RowsPtr> parts;
+  std::size_t row_count = 0;
   for (const FoldItem& item : items) {
     const std::size_t end = std::min(item.row_end, item.batch->row_count());
     if (item.row_begin >= end) continue;
@@ -40,6 +41,13 @@ Status AppendInserts(std::span<const FoldItem> items, const FoldOptions& options
         is_whole ? item.batch->values
                  : item.batch->values->Slice(static_cast<std::int64_t>(item.row_begin),
                                              static_cast<std::int64_t>(end - item.row_begin)));
+    for (const Misfit& misfit : item.batch->misfits) {
+      if (misfit.row < item.row_begin || misfit.row >= end) continue;
+      net->insert_misfits.push_back(misfit);
+      net->insert_misfits.back().row =
+          static_cast<std::uint32_t>(row_count + misfit.row - item.row_begin);
+    }
+    row_count += end - item.row_begin;
     if (!options.wants_change_ids) continue;
     for (std::size_t row = item.row_begin; row < end; ++row) {
       net->insert_ids.push_back(ChangeIdOf(item, row));
@@ -51,6 +59,12 @@ Status AppendInserts(std::span<const FoldItem> items, const FoldOptions& options
 
 std::size_t BytesOf(const RowsPtr& rows) {
   return rows == nullptr ? 0 : static_cast<std::size_t>(arrow::util::TotalBufferSize(*rows));
+}
+
+std::size_t BytesOf(const std::vector<Misfit>& misfits) {
+  std::size_t bytes = 0;
+  for (const Misfit& misfit : misfits) bytes += misfit.bytes();
+  return bytes;
 }
 
 }  // namespace
@@ -78,7 +92,8 @@ Result<NetChange> FoldNet(const SchemaPtr& schema, std::span<const FoldItem> ite
     }
   }
   net.bytes = BytesOf(net.deletes) + BytesOf(net.update_origin_keys) + BytesOf(net.update_values) +
-              BytesOf(net.inserts) + BytesOf(net.row_deletes);
+              BytesOf(net.inserts) + BytesOf(net.row_deletes) + BytesOf(net.update_misfits) +
+              BytesOf(net.insert_misfits) + BytesOf(net.row_delete_misfits);
   return net;
 }
 

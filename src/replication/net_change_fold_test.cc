@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/testing/result_matchers.h"
@@ -292,6 +295,74 @@ TEST(FoldNet, KeepsRowsOfATableWithoutColumns) {
   maker.Insert({});
   batches.push_back(maker.Finish());
   EXPECT_EQ(Fold(schema, batches).inserts->num_rows(), 2);
+}
+
+/// Row, column, text.
+using Kept = std::vector<std::tuple<std::uint32_t, std::uint32_t, std::string>>;
+
+Kept KeptOf(const std::vector<Misfit>& misfits) {
+  Kept out;
+  for (const Misfit& misfit : misfits) out.emplace_back(misfit.row, misfit.column, misfit.text);
+  return out;
+}
+
+/// Arrays of more than one dimension are let go.
+SchemaPtr LettingGo(std::vector<std::int32_t> key, ReplicaIdentity identity) {
+  constexpr std::uint32_t kInt4Array = 1007;
+  std::vector<Column> columns = {MakeColumn("id", kInt4), MakeColumn("a", kInt4Array),
+                                 MakeColumn("b", kInt4Array)};
+  for (Column& column : columns) column.on_misfit = OnMisfit::kQuarantine;
+  return MakeTable(std::move(columns), std::move(key), identity);
+}
+
+TEST(FoldMisfits, FollowTheCellsOfTheRowsThatAreLeft) {
+  const SchemaPtr schema = LettingGo({0}, ReplicaIdentity::kDefault);
+  BatchMaker maker(schema);
+  maker.Insert({"1", "{{1}}", "{1}"});
+  maker.Insert({"2", "{{2}}", "{{22}}"});
+  maker.Update({"2", "", "{2}"}, std::nullopt, {1});    // keeps a, heals b
+  maker.Update({"3", "{{3}}", ""}, std::nullopt, {2});  // b is not known
+  maker.Update({"5", "", "{5}"}, TextRow{"4", std::nullopt, std::nullopt}, {1});
+  maker.Insert({"6", "{{6}}", "{6}"});
+  maker.Delete({"6", std::nullopt, std::nullopt});
+  maker.Update({"3", "{3}", "{{33}}"}, std::nullopt);  // heals a
+  std::vector<ChangeBatch> batches;
+  batches.push_back(maker.Finish());
+  maker.Insert({"7", "{7}", "{{7}}"});
+  batches.push_back(maker.Finish());
+  const NetChange net = Fold(schema, batches);
+  ASSERT_NE(net.inserts, nullptr);
+  EXPECT_EQ(net.inserts->num_rows(), 3);
+  EXPECT_EQ(KeptOf(net.insert_misfits), (Kept{{0, 1, "{{1}}"}, {1, 1, "{{2}}"}, {2, 2, "{{7}}"}}));
+  EXPECT_EQ(KeptOf(net.update_misfits), (Kept{{0, 2, "{{33}}"}}));
+}
+
+TEST(FoldMisfits, OfInsertsAloneKeepTheirRows) {
+  const SchemaPtr schema = LettingGo({0}, ReplicaIdentity::kDefault);
+  BatchMaker maker(schema);
+  maker.Insert({"1", "{{1}}", "{1}"});
+  maker.Insert({"2", "{{2}}", "{2}"});
+  std::vector<ChangeBatch> batches;
+  batches.push_back(maker.Finish());
+  maker.Insert({"3", "{{3}}", "{3}"});
+  batches.push_back(maker.Finish());
+  const FoldItem items[] = {{.batch = &batches[0], .row_begin = 1}, {.batch = &batches[1]}};
+  const auto net = FoldNet(schema, items);
+  EXPECT_EQ(KeptOf(net->insert_misfits), (Kept{{0, 1, "{{2}}"}, {1, 1, "{{3}}"}}));
+}
+
+TEST(FoldMisfits, TellRowsWithoutAKeyApart) {
+  const SchemaPtr schema = LettingGo({}, ReplicaIdentity::kFull);
+  BatchMaker maker(schema);
+  maker.Insert({"1", "{{1}}", "{1}"});
+  maker.Delete({"1", "{{2}}", "{1}"});
+  maker.Insert({"1", "{{3}}", "{1}"});
+  maker.Delete({"1", "{{3}}", "{1}"});
+  std::vector<ChangeBatch> batches;
+  batches.push_back(maker.Finish());
+  const NetChange net = Fold(schema, batches);
+  EXPECT_EQ(KeptOf(net.insert_misfits), (Kept{{0, 1, "{{1}}"}}));
+  EXPECT_EQ(KeptOf(net.row_delete_misfits), (Kept{{0, 1, "{{2}}"}}));
 }
 
 }  // namespace

@@ -32,8 +32,9 @@ void OpenSet::BeginTransaction(const TransactionMark& mark) {
   bytes_ += kMarkBytes;
 }
 
-void OpenSet::EndTransaction(Lsn end_lsn) {
+void OpenSet::EndTransaction(Lsn end_lsn, bool is_empty) {
   transactions_.back().end_lsn = end_lsn;
+  transactions_.back().is_empty = is_empty;
   MoveEnd(end_lsn);
 }
 

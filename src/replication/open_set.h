@@ -70,8 +70,8 @@ class OpenSet {
   explicit OpenSet(Lsn end) : end_(end), sealed_end_(end) {}
 
   void BeginTransaction(const TransactionMark& mark);
-  /// The last transaction is whole.
-  void EndTransaction(Lsn end_lsn);
+  /// The last transaction is whole. \param is_empty TransactionMark::is_empty
+  void EndTransaction(Lsn end_lsn, bool is_empty);
   void MoveEnd(Lsn end);
 
   /// Where rows of the current transaction go, under this schema. Once per row.

@@ -95,6 +95,11 @@ class PassedTransactions {
   std::uint64_t floor_generation() const { return generation_; }
   void SetFloor(std::uint64_t generation, std::uint64_t floor);
 
+  /// An N that is on its way is refused.
+  void ForgetFloor() {
+    floor_ = 0;
+    ++generation_;
+  }
   std::size_t size() const { return entries_.size(); }
   bool is_unknown() const { return is_unknown_; }
 

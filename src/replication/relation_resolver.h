@@ -70,6 +70,7 @@ struct ReceivedMessage {
   bool is_transactional = false;
   Lsn lsn;                        ///< of the message's own record
   std::optional<Lsn> commit_lsn;  ///< of its transaction; nullopt: non-transactional
+  TransactionId xid;              ///< of its top-level transaction; 0: non-transactional
   std::uint32_t ordinal = 0;      ///< of the change that follows it in its transaction
   std::string_view prefix;
   std::span<const std::byte> content;

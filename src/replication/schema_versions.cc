@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "replication/partition_changes.h"
 #include "types/hidden_columns.h"
 
 namespace sluice::replication {
@@ -42,6 +43,8 @@ const EnumLabel* RenamedLabel(const CatalogFacts& from, const CatalogFacts& to) 
 /// What a rewrite may have done, that no message carries. Empty: nothing.
 std::string RewriteReason(const TableSchema& from, const TableSchema& to,
                           const std::vector<std::optional<std::size_t>>& origins) {
+  if (HasPartitions(from.facts.files) || HasPartitions(to.facts.files))
+    return PartitionChange(from.facts.files, to.facts.files);
   if (from.facts.files.empty() || to.facts.files.empty() || from.facts.files == to.facts.files)
     return {};
   for (std::size_t i = 0; i < to.columns.size(); ++i) {
@@ -49,6 +52,20 @@ std::string RewriteReason(const TableSchema& from, const TableSchema& to,
     if (!origins[i]) return "its rows were rewritten when column " + column.name + " was added";
     if (WasAltered(from.columns[*origins[i]], column))
       return "its rows were rewritten when column " + column.name + " was altered";
+  }
+  return {};
+}
+
+/// A column that finds rows now had values that were let go, maybe.
+std::string LostKeyReason(const TableSchema& from, const TableSchema& to,
+                          const std::vector<std::optional<std::size_t>>& origins) {
+  for (const std::int32_t index : to.key) {
+    const auto& origin = origins[static_cast<std::size_t>(index)];
+    if (!origin || from.columns[*origin].on_misfit == OnMisfit::kHalt) continue;
+    const bool was_key = std::find(from.key.begin(), from.key.end(),
+                                   static_cast<std::int32_t>(*origin)) != from.key.end();
+    if (!was_key)
+      return "column " + from.columns[*origin].name + ", which on_misfit let be NULL, became a key";
   }
   return {};
 }
@@ -67,6 +84,7 @@ std::string CopyReason(const TableSchema& from, const TableSchema& to,
       return "column " + column.name + " was " + before.type.name + " and is " + column.type.name;
   }
   if (std::string reason = RewriteReason(from, to, origins); !reason.empty()) return reason;
+  if (std::string reason = LostKeyReason(from, to, origins); !reason.empty()) return reason;
   // Labels are what is stored here; at the source only their numbers are.
   if (RenamedLabel(from.facts, to.facts) != nullptr) return "a label of an enum was renamed";
   return {};
@@ -246,6 +264,7 @@ Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relat
     column.name = sent.name;
     SLUICE_ASSIGN_OR_RETURN(column.type,
                             types.ResolveColumn(relation.name, sent.name, sent.type, sent.typmod));
+    column.on_misfit = types.MisfitPolicy(relation.name, sent.name, column.type);
     column.is_identity = sent.is_identity;
     if (sent.is_identity)
       schema->identity_columns.push_back(static_cast<std::int32_t>(schema->columns.size()));
@@ -290,6 +309,20 @@ SchemaPtr PlaceVersion(const SchemaPtr& known, const SchemaPtr& catalog,
   }
   SetKey(version.get(), *known, *catalog);
   return version;
+}
+
+bool IsInForce(const TableSchema& known, std::span<const ColumnAlteration> all,
+               const std::function<bool(std::uint32_t)>& has_passed) {
+  if (!IsNumbered(known)) return false;
+  return std::all_of(all.begin(), all.end(), [&](const ColumnAlteration& column) {
+    const auto found = std::find_if(known.columns.begin(), known.columns.end(),
+                                    [&](const Column& c) { return c.attnum == column.attnum; });
+    const bool is_published = found != known.columns.end();
+    // Gone before, or not published: as it was.
+    if (!is_published && column.attnum <= known.facts.attnum_max) return true;
+    if (is_published && found->altered_by == column.altered_by) return true;
+    return has_passed(column.altered_by);
+  });
 }
 
 Error CopyAgainError(const std::string& reason) {

@@ -12,6 +12,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 
 #include "sluice/result.h"
@@ -50,6 +52,17 @@ Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relat
 /// where it is, else one with numbers and the facts of `known`. nullptr: it cannot be told.
 SchemaPtr PlaceVersion(const SchemaPtr& known, const SchemaPtr& catalog,
                        const TableSchema& described);
+
+/// A column of a table, a dropped one too, and the transaction that altered it last.
+struct ColumnAlteration {
+  std::int16_t attnum = 0;
+  std::uint32_t altered_by = 0;
+};
+/// The catalog's version is in force at this place of the stream: every transaction that altered a
+/// column since `known` has been passed, as `has_passed` says. `all` comes from one snapshot with
+/// that version. False: it is not known.
+bool IsInForce(const TableSchema& known, std::span<const ColumnAlteration> all,
+               const std::function<bool(std::uint32_t)>& has_passed);
 
 /// kSchemaConflict SLU-4207 "schema changed: REASON": who applies changes copies the table again.
 Error CopyAgainError(const std::string& reason);

@@ -186,5 +186,39 @@ TEST(PlaceVersion, KeepsThePrimaryKeyUnderFull) {
   EXPECT_EQ(placed->key, std::vector<std::int32_t>{0});
 }
 
+TEST(IsInForce, WhenEveryTransactionThatAlteredAColumnSinceHasPassed) {
+  const auto known = Known();
+  const auto passed = [](std::uint32_t by) { return by == 200; };
+  // Column 2 was dropped and 4 added by 200.
+  EXPECT_TRUE(IsInForce(
+      *known, std::vector<ColumnAlteration>{{1, 100}, {2, 200}, {3, 100}, {4, 200}}, passed));
+  EXPECT_FALSE(IsInForce(
+      *known, std::vector<ColumnAlteration>{{1, 100}, {2, 200}, {3, 100}, {4, 201}}, passed));
+  EXPECT_FALSE(
+      IsInForce(*known, std::vector<ColumnAlteration>{{1, 100}, {2, 99}, {3, 100}}, passed));
+}
+
+TEST(IsInForce, WhateverBecameOfColumnsThatWereGoneOrNotPublishedBefore) {
+  auto known = Version({Numbered("id", 23, 1), Numbered("b", 25, 3)});
+  EXPECT_TRUE(IsInForce(*known, std::vector<ColumnAlteration>{{1, 100}, {2, 300}, {3, 100}},
+                        [](std::uint32_t) { return false; }));
+}
+
+TEST(IsInForce, NotWhereTheKnownColumnsHaveNoNumbers) {
+  auto known = Known();
+  known->columns[1].attnum = 0;
+  EXPECT_FALSE(IsInForce(*known, {}, [](std::uint32_t) { return true; }));
+}
+
+TEST(CompareVersions, CopiesATableAgainWhosePartitionsBroughtRows) {
+  auto from = Known();
+  from->facts.files = "20/20/7+";
+  auto to = Known();
+  to->facts.files = "20/20/7+ 21/21/8+";
+  EXPECT_EQ(Compare(from, to), SchemaChange::kNone);
+  to->facts.files = "20/20/7+ 21/21/8";
+  EXPECT_EQ(Compare(from, to), SchemaChange::kCopyAgain);
+}
+
 }  // namespace
 }  // namespace sluice::replication

@@ -103,6 +103,8 @@ class StagedTransaction {
   }
   /// The place of a change. \pre !is_full().
   std::uint32_t NextOrdinal() { return static_cast<std::uint32_t>(next_ordinal_++); }
+  /// No change of it survives.
+  bool is_empty() const { return next_ordinal_ == 0; }
   bool is_full() const { return next_ordinal_ >= ~std::uint32_t{0}; }
 
   StagedTable& TableFor(RelationId relation);

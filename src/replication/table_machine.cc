@@ -147,6 +147,11 @@ void TableMachine::OlderWritersDone(RelationId relation) {
   table.record.older_writers_done = true;
 }
 
+void TableMachine::ForgetFloors() {
+  passed_.ForgetFloor();
+  for (auto& [relation, table] : tables_) table.membership_floor = 0;
+}
+
 // --- the stream ----------------------------------------------------------------------------------
 
 std::optional<Decision> TableMachine::DecideAll(RelationId relation) {
@@ -224,7 +229,7 @@ std::vector<UnitId> TableMachine::Startable() const {
   std::vector<UnitId> out;
   if (!at_boundary() || passed_.needs_floor()) return out;
   for (const auto& [relation, table] : tables_) {
-    if (table.record.state == TableState::kPending && !Waits(table)) {
+    if (table.record.state == TableState::kPending && !Waits(table) && !table.awaits_durable) {
       out.push_back({.relation = relation, .index = 0});
     }
   }
@@ -363,7 +368,10 @@ void TableMachine::OnDurable(std::uint64_t sequence) {
   for (auto& [relation, table] : tables_) {
     if (is_in(table.commit)) {
       table.commit = 0;
-      if (!table.is_changed) table.durable_record.reset();
+      if (!table.is_changed) {
+        table.durable_record.reset();
+        table.awaits_durable = false;
+      }
     }
     for (Unit& unit : table.units) {
       if (unit.state != UnitState::kLanding || !is_in(unit.commit)) continue;
@@ -388,6 +396,7 @@ void TableMachine::OnReconnect(Lsn durable) {
     }
     if (table.commit != 0) table.is_changed = true;
     table.commit = 0;
+    table.awaits_durable = false;
     if (!table.durable_record) continue;
     // Counted again when the changes come again. A halt stays: its cause is still there.
     table.record.row_count = table.durable_record->row_count;
@@ -484,7 +493,10 @@ void TableMachine::Enter(Table& table, TableState state, UnixMicros now) {
 
 void TableMachine::StartOver(Table& table) {
   Change(table);
-  for (Unit& unit : table.units) Reset(unit);
+  for (Unit& unit : table.units) {
+    table.awaits_durable = table.awaits_durable || unit.state == UnitState::kLanding;
+    Reset(unit);
+  }
 }
 
 void TableMachine::Reset(Unit& unit) {

@@ -121,6 +121,11 @@ class TableMachine {
   /// The shorter proof: none of the transactions that held a lock on it is listed any more.
   void OlderWritersDone(RelationId relation);
 
+  /// The stream broke: perhaps the server crashed, and ids that it gave out will be given out
+  /// again. Floors that were read before are asked for anew; what waited for one waits for a newer
+  /// one.
+  void ForgetFloors();
+
   // --- the stream --------------------------------------------------------------------------------
 
   /// What to do with the changes of `mark` for this table. `mark.end_lsn` may be 0 (a piece).
@@ -220,7 +225,9 @@ class TableMachine {
     std::vector<Unit> units;
     std::optional<TableRecord> durable_record;  ///< as it was before changes not durable yet
     bool is_changed = false;
-    std::uint64_t commit = 0;            ///< that has the record and is not durable yet; 0: none
+    std::uint64_t commit = 0;  ///< that has the record and is not durable yet; 0: none
+    /// What was landed and given up again must be durable before its shadow may be made anew.
+    bool awaits_durable = false;
     std::uint64_t membership_floor = 0;  ///< 0: not read yet
     std::uint64_t dropped_count = 0;
   };

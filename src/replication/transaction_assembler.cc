@@ -185,7 +185,7 @@ Status TransactionAssembler::State::OnCommit(const pgoutput::Commit& message) {
   if (message.commit_lsn != begin.commit_lsn) return Misplaced("Commit of another transaction");
   where = Where::kBetween;
   if (std::exchange(is_skipping, false)) return {};
-  set.EndTransaction(message.end_lsn);
+  set.EndTransaction(message.end_lsn, next_ordinal == 0);
   ++counters.transactions;
   CloseAtBoundary();
   return {};
@@ -378,24 +378,21 @@ Status TransactionAssembler::State::OnMessage(const pgoutput::LogicalMessage& me
   if (!message.is_transactional) {
     if (message.lsn < durable) return {};
     return listener->OnMessage(
-        {false, message.lsn, std::nullopt, 0, message.prefix, message.content});
+        {false, message.lsn, std::nullopt, {}, 0, message.prefix, message.content});
   }
   if (where == Where::kInDirect) {
     if (is_skipping) return {};
-    return listener->OnMessage({true, message.lsn, begin.commit_lsn,
+    return listener->OnMessage({true, message.lsn, begin.commit_lsn, begin.xid,
                                 static_cast<std::uint32_t>(next_ordinal), message.prefix,
                                 message.content});
   }
+  // Anybody may emit them: too many are no reason to stop.
+  const std::size_t bytes = message.prefix.size() + message.content.size();
+  if (staged_message_bytes + bytes > options.message_bytes_max) return {};
   staged_message_bytes -= block->message_bytes();
   block->AddMessage(
       {0, message.lsn, std::string(message.prefix), std::string(base::AsText(message.content))});
   staged_message_bytes += block->message_bytes();
-  if (staged_message_bytes > options.message_bytes_max) {
-    return Error{.kind = ErrorKind::kUnsupported,
-                 .message = "open transactions hold more bytes of logical messages than " +
-                            std::to_string(options.message_bytes_max),
-                 .code = "SLU-3108"};
-  }
   return {};
 }
 

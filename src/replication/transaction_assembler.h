@@ -45,8 +45,8 @@
 /// Errors: kProtocol SLU-3101, SLU-3102 (decoder), SLU-3103 (a message in the wrong place),
 /// SLU-3104 (a change of a relation that was not described), SLU-3021 (commits out of order);
 /// kConfig SLU-3105 (the witness differs: another source); kUnsupported SLU-3107 (over 4 billion
-/// changes in a transaction), SLU-3108 (logical messages beyond their limit). After an error the
-/// object is spent. Thread safety: one object, one thread.
+/// changes in a transaction). After an error the object is spent. Thread safety: one object, one
+/// thread.
 #pragma once
 
 #include <cstddef>
@@ -72,7 +72,8 @@ struct AssemblerOptions {
   std::size_t batch_bytes = 16U << 20;
   /// Rows of open streamed transactions in memory; beyond it they spill.
   std::size_t staging_bytes = 128U << 20;
-  /// Wanted logical messages kept in memory for open streamed transactions, all together.
+  /// Wanted logical messages kept in memory for open streamed transactions, all together;
+  /// what is beyond it is dropped.
   std::size_t message_bytes_max = 16U << 20;
 };
 

@@ -89,7 +89,7 @@ struct TransactionAssembler::State {
                      std::size_t wire_bytes);
   Status OnStagedTruncate(const pgoutput::Truncate& truncate);
   bool TakesStagedChanges(StagedTable& table, std::uint32_t ordinal);
-  Status DeliverMessages(const StagedTransaction& log, Lsn commit_lsn);
+  Status DeliverMessages(const StagedTransaction& log, const pgoutput::StreamCommit& commit);
   /// What its Relation messages said holds from now on for direct transactions.
   void Promote(const StagedTransaction& log);
   void Forget(std::unique_ptr<StagedTransaction> log);

@@ -140,10 +140,12 @@ void TransactionAssembler::State::Promote(const StagedTransaction& log) {
   }
 }
 
-Status TransactionAssembler::State::DeliverMessages(const StagedTransaction& log, Lsn commit_lsn) {
+Status TransactionAssembler::State::DeliverMessages(const StagedTransaction& log,
+                                                    const pgoutput::StreamCommit& commit) {
   for (const StagedMessage& message : log.messages()) {
-    SLUICE_RETURN_IF_ERROR(listener->OnMessage({true, message.lsn, commit_lsn, message.ordinal,
-                                                message.prefix, base::AsBytes(message.content)}));
+    SLUICE_RETURN_IF_ERROR(
+        listener->OnMessage({true, message.lsn, commit.commit_lsn, commit.xid, message.ordinal,
+                             message.prefix, base::AsBytes(message.content)}));
   }
   return {};
 }
@@ -161,7 +163,7 @@ Status TransactionAssembler::State::OnStreamCommit(const pgoutput::StreamCommit&
     Forget(std::move(log));
     return {};
   }
-  SLUICE_RETURN_IF_ERROR(DeliverMessages(*log, commit.commit_lsn));
+  SLUICE_RETURN_IF_ERROR(DeliverMessages(*log, commit));
   staged_row_bytes -= log->row_bytes();
   staged_message_bytes -= log->message_bytes();
   log->SealAll();
@@ -228,7 +230,7 @@ bool TransactionAssembler::State::ReleaseItem(StagedItem& item) {
 }
 
 void TransactionAssembler::State::FinishRelease() {
-  set.EndTransaction(release->end_lsn);
+  set.EndTransaction(release->end_lsn, release->log->is_empty());
   if (release->log->has_spilled()) actions.emplace_back(DropSpill{release->log->xid()});
   release.reset();
   CloseAtBoundary();

@@ -12,6 +12,7 @@
 #include <arrow/type.h>
 #include <arrow/util/compression.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -62,6 +63,10 @@ class Writer {
     }
     PutAll(words);
   }
+  void PutText(const std::string& text) {
+    Put<std::uint64_t>(text.size());
+    out_ += text;
+  }
   std::string Take() { return std::move(out_); }
 
  private:
@@ -108,6 +113,17 @@ class Reader {
     }
     return bits;
   }
+  std::string GetText() {
+    const auto count = Get<std::uint64_t>();
+    if (failed_ || count > remaining()) {
+      failed_ = true;
+      return {};
+    }
+    std::string text(count, '\0');
+    if (count != 0) std::memcpy(text.data(), at_, count);
+    at_ += count;
+    return text;
+  }
   std::size_t remaining() const { return static_cast<std::size_t>(end_ - at_); }
   std::size_t Offset(const std::uint8_t* begin) const {
     return static_cast<std::size_t>(at_ - begin);
@@ -119,6 +135,35 @@ class Reader {
   const std::uint8_t* end_;
   bool failed_ = false;
 };
+
+void PutMisfits(const std::vector<Misfit>& misfits, Writer& out) {
+  out.Put<std::uint64_t>(misfits.size());
+  for (const Misfit& misfit : misfits) {
+    out.Put(misfit.row);
+    out.Put(misfit.column);
+    out.Put(misfit.is_old);
+    out.PutText(misfit.reason);
+    out.PutText(misfit.text);
+    out.Put(misfit.commit_lsn);
+    out.Put(misfit.committed_at);
+  }
+}
+
+std::vector<Misfit> GetMisfits(Reader& in) {
+  std::vector<Misfit> misfits;
+  const auto count = in.Get<std::uint64_t>();
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    Misfit& misfit = misfits.emplace_back();
+    misfit.row = in.Get<std::uint32_t>();
+    misfit.column = in.Get<std::uint32_t>();
+    misfit.is_old = in.Get<std::uint8_t>() != 0;
+    misfit.reason = in.GetText();
+    misfit.text = in.GetText();
+    misfit.commit_lsn = in.Get<Lsn>();
+    misfit.committed_at = in.Get<UnixMicros>();
+  }
+  return misfits;
+}
 
 arrow::ipc::IpcWriteOptions WriteOptions() {
   arrow::ipc::IpcWriteOptions options = arrow::ipc::IpcWriteOptions::Defaults();
@@ -177,6 +222,7 @@ Result<EncodedBatch> EncodeBatch(const ChangeBatch& batch) {
   out.PutBits(batch.has_old, row_count);
   out.Put<std::uint64_t>(batch.unchanged.size());
   for (const RowBits& bits : batch.unchanged) out.PutBits(bits, row_count);
+  PutMisfits(batch.misfits, out);
   out.Put<std::uint64_t>(batch.bytes);
   out.Put<std::uint64_t>(static_cast<std::uint64_t>(encoded.values->size()));
   out.Put<std::uint64_t>(encoded.old == nullptr ? 0
@@ -202,6 +248,7 @@ Result<ChangeBatch> DecodeBatch(const std::shared_ptr<arrow::Buffer>& record,
   for (std::uint64_t column = 0; column < column_count; ++column) {
     batch.unchanged.push_back(in.GetBits(row_count));
   }
+  batch.misfits = GetMisfits(in);
   batch.bytes = in.Get<std::uint64_t>();
   const auto values_size = in.Get<std::uint64_t>();
   const auto old_size = in.Get<std::uint64_t>();
@@ -221,7 +268,11 @@ Result<ChangeBatch> DecodeBatch(const std::shared_ptr<arrow::Buffer>& record,
     SLUICE_ASSIGN_OR_RETURN(
         batch.old, DecodeRows(arrow::SliceBuffer(record, values_at + values_length), shape.old));
   }
-  if (batch.values->num_rows() != static_cast<std::int64_t>(row_count) ||
+  const bool misfits_are_placed =
+      std::all_of(batch.misfits.begin(), batch.misfits.end(), [&](const Misfit& misfit) {
+        return misfit.row < row_count && misfit.column < shape.schema->columns.size();
+      });
+  if (!misfits_are_placed || batch.values->num_rows() != static_cast<std::int64_t>(row_count) ||
       (!batch.kinds.empty() && batch.kinds.size() != row_count)) {
     return Damaged();
   }

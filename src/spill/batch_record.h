@@ -1,10 +1,10 @@
 /// \file
 /// One ChangeBatch as bytes and back.
 ///
-/// A record is: ordinals, kinds, runs, bits as plain arrays (this machine's byte order: a record
-/// never leaves the process), then the bodies of `values` and `old` as Arrow IPC record batch
-/// messages without schema, LZ4 compressed where the Arrow library can. The Arrow schemas stay in
-/// memory, beside the record's place.
+/// A record is: ordinals, kinds, runs, bits, misfits as plain arrays (this machine's byte order: a
+/// record never leaves the process), then the bodies of `values` and `old` as Arrow IPC record
+/// batch messages without schema, LZ4 compressed where the Arrow library can. The Arrow schemas
+/// stay in memory, beside the record's place.
 ///
 /// Errors: kStateStore SLU-6103 (encoding), SLU-6104 (decoding).
 #pragma once

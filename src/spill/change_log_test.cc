@@ -85,6 +85,35 @@ void ExpectSame(const ChangeBatch& got, const ChangeBatch& want) {
   }
 }
 
+TEST(ChangeLog, KeepsWhatWasLetGo) {
+  ChangeLog log = NewLog();
+  ChangeBatch batch = Mixed(KeyAndTexts());
+  batch.misfits.push_back({.row = 1,
+                           .column = 2,
+                           .is_old = true,
+                           .reason = "why",
+                           .text = std::string("a\0b", 3),
+                           .commit_lsn = {7},
+                           .committed_at = {8}});
+  batch.misfits.push_back(
+      {.row = 3, .column = 1, .reason = {}, .text = {}, .commit_lsn = {}, .committed_at = {}});
+  const auto index = log.Append(batch);
+  ASSERT_THAT(index, IsOk());
+  const auto read = log.ReadBatch(0);
+  ASSERT_THAT(read, IsOk());
+  ExpectSame(*read, batch);
+  ASSERT_EQ(read->misfits.size(), 2U);
+  const Misfit& first = read->misfits[0];
+  EXPECT_EQ(first.row, 1U);
+  EXPECT_EQ(first.column, 2U);
+  EXPECT_TRUE(first.is_old);
+  EXPECT_EQ(first.reason, "why");
+  EXPECT_EQ(first.text, batch.misfits[0].text);
+  EXPECT_EQ(first.commit_lsn, (Lsn{7}));
+  EXPECT_EQ(first.committed_at.value, 8);
+  EXPECT_EQ(read->misfits[1].row, 3U);
+}
+
 TEST(ChangeLog, GivesBackEverythingOfABatch) {
   ChangeLog log = NewLog();
   const SchemaPtr schema = KeyAndTexts();

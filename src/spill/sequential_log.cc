@@ -109,7 +109,8 @@ Result<SequentialLog::Record> SequentialLog::Read(LogPlace& place) const {
   SLUICE_RETURN_IF_ERROR(file_.ReadAt(place.offset + sizeof(head), bytes));
   if (XXH3_64bits(bytes.data(), bytes.size()) != head.checksum) return file_.DamagedError();
 
-  Record record;
+  Result<Record> read = Record();
+  Record& record = *read;
   record.marks.resize(head.mark_count);
   const std::size_t mark_bytes = head.mark_count * sizeof(TransactionMark);
   std::copy_n(bytes.begin(), mark_bytes, std::as_writable_bytes(std::span(record.marks)).begin());
@@ -121,7 +122,7 @@ Result<SequentialLog::Record> SequentialLog::Read(LogPlace& place) const {
                                  shapes_[head.shape]));
   }
   place.offset += SizeOf(head);
-  return record;
+  return read;
 }
 
 Status SequentialLog::Truncate(LogPlace place) {

@@ -75,6 +75,13 @@ ColumnType TypeOf(const Json& json) {
   return type;
 }
 
+OnMisfit MisfitPolicyOf(const std::string& text) {
+  for (const OnMisfit policy : {OnMisfit::kHalt, OnMisfit::kNull, OnMisfit::kQuarantine}) {
+    if (text == ToString(policy)) return policy;
+  }
+  throw Json::other_error::create(501, "unknown policy", nullptr);
+}
+
 Json Of(const Column& column) {
   Json out{{"name", column.name},
            {"type", Of(column.type)},
@@ -83,6 +90,7 @@ Json Of(const Column& column) {
            {"nullable", column.is_nullable}};
   if (column.missing_value) out["missing"] = *column.missing_value;
   if (column.altered_by != 0) out["altered_by"] = column.altered_by;
+  if (column.on_misfit != OnMisfit::kHalt) out["on_misfit"] = ToString(column.on_misfit);
   return out;
 }
 
@@ -95,6 +103,7 @@ Column ColumnOf(const Json& json) {
   column.is_nullable = json.at("nullable").get<bool>();
   if (json.contains("missing")) column.missing_value = json["missing"].get<std::string>();
   column.altered_by = json.value("altered_by", std::uint32_t{0});
+  column.on_misfit = MisfitPolicyOf(json.value("on_misfit", std::string("halt")));
   return column;
 }
 

@@ -55,6 +55,10 @@ bool NeedsServerText(const ColumnType& type);
 /// False: the bytes are not of this type; `out` is then unspecified past its former end.
 bool AppendWireCell(const ColumnType& type, std::span<const std::byte> wire, std::string& out);
 
+/// The same for a column whose policy lets misfits go: a value without an exact carrier is NULL
+/// there, and so it is here.
+bool AppendCellOrNull(const ColumnType& type, std::span<const std::byte> wire, std::string& out);
+
 /// Appends the cell of NULL.
 void AppendNullCell(std::string& out);
 

@@ -165,6 +165,35 @@ TEST(Canonical, RefusesCountsThatTheBytesDoNotHold) {
   EXPECT_EQ(FromWire(Type(Carrier::kInt32), "0000000000"), "malformed");
 }
 
+TEST(Canonical, IsNullWhereAMisfitIsLetGo) {
+  const auto let_go = [](const ColumnType& type, std::string_view hex) {
+    std::string out = "x";
+    const std::string wire = Bytes(hex);
+    EXPECT_TRUE(AppendCellOrNull(type, base::AsBytes(wire), out));
+    return out;
+  };
+  std::string null = "x";
+  AppendNullCell(null);
+  ColumnType numbers = Type(Carrier::kList, "array");
+  numbers.children = {Type(Carrier::kDecimal, "numeric", 4, 2)};
+  const std::string nan = "0000 0000 c000 0000";
+  EXPECT_EQ(let_go(numbers.children[0], nan), null);
+  // 100.00 has five digits.
+  EXPECT_EQ(let_go(numbers.children[0], "0001 0000 0000 0002 0064"), null);
+  EXPECT_NE(let_go(numbers.children[0], "0001 0000 0000 0002 0063"), null);
+  EXPECT_EQ(let_go(numbers, "00000001 00000000 000006a4 00000001 00000001 00000008" + nan), null);
+  EXPECT_EQ(let_go(numbers, "00000001 00000000 000006a4 00000001 00000002 00000008" + nan), null);
+  EXPECT_EQ(let_go(Type(Carrier::kInterval), "7fffffffffffffff 7fffffff 7fffffff"), null);
+  // 294247-01-10 04:00:54.775807 would be infinity.
+  EXPECT_EQ(let_go(Type(Carrier::kTimestampTz), "7ffca2fec4c81fff"), null);
+  EXPECT_NE(let_go(Type(Carrier::kTimestampTz), "7ffca2fec4c81ffe"), null);
+  EXPECT_EQ(let_go(Type(Carrier::kInterval), "8000000000000000 80000000 80000000"), null);
+  EXPECT_NE(let_go(Type(Carrier::kInterval), "7fffffffffffffff 7fffffff 7ffffffe"), null);
+  EXPECT_EQ(let_go(Type(Carrier::kText, "text"), "c3"), null);
+  EXPECT_NE(let_go(Type(Carrier::kBytes, "bytea"), "c3"), null);
+  EXPECT_NE(let_go(Type(Carrier::kText, "text"), "c3a4"), null);
+}
+
 TEST(Canonical, StripsTheVersionOfJsonb) {
   EXPECT_EQ(FromWire(Type(Carrier::kJson, "jsonb"), "01 7b7d"),
             FromArrow(Type(Carrier::kJson, "jsonb"), One<arrow::StringBuilder>("{}")));

@@ -6,6 +6,7 @@
 #include "types/builtin_types.h"
 #include "types/canonical.h"
 #include "types/canonical_internal.h"
+#include "types/utf8.h"
 
 namespace sluice::types {
 namespace {
@@ -20,33 +21,42 @@ using Wire = std::span<const std::byte>;
 constexpr std::int64_t kEpochDays = 10'957;  // 1970-01-01 to 2000-01-01
 constexpr std::int64_t kEpochMicros = kEpochDays * 86'400'000'000;
 
+/// What is found about a cell, those inside it included.
+struct Fit {
+  bool looks_at_text = false;  ///< in: also for bytes that are not UTF-8
+  bool is_misfit = false;
+};
+
+bool AppendCell(const ColumnType& type, Wire wire, std::string& out, Fit& fit);
+
 /// Bytes that no Arrow value of this carrier has: the value differs from whatever is there.
-void AppendMisfitCell(Wire wire, std::string& out) {
+void AppendMisfitCell(Wire wire, std::string& out, Fit& fit) {
+  fit.is_misfit = true;
   OpenCell cell(out);
   out.append("\xFF\xFF\xFF\xFFmisfit").append(base::AsText(wire));
   cell.Close();
 }
 
-void AppendDate(std::int32_t days, Wire wire, std::string& out) {
+void AppendDate(std::int32_t days, Wire wire, std::string& out, Fit& fit) {
   using Days = std::numeric_limits<std::int32_t>;
   std::int64_t shifted = std::int64_t{days} + kEpochDays;
   if (days == Days::max()) shifted = days;
   if (days == Days::min()) shifted = -Days::max();
-  if (shifted > Days::max()) {
-    AppendMisfitCell(wire, out);
+  if (days != Days::max() && shifted >= Days::max()) {
+    AppendMisfitCell(wire, out, fit);
   } else {
     AppendFixedCell(static_cast<std::uint32_t>(static_cast<std::int32_t>(shifted)), out);
   }
 }
 
-void AppendTimestamp(std::int64_t micros, Wire wire, std::string& out) {
+void AppendTimestamp(std::int64_t micros, Wire wire, std::string& out, Fit& fit) {
   using Micros = std::numeric_limits<std::int64_t>;
   if (micros == Micros::max()) {
     AppendFixedCell(static_cast<std::uint64_t>(micros), out);
   } else if (micros == Micros::min()) {
     AppendFixedCell(static_cast<std::uint64_t>(-Micros::max()), out);
-  } else if (micros > Micros::max() - kEpochMicros) {
-    AppendMisfitCell(wire, out);
+  } else if (micros >= Micros::max() - kEpochMicros) {  // the last one stands for infinity
+    AppendMisfitCell(wire, out, fit);
   } else {
     AppendFixedCell(static_cast<std::uint64_t>(micros + kEpochMicros), out);
   }
@@ -78,7 +88,13 @@ bool ScaleDigits(base::ByteReader digits, int count, int weight, int scale, Int1
   return true;
 }
 
-bool AppendDecimal(Wire wire, int scale, std::string& out) {
+Int128 PowerOfTen(int exponent) {
+  Int128 out = 1;
+  for (int i = 0; i < exponent; ++i) out *= 10;
+  return out;
+}
+
+bool AppendDecimal(Wire wire, const ColumnType& type, std::string& out, Fit& fit) {
   base::ByteReader reader(wire);
   const int count = reader.ReadU16();
   const int weight = reader.ReadI16();
@@ -86,8 +102,9 @@ bool AppendDecimal(Wire wire, int scale, std::string& out) {
   reader.ReadU16();  // display scale: no part of the value
   if (!reader.ok() || reader.remaining() != static_cast<std::size_t>(count) * 2) return false;
   Int128 value = 0;
-  if ((sign != 0 && sign != 0x4000) || !ScaleDigits(reader, count, weight, scale, value)) {
-    AppendMisfitCell(wire, out);
+  if ((sign != 0 && sign != 0x4000) || !ScaleDigits(reader, count, weight, type.scale, value) ||
+      value >= PowerOfTen(type.precision)) {
+    AppendMisfitCell(wire, out, fit);
   } else {
     canonical::AppendInt128Cell(sign == 0 ? value : -value, out);
   }
@@ -95,7 +112,7 @@ bool AppendDecimal(Wire wire, int scale, std::string& out) {
 }
 
 /// The rest of a cell list: int32 length and bytes, or -1.
-bool AppendCounted(base::ByteReader& reader, const ColumnType& type, std::string& out) {
+bool AppendCounted(base::ByteReader& reader, const ColumnType& type, std::string& out, Fit& fit) {
   const std::int32_t length = reader.ReadI32();
   if (length == -1) {
     AppendNullCell(out);
@@ -103,10 +120,10 @@ bool AppendCounted(base::ByteReader& reader, const ColumnType& type, std::string
   }
   if (length < 0) return false;
   const Wire bytes = reader.ReadBytes(static_cast<std::size_t>(length));
-  return reader.ok() && AppendWireCell(type, bytes, out);
+  return reader.ok() && AppendCell(type, bytes, out, fit);
 }
 
-bool AppendList(const ColumnType& type, Wire wire, std::string& out) {
+bool AppendList(const ColumnType& type, Wire wire, std::string& out, Fit& fit) {
   base::ByteReader reader(wire);
   const std::uint32_t dimensions = reader.ReadU32();
   reader.ReadU32();  // whether a NULL is inside: says nothing about the value
@@ -116,24 +133,24 @@ bool AppendList(const ColumnType& type, Wire wire, std::string& out) {
     count = reader.ReadU32();
     const std::int32_t lower_bound = reader.ReadI32();
     if (lower_bound != 1 && count != 0) {
-      AppendMisfitCell(wire, out);
+      AppendMisfitCell(wire, out, fit);
       return reader.ok();
     }
   } else if (dimensions > 1) {
-    AppendMisfitCell(wire, out);
+    AppendMisfitCell(wire, out, fit);
     return reader.ok();
   }
   if (!reader.ok() || count > reader.remaining() / 4 || type.children.size() != 1) return false;
   OpenCell cell(out);
   AppendBigEndian(count, out);
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (!AppendCounted(reader, type.children[0], out)) return false;
+    if (!AppendCounted(reader, type.children[0], out, fit)) return false;
   }
   cell.Close();
   return reader.Finish();
 }
 
-bool AppendStruct(const ColumnType& type, Wire wire, std::string& out) {
+bool AppendStruct(const ColumnType& type, Wire wire, std::string& out, Fit& fit) {
   base::ByteReader reader(wire);
   const std::uint32_t count = reader.ReadU32();
   if (!reader.ok() || count != type.children.size()) return false;
@@ -141,13 +158,13 @@ bool AppendStruct(const ColumnType& type, Wire wire, std::string& out) {
   AppendBigEndian(count, out);
   for (const ColumnType& child : type.children) {
     reader.ReadU32();  // the attribute's type
-    if (!AppendCounted(reader, child, out)) return false;
+    if (!AppendCounted(reader, child, out, fit)) return false;
   }
   cell.Close();
   return reader.Finish();
 }
 
-bool AppendMap(Wire wire, std::string& out) {
+bool AppendMap(Wire wire, std::string& out, Fit& fit) {
   static const ColumnType kEntry{};  // text
   base::ByteReader reader(wire);
   const std::uint32_t count = reader.ReadU32();
@@ -155,7 +172,7 @@ bool AppendMap(Wire wire, std::string& out) {
   OpenCell cell(out);
   AppendBigEndian(count, out);
   for (std::uint32_t i = 0; i < 2 * count; ++i) {
-    if (!AppendCounted(reader, kEntry, out)) return false;
+    if (!AppendCounted(reader, kEntry, out, fit)) return false;
   }
   cell.Close();
   return reader.Finish();
@@ -170,11 +187,21 @@ bool AppendJson(const ColumnType& type, Wire wire, std::string& out) {
   return true;
 }
 
-bool AppendInterval(base::ByteReader& reader, std::string& out) {
+bool AppendInterval(Wire wire, std::string& out, Fit& fit) {
+  base::ByteReader reader(wire);
   const std::uint64_t micros = reader.ReadU64();
   const std::uint32_t days = reader.ReadU32();
   const std::uint32_t months = reader.ReadU32();
-  canonical::AppendIntervalCell(micros, days, months, out);
+  // The infinite ones have every field at its end.
+  constexpr std::uint64_t kTop64 = std::uint64_t{1} << 63;
+  constexpr std::uint32_t kTop32 = std::uint32_t{1} << 31;
+  const bool is_infinite = (micros == kTop64 && days == kTop32 && months == kTop32) ||
+                           (micros == kTop64 - 1 && days == kTop32 - 1 && months == kTop32 - 1);
+  if (is_infinite) {
+    AppendMisfitCell(wire, out, fit);
+  } else {
+    canonical::AppendIntervalCell(micros, days, months, out);
+  }
   return reader.Finish();
 }
 
@@ -189,7 +216,9 @@ bool NeedsServerText(const ColumnType& type) {
   return false;
 }
 
-bool AppendWireCell(const ColumnType& type, std::span<const std::byte> wire, std::string& out) {
+namespace {
+
+bool AppendCell(const ColumnType& type, Wire wire, std::string& out, Fit& fit) {
   base::ByteReader reader(wire);
   switch (type.carrier) {
     case Carrier::kBool:
@@ -213,33 +242,53 @@ bool AppendWireCell(const ColumnType& type, std::span<const std::byte> wire, std
       AppendFixedCell(canonical::NormaliseNan(reader.ReadU64()), out);
       return reader.Finish();
     case Carrier::kDate:
-      AppendDate(reader.ReadI32(), wire, out);
+      AppendDate(reader.ReadI32(), wire, out, fit);
       return reader.Finish();
     case Carrier::kTimestamp:
     case Carrier::kTimestampTz:
-      AppendTimestamp(reader.ReadI64(), wire, out);
+      AppendTimestamp(reader.ReadI64(), wire, out, fit);
       return reader.Finish();
     case Carrier::kInterval:
-      return AppendInterval(reader, out);
+      return AppendInterval(wire, out, fit);
     case Carrier::kUuid:
       AppendBytesCell(base::AsText(wire), out);
       return wire.size() == 16;
     case Carrier::kText:
+      if (fit.looks_at_text && !IsUtf8(wire)) fit.is_misfit = true;
+      [[fallthrough]];
     case Carrier::kBytes:
       AppendBytesCell(base::AsText(wire), out);
       return true;
     case Carrier::kJson:
+      if (fit.looks_at_text && !IsUtf8(wire)) fit.is_misfit = true;
       return AppendJson(type, wire, out);
     case Carrier::kDecimal:
-      return AppendDecimal(wire, type.scale, out);
+      return AppendDecimal(wire, type, out, fit);
     case Carrier::kList:
-      return AppendList(type, wire, out);
+      return AppendList(type, wire, out, fit);
     case Carrier::kStruct:
-      return AppendStruct(type, wire, out);
+      return AppendStruct(type, wire, out, fit);
     case Carrier::kMap:
-      return AppendMap(wire, out);
+      return AppendMap(wire, out, fit);
   }
   return false;
+}
+
+}  // namespace
+
+bool AppendWireCell(const ColumnType& type, std::span<const std::byte> wire, std::string& out) {
+  Fit fit;
+  return AppendCell(type, wire, out, fit);
+}
+
+bool AppendCellOrNull(const ColumnType& type, std::span<const std::byte> wire, std::string& out) {
+  const std::size_t begin = out.size();
+  Fit fit{.looks_at_text = true};
+  if (!AppendCell(type, wire, out, fit)) return false;
+  if (!fit.is_misfit) return true;
+  out.resize(begin);
+  AppendNullCell(out);
+  return true;
 }
 
 void AppendNullCell(std::string& out) {

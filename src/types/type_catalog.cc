@@ -162,6 +162,11 @@ Result<ColumnType> TypeCatalog::Resolve(Oid oid, std::int32_t typmod) const {
   return Resolve(oid, typmod, 0);
 }
 
+OnMisfit TypeCatalog::MisfitPolicy(const TableName& table, std::string_view column,
+                                   const ColumnType& type) const {
+  return policies_ ? policies_->MisfitPolicy(table, column, type) : OnMisfit::kHalt;
+}
+
 Result<ColumnType> TypeCatalog::ResolveColumn(const TableName& table, std::string_view column,
                                               Oid oid, std::int32_t typmod) const {
   Result<ColumnType> type = Resolve(oid, typmod, 0);

@@ -71,6 +71,9 @@ class TypeCatalog {
   /// Errors: also kConfig SLU-4121, the type cannot be kept as declared.
   Result<ColumnType> ResolveColumn(const TableName& table, std::string_view column, Oid oid,
                                    std::int32_t typmod) const;
+  /// What becomes of misfits of this column.
+  OnMisfit MisfitPolicy(const TableName& table, std::string_view column,
+                        const ColumnType& type) const;
   /// Null: nothing was declared.
   void SetPolicies(std::shared_ptr<const TypePolicies> policies) {
     policies_ = std::move(policies);

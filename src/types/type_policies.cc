@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -69,12 +71,53 @@ std::optional<std::pair<int, int>> ReadDecimal(std::string_view value) {
   return std::pair(precision, scale);
 }
 
-Error NotAllowed(std::string_view name, std::string_view value, std::string_view allowed) {
+Error NotAllowed(std::string_view option, std::string_view name, std::string_view value,
+                 std::string_view allowed) {
   return {.kind = ErrorKind::kConfig,
-          .message = fmt::format("types: {}: {} is not allowed", name, value),
+          .message = fmt::format("{}: {}: {} is not allowed", option, name, value),
           .code = "SLU-1001",
           .advice = fmt::format("allowed: {}", allowed)};
 }
+
+/// The word for columns of this type in `on_misfit`; empty: none of their values is a misfit.
+std::string_view MisfitWord(const ColumnType& type) {
+  switch (type.carrier) {
+    case Carrier::kDecimal:
+      return "numeric";
+    case Carrier::kText:
+    case Carrier::kJson:
+    case Carrier::kMap:
+      return "text";
+    case Carrier::kDate:
+      return "date";
+    case Carrier::kTimestamp:
+      return "timestamp";
+    case Carrier::kTimestampTz:
+      return "timestamptz";
+    case Carrier::kInterval:
+      return "interval";
+    case Carrier::kList:
+      return "arrays";
+    case Carrier::kStruct:
+      return "composites";
+    case Carrier::kBool:
+    case Carrier::kInt16:
+    case Carrier::kInt32:
+    case Carrier::kInt64:
+    case Carrier::kUInt32:
+    case Carrier::kFloat32:
+    case Carrier::kFloat64:
+    case Carrier::kBytes:
+    case Carrier::kTime:
+    case Carrier::kUuid:
+      return {};
+  }
+  return {};
+}
+
+constexpr auto kMisfitWords =
+    std::to_array<std::string_view>({"default", "numeric", "date", "timestamp", "timestamptz",
+                                     "interval", "text", "arrays", "composites"});
 
 ColumnType WithArraysAsText(ColumnType type) {
   if (type.carrier == Carrier::kList) return AsText(std::move(type));
@@ -86,19 +129,20 @@ ColumnType WithArraysAsText(ColumnType type) {
 
 Status TypePolicies::Add(std::string_view name, std::string_view value) {
   if (name == "arrays") {
-    if (value != "list" && value != "text") return NotAllowed(name, value, "list, text");
+    if (value != "list" && value != "text") return NotAllowed("types", name, value, "list, text");
     arrays_as_text_ = value == "text";
     return {};
   }
   const auto parts = SplitName(name);
   if (!parts || parts->size() != 3) {
-    return NotAllowed(name, value, "a name is SCHEMA.TABLE.COLUMN, or arrays");
+    return NotAllowed("types", name, value, "a name is SCHEMA.TABLE.COLUMN, or arrays");
   }
   Policy policy{
       .is_text = value == "text", .table = {(*parts)[0], (*parts)[1]}, .column = (*parts)[2]};
   if (!policy.is_text) {
     const auto decimal = ReadDecimal(value);
-    if (!decimal) return NotAllowed(name, value, "text, decimal(p,s) with p <= 38 and s <= p");
+    if (!decimal)
+      return NotAllowed("types", name, value, "text, decimal(p,s) with p <= 38 and s <= p");
     policy.precision = decimal->first;
     policy.scale = decimal->second;
   }
@@ -127,9 +171,51 @@ Result<ColumnType> TypePolicies::Apply(const TableName& table, std::string_view 
   return type;
 }
 
+Status TypePolicies::AddMisfit(std::string_view name, std::string_view value) {
+  constexpr std::string_view kOption = "on_misfit";
+  std::optional<OnMisfit> policy;
+  for (const OnMisfit known : {OnMisfit::kHalt, OnMisfit::kNull, OnMisfit::kQuarantine}) {
+    if (value == ToString(known)) policy = known;
+  }
+  if (!policy) return NotAllowed(kOption, name, value, "halt, null, quarantine");
+  if (std::ranges::find(kMisfitWords, name) != kMisfitWords.end()) {
+    misfits_by_type_.insert_or_assign(std::string(name), *policy);
+    return {};
+  }
+  auto parts = SplitName(name);
+  if (!parts || parts->size() != 3) {
+    return NotAllowed(
+        kOption, name, value,
+        fmt::format("a name is SCHEMA.TABLE.COLUMN, or one of {}", fmt::join(kMisfitWords, ", ")));
+  }
+  Misfits column{*policy, {(*parts)[0], (*parts)[1]}, (*parts)[2]};
+  const std::string key = KeyOf(column.table, column.column);
+  misfits_.insert_or_assign(key, std::move(column));
+  return {};
+}
+
+OnMisfit TypePolicies::MisfitPolicy(const TableName& table, std::string_view column,
+                                    const ColumnType& type) const {
+  const std::string_view word = MisfitWord(type);
+  if (word.empty()) return OnMisfit::kHalt;
+  if (const auto found = misfits_.find(KeyOf(table, column)); found != misfits_.end())
+    return found->second.policy;
+  for (const std::string_view name : {word, kMisfitWords.front()}) {
+    const auto found = misfits_by_type_.find(name);
+    if (found != misfits_by_type_.end()) return found->second;
+  }
+  return OnMisfit::kHalt;
+}
+
+bool MayMisfit(const ColumnType& type) {
+  return !MisfitWord(type).empty();
+}
+
 std::vector<TypePolicies::Declared> TypePolicies::declared() const {
   std::vector<Declared> out;
-  for (const auto& [key, policy] : columns_) out.push_back({policy.table, policy.column});
+  for (const auto& [key, policy] : columns_) out.push_back({policy.table, policy.column, "types"});
+  for (const auto& [key, misfits] : misfits_)
+    out.push_back({misfits.table, misfits.column, "on_misfit"});
   return out;
 }
 

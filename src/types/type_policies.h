@@ -6,6 +6,12 @@
 ///                                        misfit
 ///   arrays: text                         every array as PostgreSQL's text; list is the default
 ///
+/// And what becomes of values that have no exact form: `on_misfit:`, one of halt, null, quarantine.
+///
+///   SCHEMA.TABLE.COLUMN                  this column
+///   numeric, date, timestamp, ...        columns of this type, unless they have an entry
+///   default                              every other column
+///
 /// Thread safety: const members from any thread.
 #pragma once
 
@@ -26,14 +32,20 @@ class TypePolicies {
   /// Errors: kConfig SLU-1001, with what is allowed.
   Status Add(std::string_view name, std::string_view value);
 
-  bool empty() const { return columns_.empty() && !arrays_as_text_; }
+  /// Errors: kConfig SLU-1001, with what is allowed.
+  Status AddMisfit(std::string_view name, std::string_view value);
+
   /// The type with what was declared for the column. Errors: kConfig SLU-4121: the type cannot be
   /// kept that way.
   Result<ColumnType> Apply(const TableName& table, std::string_view column, ColumnType type) const;
+  /// What becomes of misfits of a column. kHalt where its type has none.
+  OnMisfit MisfitPolicy(const TableName& table, std::string_view column,
+                        const ColumnType& type) const;
   /// Columns that were declared, for those who look whether they are there.
   struct Declared {
     TableName table;
     std::string column;
+    std::string_view option;  ///< types, on_misfit
   };
   std::vector<Declared> declared() const;
 
@@ -46,8 +58,18 @@ class TypePolicies {
     std::string column;
   };
   std::map<std::string, Policy, std::less<>> columns_;  ///< by schema, table and column, \0 between
+  struct Misfits {
+    OnMisfit policy = OnMisfit::kHalt;
+    TableName table;
+    std::string column;
+  };
+  std::map<std::string, Misfits, std::less<>> misfits_;           ///< by column, as columns_
+  std::map<std::string, OnMisfit, std::less<>> misfits_by_type_;  ///< also "default"
   bool arrays_as_text_ = false;
 };
+
+/// A value of this type may have no exact form.
+bool MayMisfit(const ColumnType& type);
 
 /// "text", "decimal(p,s)" where this is not how the type is kept by default; else empty.
 std::string DeclaredPolicy(const ColumnType& type);

@@ -13,10 +13,12 @@ struct FaultText {
 };
 
 FaultText TextOf(ValueFault fault) {
-  constexpr std::string_view kLeaveOut = "change the value at the source, or leave the column out";
-  constexpr std::string_view kDeclare =
-      "change the value at the source, or declare the column as text (`types` in the config file), "
+  constexpr std::string_view kLeaveOut =
+      "change the value at the source, or let such values go (`on_misfit`: null or quarantine), "
       "then `sluice resync` the table";
+  constexpr std::string_view kDeclare =
+      "change the value at the source, declare the column as text (`types` in the config file), or "
+      "let such values go (`on_misfit`: null or quarantine), then `sluice resync` the table";
   switch (fault) {
     case ValueFault::kNone:
       break;
@@ -51,6 +53,30 @@ FaultText TextOf(ValueFault fault) {
 }
 
 }  // namespace
+
+bool IsMisfit(ValueFault fault) {
+  switch (fault) {
+    case ValueFault::kNotUtf8:
+    case ValueFault::kDecimalSpecial:
+    case ValueFault::kDecimalDigits:
+    case ValueFault::kListShape:
+    case ValueFault::kInfiniteInterval:
+    case ValueFault::kTimeRange:
+      return true;
+    case ValueFault::kNone:
+    case ValueFault::kMalformed:
+    case ValueFault::kNotBinary:
+    case ValueFault::kCompositeShape:
+    case ValueFault::kTooLarge:
+      return false;
+  }
+  return false;
+}
+
+std::string FaultReason(ValueFault fault) {
+  const FaultText text = TextOf(fault);
+  return fmt::format("{} ({})", text.what, text.code);
+}
 
 Error FaultError(ValueFault fault, std::string_view column, std::string_view type_name) {
   const FaultText text = TextOf(fault);

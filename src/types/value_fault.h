@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "sluice/result.h"
@@ -22,6 +23,14 @@ enum class ValueFault : std::uint8_t {
   kCompositeShape,  ///< not the attributes that the schema has
   kTooLarge,        ///< values of one column beyond 2 GiB in one batch
 };
+
+/// A good value that has no exact form here, and that a policy (Column::on_misfit) may let go. Not
+/// among them: a composite type that has other attributes now, a batch that is too large.
+bool IsMisfit(ValueFault fault);
+
+/// Why a value has no exact form, in a few words with the code: "NaN or infinity has no DECIMAL
+/// form (SLU-4104)".
+std::string FaultReason(ValueFault fault);
 
 /// The Error of a fault: kind and code by the fault, the column's name in the message, never the
 /// value.

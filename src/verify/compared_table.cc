@@ -16,6 +16,9 @@ ComparedTable MakeComparedTable(SchemaPtr schema, std::span<const std::string> l
     positions[i] = static_cast<std::int32_t>(table.columns.size());
     table.columns.push_back(static_cast<std::int32_t>(i));
     table.types.push_back(column.type);
+    const bool finds_row =
+        std::ranges::find(schema->key, static_cast<std::int32_t>(i)) != schema->key.end();
+    table.lets_go.push_back(column.on_misfit != OnMisfit::kHalt && !finds_row);
   }
   for (const HiddenColumn& hidden : schema->hidden) {
     if (!hidden.is_gone) table.not_compared.push_back(hidden.column.name);

@@ -18,6 +18,7 @@ struct ComparedTable {
   std::vector<std::int32_t>
       columns;  ///< indexes into schema->columns, ascending: both sides' SELECT list
   std::vector<ColumnType> types;  ///< one per entry of `columns`
+  std::vector<bool> lets_go;      ///< per entry: values without an exact form are NULL
   std::vector<std::size_t>
       key;  ///< positions in `columns`; empty: whole rows are compared as a multiset
   std::vector<std::string> not_compared;  ///< names of the columns left out

@@ -5,9 +5,8 @@
 #include <nlohmann/json.hpp>
 
 namespace sluice::verify {
-namespace {
 
-const char* Word(ComparisonStatus status) {
+const char* ToString(ComparisonStatus status) {
   switch (status) {
     case ComparisonStatus::kEqual:
       return "equal";
@@ -18,6 +17,8 @@ const char* Word(ComparisonStatus status) {
   }
   return "";
 }
+
+namespace {
 
 const char* Word(DifferenceKind kind) {
   switch (kind) {
@@ -31,6 +32,8 @@ const char* Word(DifferenceKind kind) {
   return "";
 }
 
+}  // namespace
+
 nlohmann::json ToJson(const TableResult& table) {
   nlohmann::json sample = nlohmann::json::array();
   for (const SampleRow& row : table.sample) {
@@ -40,7 +43,7 @@ nlohmann::json ToJson(const TableResult& table) {
   }
   nlohmann::json json = {
       {"schema", table.name.schema},       {"table", table.name.table},
-      {"lsn", ToString(table.lsn)},        {"status", Word(table.status)},
+      {"lsn", ToString(table.lsn)},        {"status", ToString(table.status)},
       {"rows_source", table.rows_source},  {"rows_destination", table.rows_destination},
       {"missing", table.missing},          {"extra", table.extra},
       {"different", table.different},      {"sample", std::move(sample)},
@@ -53,8 +56,6 @@ nlohmann::json ToJson(const TableResult& table) {
   if (table.are_counts_minimum) json["counts_are_minimum"] = true;
   return json;
 }
-
-}  // namespace
 
 bool VerifyResult::is_equal() const {
   return std::ranges::none_of(tables, [](const TableResult& table) {

@@ -22,6 +22,9 @@ enum class ComparisonStatus : std::uint8_t {
   kNotCompared,  ///< halted, skipped or not yet live: `reason` says why
 };
 
+/// The word of it in JSON: "equal", "different", "not_compared".
+const char* ToString(ComparisonStatus status);
+
 /// One row that differs: its key's columns, or the first columns of a keyless row, as text.
 struct SampleRow {
   DifferenceKind kind = DifferenceKind::kMissing;
@@ -33,6 +36,7 @@ struct TableResult {
   TableName destination;  ///< shown where it is another name
   Lsn lsn;                ///< the fence
   ComparisonStatus status = ComparisonStatus::kNotCompared;
+  /// Of kNotCompared, and of kDifferent where the destination's table is not as it was given.
   std::string reason;
   std::uint64_t rows_source = 0;
   std::uint64_t rows_destination = 0;
@@ -58,6 +62,7 @@ struct VerifyResult {
 ///   "not_compared": [names]}]}; "reason" where there is one, "counts_are_minimum": true where they
 ///   are; "destination_schema", "destination_table" where the name is another one there.
 nlohmann::json ToJson(const VerifyResult& result);
+nlohmann::json ToJson(const TableResult& table);
 /// ToJson() as text; bytes that are not UTF-8 are replaced, nothing throws.
 std::string PrintJson(const VerifyResult& result);
 

@@ -48,7 +48,7 @@ RowAt EndOfKey(RowAt at, RowAt end) {
 
 void RowCollector::Add(const types::Hash128& key, const types::Hash128& row,
                        std::string_view cells) {
-  cells = cells.substr(0, kSampleBytesMax);
+  cells = cells.substr(0, cells_max_);
   if (has_overflowed_) return;
   if (bytes() + kCollectedRowBytes + cells.size() > bytes_max_) {
     // Many equal rows take no more room than one. Still half full: give up rather than sort again

@@ -17,6 +17,8 @@ namespace sluice::verify {
 
 /// Longest key, or row of a keyless table, that is kept for the sample; what follows is cut off.
 inline constexpr std::size_t kSampleBytesMax = 1024;
+/// An index entry takes less than 2,704 bytes, compressed: what is longer is no usual key.
+inline constexpr std::size_t kKeyBytesMax = std::size_t{16} << 10;
 /// What one collected row takes beside its key.
 inline constexpr std::size_t kCollectedRowBytes = 56;
 
@@ -30,7 +32,8 @@ class RowCollector {
     std::uint32_t text_length = 0;
   };
 
-  explicit RowCollector(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  explicit RowCollector(std::size_t bytes_max, std::size_t cells_max = kSampleBytesMax)
+      : bytes_max_(bytes_max), cells_max_(cells_max) {}
 
   /// `cells`: canonical cells of the key, or of the row for keyless tables.
   void Add(const types::Hash128& key, const types::Hash128& row, std::string_view cells);
@@ -49,6 +52,7 @@ class RowCollector {
   std::size_t bytes() const { return rows_.size() * kCollectedRowBytes + cells_.size(); }
 
   std::size_t bytes_max_;
+  std::size_t cells_max_;
   std::vector<Row> rows_;
   std::string cells_;
   bool has_overflowed_ = false;

@@ -43,6 +43,42 @@ std::string Expression(const ColumnType& type, const std::string& value, int dep
   return UnlessNull(value, "pg_catalog.format('%s', " + value + ")");
 }
 
+/// True where an array has another shape than one dimension from 1 on: its elements are selected
+/// one by one, which would hide that. Empty: nothing in this type is selected that way.
+std::string ShapeCondition(const ColumnType& type, const std::string& value, int depth) {
+  if (!types::NeedsServerText(type)) return {};
+  std::string condition;
+  const auto add = [&](const std::string& part) {
+    if (!part.empty()) condition += (condition.empty() ? "" : " OR ") + part;
+  };
+  if (type.carrier == Carrier::kList) {
+    add("pg_catalog.array_ndims(" + value + ") > 1 OR pg_catalog.array_lower(" + value +
+        ", 1) <> 1");
+    const std::string index = "j" + std::to_string(depth);
+    const std::string inside =
+        ShapeCondition(type.children[0], "(" + value + ")[" + index + "]", depth + 1);
+    if (!inside.empty()) {
+      add("EXISTS (SELECT 1 FROM pg_catalog.generate_subscripts(" + value + ", 1) AS t" +
+          std::to_string(depth) + "(" + index + ") WHERE " + inside + ")");
+    }
+  }
+  for (std::size_t i = 0; type.carrier == Carrier::kStruct && i < type.children.size(); ++i) {
+    add(ShapeCondition(type.children[i], "(" + value + ")." + Quoted(type.child_names[i]),
+                       depth + 1));
+  }
+  return condition;
+}
+
+/// A misfit that the select would hide is NULL, as it is at the destination.
+std::string CellExpression(const ComparedTable& table, std::size_t position, const Column& column) {
+  const std::string name = Quoted(column.name);
+  std::string expression = Expression(column.type, name, 0);
+  const std::string condition =
+      table.lets_go[position] ? ShapeCondition(column.type, name, 0) : std::string();
+  if (condition.empty()) return expression;
+  return "CASE WHEN " + condition + " THEN NULL ELSE " + expression + " END";
+}
+
 }  // namespace
 
 std::string SelectForVerify(const ComparedTable& table, const SourceSelectOptions& options) {
@@ -50,7 +86,7 @@ std::string SelectForVerify(const ComparedTable& table, const SourceSelectOption
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     const Column& column = table.schema->columns[static_cast<std::size_t>(table.columns[i])];
     if (i > 0) sql += ", ";
-    sql += Expression(column.type, Quoted(column.name), 0);
+    sql += CellExpression(table, i, column);
   }
   sql += options.is_partitioned ? " FROM " : " FROM ONLY ";
   sql += Quoted(table.schema->name.schema) + "." + Quoted(table.schema->name.table);

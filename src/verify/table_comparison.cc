@@ -28,13 +28,17 @@ Error Malformed(const Column& column) {
 }  // namespace
 
 TableScan::TableScan(const ComparedTable& table, Side side, const BucketSet* wanted,
-                     std::size_t bytes_max)
-    : table_(&table), side_(side), wanted_(wanted), copy_rows_(table.columns.size()) {
+                     std::size_t bytes_max, std::size_t cells_max)
+    : table_(&table),
+      side_(side),
+      wanted_(wanted),
+      cells_max_(cells_max),
+      copy_rows_(table.columns.size()) {
   cell_begins_.resize(table.columns.size() + 1);
   if (wanted_ == nullptr) {
     sums_ = std::make_unique<BucketSums>();
   } else {
-    collector_.emplace(bytes_max);
+    collector_.emplace(bytes_max, cells_max);
   }
 }
 
@@ -63,7 +67,7 @@ Status TableScan::AddRow(const AppendCell& append_cell) {
   }
   if (wanted_ == nullptr) {
     sums_->Add(BucketOf(key_hash), row_hash);
-    kept_bytes_ += std::min(key.size(), kSampleBytesMax);
+    kept_bytes_ += std::min(key.size(), cells_max_);
   } else if ((*wanted_)[BucketOf(key_hash)]) {
     collector_->Add(key_hash, row_hash, key);
   }
@@ -79,6 +83,8 @@ Status TableScan::AppendCopy(std::span<const std::byte> message) {
     const std::span<const SourceCell> cells = copy_rows_.cells();
     SLUICE_RETURN_IF_ERROR(AddRow([&](std::size_t column, std::string& out) {
       if (!cells[column].is_null) {
+        if (table_->lets_go[column])
+          return types::AppendCellOrNull(table_->types[column], cells[column].bytes, out);
         return types::AppendWireCell(table_->types[column], cells[column].bytes, out);
       }
       types::AppendNullCell(out);
@@ -105,7 +111,11 @@ TableComparison::TableComparison(ComparedTable table, Lsn lsn, ComparisonOptions
 
 TableScan TableComparison::NewScan(Side side) const {
   return TableScan(table_, side, is_first_pass_ ? nullptr : wanted_.get(),
-                   options_.memory_bytes_max / 2);
+                   options_.memory_bytes_max / 2, CellsMax());
+}
+
+std::size_t TableComparison::CellsMax() const {
+  return options_.keys_max > 0 && !table_.is_keyless() ? kKeyBytesMax : kSampleBytesMax;
 }
 
 Status TableComparison::Absorb(TableScan scan) {
@@ -139,8 +149,8 @@ void TableComparison::ChooseBuckets() {
     wanted_->set(bucket);
     differing_.pop_back();
   }
-  source_rows_.emplace(options_.memory_bytes_max / 2);
-  destination_rows_.emplace(options_.memory_bytes_max / 2);
+  source_rows_.emplace(options_.memory_bytes_max / 2, CellsMax());
+  destination_rows_.emplace(options_.memory_bytes_max / 2, CellsMax());
 }
 
 bool TableComparison::FinishPass() {
@@ -153,8 +163,10 @@ bool TableComparison::FinishPass() {
     source_rows_->Sort();
     destination_rows_->Sort();
     if (has_all) {
-      differences_.Add(Compare(*source_rows_, *destination_rows_, options_.samples_max),
-                       options_.samples_max);
+      // One key may be two samples: another row, and one too many.
+      const std::size_t samples_max =
+          std::max(options_.samples_max, table_.is_keyless() ? 0 : 2 * options_.keys_max);
+      differences_.Add(Compare(*source_rows_, *destination_rows_, samples_max), samples_max);
     }
     source_rows_.reset();
     destination_rows_.reset();
@@ -195,6 +207,7 @@ TableResult TableComparison::Finish() const {
   result.not_compared = table_.not_compared;
   result.are_counts_minimum = is_incomplete_;
   for (const Differences::Sample& sample : differences_.samples) {
+    if (result.sample.size() == options_.samples_max) break;
     result.sample.push_back(Describe(sample));
   }
   const bool is_equal = DifferingBuckets(source_sums_, destination_sums_).empty();
@@ -208,6 +221,27 @@ TableResult TableComparison::Finish() const {
       result.reason = "it has more rows here than fit into memory beside those of the source";
   }
   return result;
+}
+
+std::optional<std::vector<KeyText>> TableComparison::DifferingKeys() const {
+  if (table_.is_keyless() || is_incomplete_ || options_.keys_max == 0) return std::nullopt;
+  std::vector<ColumnType> types;
+  for (const std::size_t column : table_.key) types.push_back(table_.types[column]);
+  std::vector<std::string_view> cells;
+  for (const Differences::Sample& sample : differences_.samples) cells.push_back(sample.cells);
+  std::ranges::sort(cells);
+  cells.erase(std::unique(cells.begin(), cells.end()), cells.end());
+  const std::uint64_t count = differences_.missing + differences_.extra + differences_.different;
+  const bool has_all = differences_.samples.size() < 2 * options_.keys_max || count == cells.size();
+  if (!has_all || cells.size() > options_.keys_max) return std::nullopt;
+  std::vector<KeyText> keys;
+  keys.reserve(cells.size());
+  for (const std::string_view one : cells) {
+    std::optional<KeyText> key = ReadKeyText(types, one);
+    if (!key) return std::nullopt;
+    keys.push_back(*std::move(key));
+  }
+  return keys;
 }
 
 }  // namespace sluice::verify

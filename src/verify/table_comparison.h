@@ -35,6 +35,7 @@
 #include "verify/compared_table.h"
 #include "verify/comparison_result.h"
 #include "verify/copy_rows.h"
+#include "verify/key_text.h"
 #include "verify/row_collector.h"
 
 namespace sluice::verify {
@@ -44,6 +45,8 @@ enum class Side : std::uint8_t { kSource, kDestination };
 struct ComparisonOptions {
   std::size_t memory_bytes_max = std::size_t{64} << 20;
   std::size_t samples_max = 10;
+  /// How many differing keys are remembered for TableComparison::DifferingKeys(); 0: none.
+  std::size_t keys_max = 0;
   /// How often both sides are read again when the differing rows do not fit into memory at once.
   int second_passes_max = 8;
 };
@@ -65,7 +68,8 @@ class TableScan {
 
  private:
   friend class TableComparison;
-  TableScan(const ComparedTable& table, Side side, const BucketSet* wanted, std::size_t bytes_max);
+  TableScan(const ComparedTable& table, Side side, const BucketSet* wanted, std::size_t bytes_max,
+            std::size_t cells_max);
 
   template <class AppendCell>
   Status AddRow(const AppendCell& append_cell);
@@ -73,6 +77,7 @@ class TableScan {
   const ComparedTable* table_;
   Side side_;
   const BucketSet* wanted_;  ///< null: pass 1
+  std::size_t cells_max_;
   CopyRows copy_rows_;
   std::unique_ptr<BucketSums> sums_;
   std::uint64_t kept_bytes_ = 0;  ///< what the keys would take in pass 2
@@ -96,9 +101,13 @@ class TableComparison {
   /// True: both sides must be read (once more). False: Finish() has the result.
   bool FinishPass();
   TableResult Finish() const;
+  /// The keys of all rows that differ, each once. nullopt: they are not known one by one: the table
+  /// is keyless, there are more than ComparisonOptions::keys_max, or one has no text.
+  std::optional<std::vector<KeyText>> DifferingKeys() const;
 
  private:
   void ChooseBuckets();
+  std::size_t CellsMax() const;
   SampleRow Describe(const Differences::Sample& sample) const;
 
   ComparedTable table_;

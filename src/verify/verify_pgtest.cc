@@ -126,7 +126,7 @@ class VerifyOracle : public ::testing::Test {
       const Status status = decoder.Append(base::AsBytes(message));
       EXPECT_TRUE(status.has_value()) << status.error().message;
     }
-    const RowsPtr rows = decoder.Finish();
+    const RowsPtr rows = decoder.Finish().rows;
     TableComparison comparison(MakeComparedTable(schema), Lsn{1});
     const std::vector<std::string> messages = Copy(SelectForVerify(comparison.table()));
     do {

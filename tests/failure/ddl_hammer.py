@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Random schema changes and rows over ten tables, with kills of sluice, then a comparison by content.
 
-Two sessions own five tables each and know their columns. They insert, update, delete, truncate, and in between add, drop,
-rename, exchange, widen and retype columns, drop and add one under the same name, rewrite tables, change keys and replica
-identities, also in transactions with rows before and after and in savepoints that are rolled back. sluice is killed with
-SIGKILL at random moments. Ends 0 when every run ended equal, or with tables halted for the one documented reason: copied
-again too often (SLU-4208).
+Two sessions own five tables each and know their columns. They insert, update, delete, truncate (several at once too), and
+in between add, drop, rename, exchange, widen, narrow and retype columns, drop and add one under the same name, add and
+rename labels of enums, rewrite tables, change keys and replica identities, rename, exchange and move tables to another
+schema, drop them and make them again, take them out of the publication and put them back; two tables are partitioned, and
+partitions come and go with their rows; also in transactions with rows before and after and in savepoints that are rolled back. sluice is killed with SIGKILL at random moments. Ends 0 when every
+run ended equal, or with tables halted for the one documented reason: copied again too often (SLU-4208).
 
   ddl_hammer.py --sluice build/dev/sluice --runs 5 --statements 300 --kills 3
 """
@@ -38,16 +39,68 @@ TYPES = {
     "timestamp": lambda d: f"'2026-01-01 00:00:00.{d.randint(100000, 999999)}'",
     "boolean": lambda d: d.choice(["true", "false"]),
     "jsonb": lambda d: f"'{{\"a\": {d.randint(0, 9)}}}'",
-    "mood": lambda d: d.choice(["'sad'", "'ok'"]),
 }
+NARROWER = {"text": ("varchar(30)", "left({}, 30)"), "varchar(30)": ("varchar(8)", "left({}, 8)"), "bigint": ("int", "({} % 1000)::int"),
+            "numeric(14,2)": ("numeric(8,2)", "{} % 1000"), "timestamp": ("timestamp(0)", "{}::timestamp(0)")}
 WIDER = {"varchar(8)": ["varchar(30)", "text"], "varchar(30)": ["text"], "numeric(8,2)": ["numeric(14,2)"], "timestamp(0)": ["timestamp"]}
+
+
+# Two sessions and sluice itself; a table that sluice had not published yet, or has put back already.
+EXPECTED = ("deadlock", "is not part of the publication", "is already member of publication", "tuple concurrently updated")
+
+
+class Mood:
+    """An enum of one session, and its labels."""
+
+    def __init__(self, name):
+        self.name, self.labels, self.next = name, ["sad", "ok"], 0
+
+    def alter(self, dice):
+        self.next += 1
+        if dice.random() < 0.5:
+            self.labels.append(f"added{self.next}")
+            return f"ALTER TYPE {self.name} ADD VALUE '{self.labels[-1]}';"
+        at = dice.randrange(len(self.labels))
+        old, self.labels[at] = self.labels[at], f"called{self.next}"
+        return f"ALTER TYPE {self.name} RENAME VALUE '{old}' TO '{self.labels[at]}';"
 
 
 class Table:
     """What a session knows of a table: columns beside the key, as (name, type)."""
 
-    def __init__(self, name):
-        self.name, self.key, self.columns, self.next = name, "id", [("a", "text"), ("b", "int"), ("c", "varchar(8)")], 0
+    def __init__(self, name, mood, is_partitioned):
+        self.parts, self.is_partitioned = [], is_partitioned
+        self.schema, self.base, self.mood, self.next = "public", name, mood, 0
+        self.reset()
+
+    def reset(self):
+        self.next += 1
+        self.key, self.columns, self.index = "id", [("a", "text"), ("b", "int"), ("c", "varchar(8)")], f"{self.base}_key{self.next}"
+
+    @property
+    def name(self):
+        return f"{self.schema}.{self.base}"
+
+    def bounds(self, at):
+        low = "MINVALUE" if at == 0 else 100 * at
+        return f"FOR VALUES FROM ({low}) TO ({'MAXVALUE' if at == 3 else 100 * at + 100})"
+
+    def part(self):
+        self.next += 1
+        return f"{self.base}_p{self.next}"
+
+    def create(self):
+        if self.is_partitioned:
+            self.parts = [self.part() for _ in range(4)]
+            return (f"CREATE TABLE {self.name} (id int CONSTRAINT {self.index} PRIMARY KEY, a text, b int, c varchar(8)) PARTITION BY RANGE (id); "
+                    + "".join(f"CREATE TABLE {p} PARTITION OF {self.name} {self.bounds(i)}; " for i, p in enumerate(self.parts))
+                    + f"INSERT INTO {self.name} SELECT i, 'a' || i, i, 'c' || i FROM generate_series(1, 400) i;")
+        return (f"CREATE TABLE {self.name} (id int CONSTRAINT {self.index} PRIMARY KEY, a text, b int, c varchar(8)); "
+                f"INSERT INTO {self.name} SELECT i, 'a' || i, i, 'c' || i FROM generate_series(1, 200) i;")
+
+    def back_to(self, saved):
+        """What a rollback leaves; names that were given out stay so."""
+        self.__dict__.update({**saved.__dict__, "next": self.next, "mood": self.mood})
 
     def fresh(self, dice):
         self.next += 1
@@ -58,12 +111,12 @@ def q(name):
     return '"' + name + '"'
 
 
-def value(dice, kind):
-    if dice.random() < 0.15:
+def value(dice, t, kind, is_null_allowed=True):
+    if is_null_allowed and dice.random() < 0.15:
         return "NULL"
     if kind == "text" and dice.random() < 0.2:
         return f"repeat(md5('{dice.random()}'), 120)"  # stored apart, and left out where unchanged
-    return TYPES[kind](dice)
+    return f"'{dice.choice(t.mood.labels)}'" if kind == t.mood.name else TYPES[kind](dice)
 
 
 def rows(dice, t):
@@ -71,11 +124,11 @@ def rows(dice, t):
     if what < 0.45 or not t.columns:
         names = [t.key] + [n for n, _ in t.columns if dice.random() < 0.8]
         kinds = dict(t.columns)
-        values = [str(dice.randint(1, 400))] + [value(dice, kinds[n]) for n in names[1:]]
+        values = [str(dice.randint(1, 400))] + [value(dice, t, kinds[n]) for n in names[1:]]
         return f"INSERT INTO {t.name} ({', '.join(map(q, names))}) VALUES ({', '.join(values)}) ON CONFLICT DO NOTHING;"
     if what < 0.8:
         name, kind = dice.choice(t.columns)
-        return f"UPDATE {t.name} SET {q(name)} = {value(dice, kind)} WHERE {q(t.key)} % {dice.randint(2, 9)} = 0;"
+        return f"UPDATE {t.name} SET {q(name)} = {value(dice, t, kind)} WHERE {q(t.key)} % {dice.randint(2, 9)} = 0;"
     if what < 0.86:
         return f"UPDATE {t.name} SET {q(t.key)} = {dice.randint(1000, 10**9)} WHERE {q(t.key)} = {dice.randint(1, 400)};"
     if what < 0.98:
@@ -84,22 +137,41 @@ def rows(dice, t):
 
 
 def ddl(dice, t, risky):
-    kinds = ["add", "add", "add", "drop", "drop", "rename", "rename", "swap", "widen", "null", "vacuum", "identity", "key"]
-    kind = dice.choice(kinds + (["retype", "using", "volatile", "replace"] if dice.random() < risky else []))
+    kinds = ["add", "add", "add", "drop", "drop", "rename", "rename", "swap", "widen", "default", "null", "vacuum", "identity", "key", "table",
+             "schema"]
+    kind = dice.choice(kinds + (["retype", "using", "volatile", "generated", "replace", "narrow"] if dice.random() < risky else []))
     alter = f"ALTER TABLE {t.name} "
     if kind in ("add", "volatile"):
-        name, of = t.fresh(dice), dice.choice(list(TYPES))
-        default = f" DEFAULT {TYPES[of](dice)}" if dice.random() < 0.5 else ""
+        name, of = t.fresh(dice), dice.choice([*TYPES, t.mood.name])
+        default = f" DEFAULT {value(dice, t, of, False)}" if dice.random() < 0.5 else ""
         if kind == "volatile":
             of, default = "numeric(8,2)", " DEFAULT random()"
         t.columns.append((name, of))
         return alter + f"ADD COLUMN {q(name)} {of}{default};"
-    if kind == "null" and t.columns:
-        return alter + f"ALTER COLUMN {q(dice.choice(t.columns)[0])} SET DEFAULT NULL;"
-    if kind == "vacuum":
-        return f"VACUUM FULL {t.name};"
-    if kind == "identity":
-        return alter + f"REPLICA IDENTITY {dice.choice(['FULL', 'DEFAULT'])};"
+    if kind == "default" and t.columns:
+        name, of = dice.choice(t.columns)
+        return alter + f"ALTER COLUMN {q(name)} SET DEFAULT {value(dice, t, of)};"
+    if kind == "null":
+        name = t.fresh(dice)
+        t.columns.append((name, "int"))
+        return alter + f"ADD COLUMN {q(name)} int NOT NULL DEFAULT 7; " + alter + f"ALTER COLUMN {q(name)} DROP NOT NULL;"
+    if kind == "generated":
+        name = t.fresh(dice)
+        return alter + f"ADD COLUMN {q(name)} int GENERATED ALWAYS AS ({dice.randint(1, 9)}) STORED;"
+    if kind == "vacuum" and not t.is_partitioned:
+        return dice.choice([f"VACUUM FULL {t.name};", f"CLUSTER {t.name} USING {t.index};"])
+    if kind == "identity" and not t.is_partitioned:
+        t.next += 1
+        index = f"{t.base}_i{t.next}"
+        return dice.choice([alter + "REPLICA IDENTITY FULL;", alter + "REPLICA IDENTITY DEFAULT;",
+                            f"CREATE UNIQUE INDEX {index} ON {t.name} ({q(t.key)}); " + alter + f"REPLICA IDENTITY USING INDEX {index};"])
+    if kind == "table":
+        t.next += 1
+        t.base = t.base.split("_")[0] + f"_{t.next}"
+        return alter + f"RENAME TO {t.base};"
+    if kind == "schema":
+        t.schema = "other" if t.schema == "public" else "public"
+        return alter + f"SET SCHEMA {t.schema};"
     if kind == "key":
         old, t.key = t.key, f"k{t.next}"
         t.next += 1
@@ -128,14 +200,62 @@ def ddl(dice, t, risky):
         return alter + f"ALTER COLUMN {q(name)} TYPE bigint;"
     if kind == "using" and of in ("int", "bigint"):
         return alter + f"ALTER COLUMN {q(name)} TYPE {of} USING {q(name)} + 1;"
+    if kind == "narrow" and of in NARROWER:
+        to, using = NARROWER[of]
+        t.columns[at] = (name, to)
+        return alter + f"ALTER COLUMN {q(name)} DROP DEFAULT, ALTER COLUMN {q(name)} TYPE {to} USING {using.format(q(name))};"
     if kind == "replace":
         t.columns.append(t.columns.pop(at))
         return alter + f"DROP COLUMN {q(name)}; " + alter + f"ADD COLUMN {q(name)} {of};"
     return ""
 
 
+def partition(dice, t):
+    """Rows that come or go with a partition."""
+    at = dice.randrange(4)
+    part, where = t.parts[at], t.bounds(at)
+    key = 100 * at + dice.randint(1, 99)
+    kind = dice.choice(["empty", "again", "filled", "vacuum", "replace"])
+    if kind == "empty":
+        return f"TRUNCATE {part};"
+    if kind == "vacuum":
+        return f"VACUUM FULL {part};"
+    if kind == "again":
+        return (f"ALTER TABLE {t.name} DETACH PARTITION {part}; INSERT INTO {part} ({q(t.key)}) VALUES ({key}) ON CONFLICT DO NOTHING; "
+                f"ALTER TABLE {t.name} ATTACH PARTITION {part} {where};")
+    t.parts[at] = t.part()
+    if kind == "replace":
+        return f"DROP TABLE {part}; CREATE TABLE {t.parts[at]} PARTITION OF {t.name} {where}; INSERT INTO {t.name} ({q(t.key)}) VALUES ({key});"
+    return (f"BEGIN; CREATE TABLE {t.parts[at]} (LIKE {t.name}); INSERT INTO {t.parts[at]} ({q(t.key)}) VALUES ({key}); DROP TABLE {part}; "
+            f"ALTER TABLE {t.name} ATTACH PARTITION {t.parts[at]} {where}; COMMIT;")
+
+
 def in_transaction(text):
-    return not text.startswith(("VACUUM", "BEGIN"))
+    return not text.startswith(("VACUUM", "CLUSTER", "BEGIN"))
+
+
+def of_several(dice, tables, options):
+    """What concerns more than the columns of one table."""
+    t, other = dice.sample(tables, 2)
+    kind = dice.choice(["exchange", "truncate", "enum", "publication", "again", "partition"])
+    if kind == "partition" and dice.random() < 3 * options.risky:
+        return partition(dice, next(table for table in tables if table.is_partitioned))
+    if kind == "exchange" and t.schema == other.schema:
+        t.base, other.base = other.base, t.base
+        return (f"BEGIN; ALTER TABLE {t.name} RENAME TO passing_{t.mood.name}; ALTER TABLE {other.name} RENAME TO {t.base}; "
+                f"ALTER TABLE {t.schema}.passing_{t.mood.name} RENAME TO {other.base}; COMMIT;")
+    if kind == "truncate":
+        return f"TRUNCATE {t.name}, {other.name} CASCADE;"
+    if kind == "enum" and dice.random() < 3 * options.risky:
+        return t.mood.alter(dice)
+    if kind == "publication" and dice.random() < 3 * options.risky:
+        return (f"ALTER PUBLICATION sluice_out DROP TABLE {t.name}; {rows(dice, t)} "
+                f"ALTER PUBLICATION sluice_out ADD TABLE ONLY {t.name};")
+    if kind == "again" and dice.random() < 3 * options.risky:
+        dropped = t.name
+        t.reset()
+        return f"DROP TABLE {dropped}; {t.create()}"
+    return ""
 
 
 def step(dice, t, options):
@@ -147,9 +267,13 @@ def step(dice, t, options):
         if dice.random() < 0.25:
             saved, inner = copy.deepcopy(t), []
             for _ in range(2):
+                before = copy.deepcopy(t)
                 text = ddl(dice, t, options.risky) if dice.random() < 0.6 else rows(dice, t)
-                inner.append(text if in_transaction(text) else "")
-            t.key, t.columns = saved.key, saved.columns
+                if in_transaction(text):
+                    inner.append(text)
+                else:
+                    t.back_to(before)
+            t.back_to(saved)
             parts += ["SAVEPOINT s;", *inner, "ROLLBACK TO s;"]
             continue
         saved = copy.deepcopy(t)
@@ -157,7 +281,7 @@ def step(dice, t, options):
         if in_transaction(text):
             parts.append(text)
         else:
-            t.key, t.columns = saved.key, saved.columns
+            t.back_to(saved)
     return " ".join([*parts, "COMMIT;"])
 
 
@@ -168,9 +292,12 @@ class Session(threading.Thread):
 
     def run(self):
         for _ in range(self.options.statements // 2):
-            text = step(self.dice, self.dice.choice(self.tables), self.options)
+            if self.dice.random() < 0.2 * self.options.ddl:
+                text = of_several(self.dice, self.tables, self.options)
+            else:
+                text = step(self.dice, self.dice.choice(self.tables), self.options)
             done = subprocess.run(["psql", self.server.url(), "-qAtX"], input=text, text=True, capture_output=True)
-            self.failed += [f"{line} <- {text}" for line in done.stderr.splitlines() if "ERROR" in line and "deadlock" not in line]
+            self.failed += [f"{line} <- {text}" for line in done.stderr.splitlines() if "ERROR" in line and not any(word in line for word in EXPECTED)]
             time.sleep(self.dice.choice([0, 0, 0, 0.05, 0.2]))
 
 
@@ -189,13 +316,16 @@ def one_run(options, seed):
                                 stdout=log, stderr=log, env=environment)
 
     try:
-        tables = [Table(f"t{i}") for i in range(10)]
-        server.sql("CREATE TYPE mood AS ENUM ('sad', 'ok');")
+        moods = [Mood(f"mood{i}") for i in range(2)]
+        tables = [Table(f"t{i}", moods[i // 5], i % 5 == 4) for i in range(10)]
+        server.sql("CREATE SCHEMA other;" + "".join(f"CREATE TYPE {mood.name} AS ENUM ('sad', 'ok');" for mood in moods))
         for t in tables:
-            server.sql(f"CREATE TABLE {t.name} (id int PRIMARY KEY, a text, b int, c varchar(8)); "
-                       f"INSERT INTO {t.name} SELECT i, 'a' || i, i, 'c' || i FROM generate_series(1, 200) i;")
+            server.sql(t.create())
+        if options.trigger:
+            subprocess.run([options.sluice, "check", server.url(), "--install-ddl-trigger"], check=True, stdout=log, env=environment)
         process = start()
-        time.sleep(2)
+        while process.poll() is None and "1" not in server.sql("SELECT count(*) FROM pg_stat_replication"):
+            time.sleep(0.2)
         sessions = [Session(server, seed * 2 + i, tables[i * 5:i * 5 + 5], options) for i in range(2)]
         for session in sessions:
             session.start()
@@ -227,8 +357,10 @@ def one_run(options, seed):
             verified = subprocess.run([options.sluice, "verify", *target, "--json"], env=environment, text=True, capture_output=True,
                                       timeout=options.timeout)
             report = json.loads(verified.stdout) if verified.stdout.strip() else {"tables": []}
+            names = {t.name for t in tables}
+            report["tables"] = [t for t in report["tables"] if f"{t['schema']}.{t['table']}" in names]
             waits = [t for t in report["tables"] if t["status"] not in ("equal", "different") and "SLU-4208" not in json.dumps(t)]
-            if report["tables"] and not waits:
+            if len(report["tables"]) == len(tables) and not waits:
                 break
         equal = [t for t in report["tables"] if t["status"] == "equal"]
         halted = [t for t in report["tables"] if "SLU-4208" in json.dumps(t)]
@@ -262,6 +394,7 @@ def main():
     parser.add_argument("--risky", type=float, default=0.1, help="share of those among them that take a copy")
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--between", type=float, default=3, help="seconds between kills, about")
+    parser.add_argument("--trigger", action="store_true", help="with the event triggers installed")
     parser.add_argument("--version", default="17")
     parser.add_argument("--timeout", type=float, default=600)
     options = parser.parse_args()

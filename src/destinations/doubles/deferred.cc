@@ -120,6 +120,16 @@ Result<DeliveryState> Deferred::Open(const OpenRequest& request) {
   return opened;
 }
 
+Result<std::unique_ptr<CopyWriter>> Deferred::OpenCopy(const CopyTarget& target) {
+  AdvanceVisible(kAll);
+  return inner().OpenCopy(target);
+}
+
+Status Deferred::DiscardCopy(UnitId unit) {
+  AdvanceVisible(kAll);
+  return inner().DiscardCopy(unit);
+}
+
 Result<StageOutcome> Deferred::Stage(const SequenceItem& item) {
   const std::scoped_lock lock(state_->mutex);
   state_->staged.push_back(item);

@@ -76,6 +76,9 @@ class Deferred final : public Decorator {
   std::size_t accepted_count() const;
   std::size_t durable_count() const;
 
+  /// What is durable becomes visible first: a landing among it needs the shadow there is.
+  Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& target) override;
+  Status DiscardCopy(UnitId unit) override;
   Result<StageOutcome> Stage(const SequenceItem& item) override;
   Result<CommitOutcome> Commit(const CommitRecord& record) override;
   void Abandon() override;

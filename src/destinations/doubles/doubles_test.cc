@@ -47,7 +47,7 @@ class DoublesTest : public ::testing::Test {
   void Copy(Destination& destination, const std::vector<TextRow>& rows) {
     auto writer = destination.OpenCopy({{schema_->relation, 0}, schema_, schema_->name});
     ASSERT_TRUE(writer);
-    ASSERT_TRUE((*writer)->Append(MakeRows(*schema_, rows)));
+    ASSERT_TRUE((*writer)->Append({MakeRows(*schema_, rows)}));
     ASSERT_TRUE((*writer)->Finish());
   }
   SequenceItem Land() { return LandUnit{{schema_->relation, 0}, schema_, schema_->name, Lsn{1}}; }
@@ -191,8 +191,8 @@ TEST_F(DoublesTest, FailingFailsOneTableOrACopy) {
   ASSERT_TRUE(destination->Open({.pipeline = "p"}));
   auto writer = destination->OpenCopy({{schema_->relation, 0}, schema_, schema_->name});
   ASSERT_TRUE(writer);
-  EXPECT_FALSE((*writer)->Append(MakeRows(*schema_, {{"1"}})));
-  EXPECT_TRUE((*writer)->Append(MakeRows(*schema_, {{"1"}})));
+  EXPECT_FALSE((*writer)->Append({MakeRows(*schema_, {{"1"}})}));
+  EXPECT_TRUE((*writer)->Append({MakeRows(*schema_, {{"1"}})}));
 }
 
 TEST_F(DoublesTest, SlowWaitsBeforeItsMethodOnly) {

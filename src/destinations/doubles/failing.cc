@@ -37,9 +37,9 @@ class GatedWriter final : public CopyWriter {
   GatedWriter(std::unique_ptr<CopyWriter> inner, std::shared_ptr<Gate> gate)
       : inner_(std::move(inner)), gate_(std::move(gate)) {}
 
-  Status Append(const RowsPtr& rows) override {
+  Status Append(const CopiedRows& copied) override {
     if (const Failure* failure = gate_->Enter(Method::kAppend)) return failure->error;
-    return inner_->Append(rows);
+    return inner_->Append(copied);
   }
   Status Finish() override {
     if (const Failure* failure = gate_->Enter(Method::kFinishCopy)) return failure->error;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "destinations/duckdb/names.h"
+#include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/schema_json.h"
 #include "destinations/duckdb/type_map.h"
 #include "types/hidden_columns.h"
@@ -60,7 +61,7 @@ std::string CreateSql() {
          In("columns") +
          "(source_schema VARCHAR, source_table VARCHAR, table_oid UINTEGER, \"schema\" VARCHAR,"
          " \"table\" VARCHAR, \"column\" VARCHAR, \"position\" INTEGER, source_type VARCHAR,"
-         " \"type\" VARCHAR, policy VARCHAR);"
+         " \"type\" VARCHAR, policy VARCHAR, on_misfit VARCHAR);"
          "CREATE TABLE " +
          In("schema_changes") +
          "(source_schema VARCHAR, source_table VARCHAR, table_oid UINTEGER, lsn UBIGINT,"
@@ -243,7 +244,8 @@ Status WriteShape(Connection& connection, const TableRecord& record) {
               QuoteLiteral(record.destination.table) + ", " + QuoteLiteral(column.name) + ", " +
               std::to_string(i + 1) + ", " + QuoteLiteral(column.type.name) + ", " +
               QuoteLiteral(SqlType(column.type)) + ", " +
-              QuoteLiteral(policy.empty() ? "default" : policy) + ")";
+              QuoteLiteral(policy.empty() ? "default" : policy) + ", " +
+              QuoteLiteral(ToString(column.on_misfit)) + ")";
   }
   return connection.Run("INSERT INTO " + In("columns") + " VALUES " + values,
                         "write sluice.columns");
@@ -271,7 +273,8 @@ Status RemoveTable(Connection& connection, RelationId relation) {
   const std::string oid = Number(relation.value);
   return connection.Run("DELETE FROM " + In("tables") + " WHERE table_oid = " + oid +
                             "; DELETE FROM " + In("columns") + " WHERE table_oid = " + oid +
-                            "; DELETE FROM " + In("_schemas") + " WHERE relation = " + oid,
+                            "; DELETE FROM " + In("_schemas") + " WHERE relation = " + oid + "; " +
+                            ForgetQuarantineSql(relation),
                         "forget a table");
 }
 
@@ -319,8 +322,10 @@ Status CreateState(Connection& connection, const OpenRequest& request) {
 }
 
 Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& request) {
-  // Files of earlier versions have fewer columns there.
-  std::string sql;
+  // Files of earlier versions have fewer tables and columns. What a copy left behind is of no use.
+  std::string sql = CreateQuarantineSql() + "DELETE FROM " + In("_copied_misfits") +
+                    "; ALTER TABLE " + In("columns") +
+                    " ADD COLUMN IF NOT EXISTS on_misfit VARCHAR; ";
   for (const char* column : {"\"schema\"", "\"table\"", "before", "after"}) {
     sql += "ALTER TABLE " + In("schema_changes") + " ADD COLUMN IF NOT EXISTS " + column +
            " VARCHAR; ";
@@ -338,7 +343,7 @@ Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& reque
 
 Status WriteBirth(Connection& connection, const Birth& birth, std::uint64_t epoch) {
   std::string clear;
-  for (const char* table : {"_birth", "tables", "columns", "_schemas"})
+  for (const char* table : {"_birth", "tables", "columns", "_schemas", "quarantine"})
     clear += "DELETE FROM " + In(table) + ";";
   clear += "UPDATE " + In("_passed") +
            " SET is_unknown = false, floor = 0, xids = '', witness_lsn = NULL,"
@@ -463,8 +468,9 @@ Status AddUnit(Connection& connection, const StoredUnit& unit) {
 }
 
 Status RemoveUnit(Connection& connection, UnitId unit) {
-  return connection.Run("DELETE FROM " + In("_units") + " WHERE relation = " +
-                            Number(unit.relation.value) + " AND unit = " + Number(unit.index),
+  return connection.Run("DELETE FROM " + In("_units") +
+                            " WHERE relation = " + Number(unit.relation.value) +
+                            " AND unit = " + Number(unit.index) + "; " + ForgetCopiedSql(unit),
                         "write sluice._units");
 }
 

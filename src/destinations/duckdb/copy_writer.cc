@@ -11,6 +11,7 @@
 #include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/chunk_writer.h"
 #include "destinations/duckdb/names.h"
+#include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/type_map.h"
 #include "destinations/duckdb/value_check.h"
 
@@ -49,7 +50,8 @@ class Writer final : public CopyWriter {
     if (is_open_) (void)lease_->connection().Run("ROLLBACK", "roll back");
   }
 
-  Status Append(const RowsPtr& rows) override {
+  Status Append(const CopiedRows& copied) override {
+    const RowsPtr& rows = copied.rows;
     if (is_finished_) return Misuse("a finished copy was appended to");
     const auto& columns = target_.target.schema->columns;
     if (static_cast<std::size_t>(rows->num_columns()) != columns.size())
@@ -59,6 +61,8 @@ class Writer final : public CopyWriter {
     SLUICE_RETURN_IF_ERROR(Begin());
     const auto count = static_cast<std::size_t>(rows->num_rows());
     SLUICE_RETURN_IF_ERROR(appender_->Append(SourcesOf(*rows, types_), count));
+    SLUICE_RETURN_IF_ERROR(QuarantineCopied(lease_->connection(), target_.target.unit,
+                                            *target_.target.schema, copied));
     row_count_ += count;
     return row_count_ >= target_.transaction_rows ? End() : Status();
   }

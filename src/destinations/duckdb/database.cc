@@ -174,6 +174,7 @@ Result<std::shared_ptr<Database>> Database::Open(const DuckDbOptions& options, b
   database->was_created_ = access(name.c_str(), F_OK) != 0;
   database->remove_at_end_ = database->was_created_;  // until all has gone well
   SLUICE_RETURN_IF_ERROR(database->Start(options));
+  if (database->was_created_) SLUICE_RETURN_IF_ERROR(database->Create());
   SLUICE_RETURN_IF_ERROR(database->Attach());
   if (database->was_created_) SyncFolder(name);
   database->remove_at_end_ = false;
@@ -208,12 +209,36 @@ Status Database::Start(const DuckDbOptions& options) {
   return {};
 }
 
+/// Made under another name, and linked when it is whole: killed in between, it leaves no file that
+/// cannot be opened.
+Status Database::Create() {
+  const std::string made = path_ + ".new";
+  std::error_code ignored;
+  fs::remove(made, ignored);
+  SLUICE_ASSIGN_OR_RETURN(Connection connection, Connect());
+  const std::string sql = "ATTACH " + QuoteLiteral(made) + " AS " + QuoteIdentifier(kCatalog) +
+                          " (STORAGE_VERSION " + QuoteLiteral(kStorageVersion) + ")";
+  Status status = connection.Run(sql, "attach the file");
+  if (!status) {
+    status = AttachError(path_, status.error().server_message);
+  } else {
+    status = connection.Run("DETACH " + QuoteIdentifier(kCatalog), "make the file");
+  }
+  std::error_code error;
+  if (status) fs::create_hard_link(made, path_, error);
+  // Some file systems have no links.
+  if (error && error != std::errc::file_exists) fs::rename(made, path_, error);
+  fs::remove(made, ignored);
+  if (error && error != std::errc::file_exists)
+    return ConfigError("SLU-5017",
+                       "the destination file cannot be made: " + path_ + ": " + error.message());
+  return status;
+}
+
 Status Database::Attach() {
   SLUICE_ASSIGN_OR_RETURN(Connection connection, Connect());
-  std::string options = read_only_ ? "READ_ONLY" : "";
-  if (was_created_) options = "STORAGE_VERSION " + QuoteLiteral(kStorageVersion);
   std::string sql = "ATTACH " + QuoteLiteral(path_) + " AS " + QuoteIdentifier(kCatalog);
-  if (!options.empty()) sql += " (" + options + ")";
+  if (read_only_) sql += " (READ_ONLY)";
   if (auto status = connection.Run(sql, "attach the file"); !status)
     return AttachError(path_, status.error().server_message);
   // Checkpoints are ours to time. Then the doors are shut, for `sluice sql` runs in here.
@@ -234,6 +259,7 @@ Database::~Database() {
     std::error_code ignored;
     fs::remove(path_, ignored);
     fs::remove(wal_path(), ignored);
+    fs::remove(path_ + ".new", ignored);
   }
   if (holds_path_) ReleasePath(path_);
 }

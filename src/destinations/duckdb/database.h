@@ -75,6 +75,7 @@ class Database : public std::enable_shared_from_this<Database> {
   Database(std::string path, bool read_only) : path_(std::move(path)), read_only_(read_only) {}
 
   Status Start(const DuckDbOptions& options);
+  Status Create();
   Status Attach();
 
   const std::string path_;

@@ -67,7 +67,7 @@ class Workload {
     Rows rows;
     for (std::int64_t id = 0; schema->relation.value == 2 && id < kCounters; ++id)
       rows.push_back({std::to_string(id), std::to_string(n)});
-    SLUICE_RETURN_IF_ERROR(writer->Append(MakeRows(*schema, rows)));
+    SLUICE_RETURN_IF_ERROR(writer->Append({MakeRows(*schema, rows)}));
     return writer->Finish();
   }
   Status Land(const SchemaPtr& schema) {
@@ -147,7 +147,9 @@ TEST_F(CrashTest, AfterAKillAtAnyMomentTheFileIsWhatItsPositionSays) {
   std::mt19937 random(4711);
   std::uniform_int_distribution<int> millis(20, 400);
   std::int64_t last = -1;
-  for (int round = 0; round < 25; ++round) {
+  // A loaded machine gets less far in a round.
+  for (int round = 0; round < 25 || last <= 20; ++round) {
+    ASSERT_LT(round, 400);
     const std::string file = file_;
     (void)InChild([&file] { return GoOn(file, "text", 1'000'000) ? 0 : 1; },
                   std::chrono::milliseconds(millis(random)));
@@ -157,7 +159,6 @@ TEST_F(CrashTest, AfterAKillAtAnyMomentTheFileIsWhatItsPositionSays) {
     ASSERT_FALSE(HasFailure()) << "round " << round;
     last = n;
   }
-  EXPECT_GT(last, 20);
 }
 
 TEST_F(CrashTest, AFileHeldByAnotherProcessNamesItAndIsLeftAlone) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/mutex.h"
@@ -10,6 +11,7 @@
 #include "destinations/duckdb/copy_writer.h"
 #include "destinations/duckdb/database.h"
 #include "destinations/duckdb/names.h"
+#include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/reader.h"
 #include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/sql_session_internal.h"
@@ -303,10 +305,10 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   Status status = Transaction(connection, [&]() -> Status {
     // A copy lives no longer than the process that made it.
     SLUICE_RETURN_IF_ERROR(DropShadows(connection));
-    for (const StoredUnit& unit : state.units)
-      SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
     if (!state.exists) SLUICE_RETURN_IF_ERROR(CreateState(connection, request));
     SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
+    for (const StoredUnit& unit : state.units)
+      SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
     return {};
   });
   if (!status) return std::move(status).error();
@@ -314,7 +316,9 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   promised_.clear();
   // The first commit after this checkpoints: this one had DDL.
   wants_checkpoint_ = true;
-  writer_ = std::make_unique<TransactionWriter>(std::move(connection), state.delivery);
+  SLUICE_ASSIGN_OR_RETURN(std::set<RelationId> quarantined, ReadQuarantined(connection));
+  writer_ = std::make_unique<TransactionWriter>(std::move(connection), state.delivery,
+                                                std::move(quarantined));
   const base::MutexLock lock(mutex_);
   interruptible_ = writer_->connection().get();
   return std::move(state.delivery);
@@ -363,9 +367,10 @@ std::optional<Error> DuckDb::CheckOtherTables(const TableSchema& schema,
   const TableName* other = nullptr;
   for (const auto& [relation, record] : writer_->records()) {
     // One that has left (dropped, renamed out of the selection) only keeps rows, which are
-    // replaced.
+    // replaced, as does one that was renamed and waits for its copy under its new name.
+    const bool leaves_name = FoldKey(record.source) != FoldKey(record.destination);
     const bool is_other = relation != schema.relation && record.source != schema.name &&
-                          record.state != TableState::kSkipped;
+                          record.state != TableState::kSkipped && !leaves_name;
     if (is_other && FoldKey(record.destination) == key) other = &record.source;
   }
   if (const auto it = promised_.find(key); it != promised_.end() && it->second != schema.name)

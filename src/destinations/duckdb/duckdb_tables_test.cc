@@ -98,6 +98,67 @@ TEST_F(TablesTest, AChangeOfShapeAfterRowsHaltsTheTable) {
   Commit();
 }
 
+/// `schema` under another name.
+SchemaPtr Called(const SchemaPtr& schema, const std::string& name) {
+  auto called = std::make_shared<TableSchema>(*schema);
+  called->name.table = name;
+  return called;
+}
+
+TEST_F(TablesTest, ExchangeTheirNamesOverAThirdOne) {
+  const SchemaPtr a = MakeSchema(1, {"public", "a"}, {{"id", Carrier::kInt64, kKey}});
+  const SchemaPtr b = MakeSchema(2, {"public", "b"}, {{"id", Carrier::kInt64, kKey}});
+  OpenFile();
+  MakeLive(a, {{"1"}});
+  MakeLive(b, {{"2"}, {"3"}});
+  Stage(AlterTable{a, Called(a, "third"), Lsn{5}});
+  Stage(AlterTable{b, Called(b, "a"), Lsn{5}});
+  Stage(AlterTable{Called(a, "third"), Called(a, "b"), Lsn{5}});
+  Stage(Inserts(Called(a, "b"), {{"7"}}));
+  Commit(Called(a, "b"));
+  Stage(Deletes(Called(b, "a"), {{"2"}}));
+  Commit(Called(b, "a"));
+  EXPECT_EQ(Sql("SELECT id FROM public.b ORDER BY id"), "1\n7");
+  EXPECT_EQ(Sql("SELECT id FROM public.a"), "3");
+  CloseFile();
+  OpenFile();
+  EXPECT_EQ(Sql("SELECT id FROM public.b ORDER BY id"), "1\n7");
+}
+
+TEST_F(TablesTest, AreNotRenamedToATakenNameNorBehindRows) {
+  const SchemaPtr a = MakeSchema(1, {"public", "a"}, {{"id", Carrier::kInt64, kKey}});
+  const SchemaPtr b = MakeSchema(2, {"public", "b"}, {{"id", Carrier::kInt64, kKey}});
+  OpenFile();
+  MakeLive(a, {{"1"}});
+  MakeLive(b, {{"2"}});
+  const auto taken = destination_->Stage(AlterTable{a, Called(a, "b"), Lsn{5}});
+  ASSERT_TRUE(taken && taken->table_failed);
+  EXPECT_EQ(taken->table_failed->error.code, "SLU-5027");
+  destination_->Abandon();
+  Stage(Inserts(b, {{"3"}}));
+  const auto late = destination_->Stage(AlterTable{b, Called(b, "c"), Lsn{5}});
+  ASSERT_TRUE(late && late->table_failed);
+  EXPECT_EQ(late->table_failed->error.code, "SLU-5028");
+  destination_->Abandon();
+  EXPECT_EQ(Sql("SELECT id FROM public.b"), "2");
+}
+
+TEST_F(TablesTest, RenamedOnesThatWaitForTheirCopyHoldNoName) {
+  const SchemaPtr a = MakeSchema(1, {"public", "a"}, {{"id", Carrier::kInt64, kKey}});
+  OpenFile();
+  MakeLive(a, {{"1"}});
+  const SchemaPtr other = MakeSchema(2, {"public", "a"}, {{"id", Carrier::kInt64, kKey}});
+  TableRecord renamed = RecordOf(a);
+  renamed.source = {"public", "b"};
+  renamed.state = TableState::kPending;
+  CommitRecord record{.sequence = ++sequence_};
+  record.tables.push_back(renamed);
+  ASSERT_TRUE(destination_->Commit(record));
+  const auto checked = destination_->CheckTable(*other, other->name, false);
+  ASSERT_TRUE(checked) << Why(checked);
+  EXPECT_FALSE(*checked);
+}
+
 TEST_F(TablesTest, ColumnsAreDroppedRenamedAndAddedBeforeRows) {
   const SchemaPtr orders = Orders();  // id, note
   OpenFile();
@@ -146,7 +207,7 @@ TEST_F(TablesTest, NothingLandsThatWasNotFinished) {
   OpenFile();
   auto writer = destination_->OpenCopy({{orders->relation, 0}, orders, orders->name});
   ASSERT_TRUE(writer) << Why(writer);
-  ASSERT_TRUE((*writer)->Append(MakeRows(*orders, {{"1", "a"}})));
+  ASSERT_TRUE((*writer)->Append({MakeRows(*orders, {{"1", "a"}})}));
   const auto staged =
       destination_->Stage(LandUnit{{orders->relation, 0}, orders, orders->name, Lsn{1}});
   ASSERT_TRUE(staged && staged->table_failed);
@@ -228,7 +289,7 @@ TEST_F(TablesTest, AnEpochThatIsNotTheFilesMayNotCommit) {
   ASSERT_TRUE(connection);
   DeliveryState state;
   state.epoch = 99;
-  TransactionWriter writer(*std::move(connection), state);
+  TransactionWriter writer(*std::move(connection), state, {});
   const auto outcome = writer.Commit({.sequence = 1, .position = Position{Lsn{5}, {}}});
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, "SLU-5004");
@@ -251,7 +312,7 @@ TEST_F(TablesTest, CopiesByManyThreadsAndCommitsByTheWriterDoNotDisturbEachOther
         Rows rows;
         for (int i = 0; i < kBatchRows; ++i)
           rows.push_back({std::to_string(batch * kBatchRows + i), "some text that is not inlined"});
-        if (!(*writer)->Append(MakeRows(*schema, rows))) ++failures;
+        if (!(*writer)->Append({MakeRows(*schema, rows)})) ++failures;
       }
       if (!writer || !(*writer)->Finish()) ++failures;
     });

@@ -76,7 +76,7 @@ class DuckDbTest : public ::testing::Test {
   void CopyRows(const SchemaPtr& schema, const Rows& rows) {
     auto writer = destination_->OpenCopy({{schema->relation, 0}, schema, schema->name});
     ASSERT_TRUE(writer) << Why(writer);
-    const Status appended = (*writer)->Append(MakeRows(*schema, rows));
+    const Status appended = (*writer)->Append({MakeRows(*schema, rows)});
     ASSERT_TRUE(appended) << Why(appended);
     const Status finished = (*writer)->Finish();
     ASSERT_TRUE(finished) << Why(finished);

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "destinations/duckdb/chunk_writer.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/type_map.h"
 #include "destinations/duckdb/value_check.h"
@@ -16,7 +15,6 @@
 namespace sluice::duckdb {
 namespace {
 
-constexpr std::string_view kStage = "_sluice_stage";
 constexpr std::string_view kAgain = "_sluice_again";
 
 using Types = std::vector<const ColumnType*>;
@@ -57,33 +55,12 @@ Status CheckRows(const RowsPtr& rows, const std::vector<const Column*>& columns)
   return {};
 }
 
-/// A temporary table c0, c1, ... with the rows; at most one at a time.
-Status StageRows(Connection& connection, const std::vector<ColumnSource>& columns,
-                 std::size_t row_count) {
-  std::string sql = "CREATE OR REPLACE TEMP TABLE " + std::string(kStage) + "(";
-  Types types;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    const ColumnType* type = columns[i].data == nullptr ? nullptr : columns[i].type;
-    if (i != 0) sql += ", ";
-    sql += "c" + std::to_string(i) + " " + (type == nullptr ? "BOOLEAN" : SqlType(*type));
-    types.push_back(type);
-  }
-  SLUICE_RETURN_IF_ERROR(connection.Run(sql + ")", "make a temporary table"));
-  SLUICE_ASSIGN_OR_RETURN(ChunkWriter writer, ChunkWriter::Open(connection, "temp", "main",
-                                                                std::string(kStage), types));
-  SLUICE_RETURN_IF_ERROR(writer.Append(columns, row_count));
-  return writer.Close();
-}
-
-Status DropStage(Connection& connection) {
-  return connection.Run("DROP TABLE temp.main." + std::string(kStage), "drop a temporary table");
-}
-
-std::string KeyCondition(const std::vector<const Column*>& key) {
+std::string KeyCondition(const std::vector<const Column*>& key, std::string_view equals = " = ") {
   std::string out;
   for (std::size_t i = 0; i < key.size(); ++i) {
     if (i != 0) out += " AND ";
-    out += "t." + QuoteIdentifier(key[i]->name) + " = s.c" + std::to_string(i);
+    out.append("t.").append(QuoteIdentifier(key[i]->name)).append(equals);
+    out += "s.c" + std::to_string(i);
   }
   return out;
 }
@@ -104,12 +81,15 @@ Result<std::optional<Error>> ApplyDeletes(Connection& connection, const TableNam
   const auto key = KeyColumns(*change.schema);
   const std::size_t count = RowCount(change.deletes);
   SLUICE_RETURN_IF_ERROR(StageRows(connection, SourcesOf(*change.deletes, TypesOf(key)), count));
+  const std::string condition =
+      KeyCondition(key, change.deletes_any ? " IS NOT DISTINCT FROM " : " = ");
   SLUICE_ASSIGN_OR_RETURN(
       const std::uint64_t changed,
       connection.RunCounted("DELETE FROM " + QualifiedName(table) + " AS t USING temp.main." +
-                                std::string(kStage) + " AS s WHERE " + KeyCondition(key),
+                                std::string(kStage) + " AS s WHERE " + condition,
                             "delete rows"));
   SLUICE_RETURN_IF_ERROR(DropStage(connection));
+  if (change.deletes_any) return std::optional<Error>();
   return CheckCount(table, "a delete", changed, count);
 }
 
@@ -303,6 +283,27 @@ Error Altered(const TableName& table, const std::string& how) {
 }
 
 }  // namespace
+
+Status StageRows(Connection& connection, const std::vector<ColumnSource>& columns,
+                 std::size_t row_count) {
+  std::string sql = "CREATE OR REPLACE TEMP TABLE " + std::string(kStage) + "(";
+  Types types;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const ColumnType* type = columns[i].data == nullptr ? nullptr : columns[i].type;
+    if (i != 0) sql += ", ";
+    sql += "c" + std::to_string(i) + " " + (type == nullptr ? "BOOLEAN" : SqlType(*type));
+    types.push_back(type);
+  }
+  SLUICE_RETURN_IF_ERROR(connection.Run(sql + ")", "make a temporary table"));
+  SLUICE_ASSIGN_OR_RETURN(ChunkWriter writer, ChunkWriter::Open(connection, "temp", "main",
+                                                                std::string(kStage), types));
+  SLUICE_RETURN_IF_ERROR(writer.Append(columns, row_count));
+  return writer.Close();
+}
+
+Status DropStage(Connection& connection) {
+  return connection.Run("DROP TABLE temp.main." + std::string(kStage), "drop a temporary table");
+}
 
 std::optional<Error> CheckChange(const NetChange& change) {
   const auto all = AllColumns(*change.schema);

@@ -8,17 +8,29 @@
 /// Thread safety: the writer's.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "sluice/change_set.h"
 #include "sluice/ids.h"
 #include "sluice/result.h"
 #include "sluice/schema.h"
 
+#include "destinations/duckdb/chunk_writer.h"
 #include "destinations/duckdb/connection.h"
 
 namespace sluice::duckdb {
+
+/// The temporary table of StageRows().
+inline constexpr std::string_view kStage = "_sluice_stage";
+
+/// A temporary table c0, c1, ... with the rows; at most one at a time.
+Status StageRows(Connection& connection, const std::vector<ColumnSource>& columns,
+                 std::size_t row_count);
+Status DropStage(Connection& connection);
 
 /// Why this change cannot be written, before anything of it is: a value that does not fit, a batch
 /// of another shape.

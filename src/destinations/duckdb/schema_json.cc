@@ -64,6 +64,7 @@ json ColumnToJson(const Column& column) {
               {"nullable", column.is_nullable}};
   if (column.missing_value) out["missing_value"] = *column.missing_value;
   if (column.altered_by != 0) out["altered_by"] = column.altered_by;
+  if (column.on_misfit != OnMisfit::kHalt) out["on_misfit"] = ToString(column.on_misfit);
   return out;
 }
 
@@ -76,6 +77,10 @@ Column ColumnFromJson(const json& in) {
   column.is_nullable = in.value("nullable", true);
   if (in.contains("missing_value")) column.missing_value = in["missing_value"].get<std::string>();
   column.altered_by = in.value("altered_by", std::uint32_t{0});
+  // The pipeline states it anew at each start; here it tells what the stored rows were made with.
+  const auto policy = in.value("on_misfit", std::string());
+  if (policy == ToString(OnMisfit::kNull)) column.on_misfit = OnMisfit::kNull;
+  if (policy == ToString(OnMisfit::kQuarantine)) column.on_misfit = OnMisfit::kQuarantine;
   return column;
 }
 

@@ -27,29 +27,12 @@ Error OutOfOrder(const TableName& name) {
           .advice = "sluice resync " + ToString(name)};
 }
 
-/// The text of one cell as COPY's text format has it.
-std::string CopyLine(const std::optional<std::string>& text) {
-  if (!text) return "\\N\n";
-  std::string out;
-  for (const char c : *text) {
-    switch (c) {
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out + '\n';
+Error RowsNotFound(const TableName& name) {
+  return {.kind = ErrorKind::kSchemaConflict,
+          .message =
+              "what finds a row of " + ToString(name) + " changed, and it has quarantined values",
+          .code = "SLU-5027",
+          .advice = "sluice resync " + ToString(name)};
 }
 
 /// PostgreSQL's text of a column's default as a batch of one row and one column, through the
@@ -60,10 +43,15 @@ Result<RowsPtr> DefaultRow(const TableSchema& table, const Column& column) {
   schema->name = table.name;
   schema->columns = {column};
   columnar::CopyDecoder decoder(schema, columnar::CopyFormat::kText);
-  const std::string line = CopyLine(column.missing_value);
+  std::string line;
+  columnar::AppendCopyText(column.missing_value, line);
+  line.push_back('\n');
   Status status = decoder.Append(std::as_bytes(std::span(line)));
-  RowsPtr row = decoder.Finish();
-  if (status) status = CheckValues(column, *row->column_data(0));
+  CopiedRows row = decoder.Finish();
+  if (status && !row.misfits.empty()) {
+    status = Error{.kind = ErrorKind::kConversion, .message = row.misfits.front().reason};
+  }
+  if (status) status = CheckValues(column, *row.rows->column_data(0));
   if (!status) {
     Error error = std::move(status).error();
     return Error{.kind = ErrorKind::kSchemaConflict,
@@ -72,7 +60,7 @@ Result<RowsPtr> DefaultRow(const TableSchema& table, const Column& column) {
                  .code = "SLU-5113",
                  .advice = "sluice resync " + ToString(table.name)};
   }
-  return row;
+  return std::move(row.rows);
 }
 
 bool HasSameColumns(const TableSchema& a, const TableSchema& b) {
@@ -122,8 +110,11 @@ bool SameInternals(const TableRecord& a, const TableRecord& b) {
 
 }  // namespace
 
-TransactionWriter::TransactionWriter(Connection connection, const DeliveryState& state)
-    : connection_(std::move(connection)), epoch_(state.epoch) {
+TransactionWriter::TransactionWriter(Connection connection, const DeliveryState& state,
+                                     std::set<RelationId> quarantined)
+    : connection_(std::move(connection)),
+      epoch_(state.epoch),
+      quarantined_(std::move(quarantined)) {
   if (state.position) position_ = state.position->lsn;
   for (const TableRecord& record : state.tables) {
     records_[record.relation] = record;
@@ -225,9 +216,14 @@ Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableNa
   SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " +
                                              QuoteIdentifier(item.destination.table),
                                          "land a copy"));
-  SLUICE_RETURN_IF_ERROR(RemoveUnit(connection_, item.unit));
   Staged staged;
   staged.table = {.name = item.destination, .shape = item.schema, .is_verified = true};
+  SLUICE_ASSIGN_OR_RETURN(
+      const bool has_entries,
+      LandQuarantine(connection_, item.unit, OwnerOf(item.unit.relation, staged.table),
+                     item.schema->since));
+  if (has_entries) quarantined_.insert(item.unit.relation);
+  SLUICE_RETURN_IF_ERROR(RemoveUnit(connection_, item.unit));
   if (before != nullptr) {
     std::vector<ShapeChange> changes = ChangesBetween(*before->table.shape, *item.schema);
     if (!changes.empty()) staged.changes.push_back({{"copy again", "", ""}, item.lsn});
@@ -241,6 +237,9 @@ Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
   Staged& staged = StageTable(*item.from);
   const RelationId relation = item.to->relation;
   const SchemaPtr before = staged.table.shape;
+  if (item.from->name != item.to->name) return Rename(staged, item);
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> lost, AlterQuarantined(*before, *item.to));
+  if (lost) return Failed(relation, std::move(*lost));
   if (!HasSameColumns(*before, *item.to)) {
     SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, CheckAlter(staged, *item.to));
     if (refused) return Failed(relation, std::move(*refused));
@@ -270,6 +269,34 @@ Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
   for (ShapeChange& change : ChangesBetween(*before, *item.to))
     staged.changes.push_back({std::move(change), item.lsn});
   staged.table.shape = item.to;
+  return StageOutcome{};
+}
+
+/// Before any row of the transaction: DuckDB loses changes that its log holds before a rename.
+Result<StageOutcome> TransactionWriter::Rename(Staged& staged, const AlterTable& item) {
+  const TableName before = staged.table.name;
+  const TableName& name = item.to->name;
+  if (before == name) return StageOutcome{};
+  const RelationId relation = item.to->relation;
+  const bool has_rows = std::any_of(staged_.begin(), staged_.end(),
+                                    [](const auto& entry) { return entry.second.has_rows; });
+  if (has_rows) return Failed(relation, OutOfOrder(before));
+  if (HasName(name, relation) || FoldKey(before) == FoldKey(name) || before.schema != name.schema) {
+    return Failed(relation, {.kind = ErrorKind::kSchemaConflict,
+                             .message = "table " + ToString(before) + " cannot be renamed to " +
+                                        ToString(name) + " where it lies",
+                             .code = "SLU-5027",
+                             .advice = "sluice resync " + ToString(name)});
+  }
+  const Status renamed =
+      RunDdl(before, "RENAME TO " + QuoteIdentifier(name.table), "rename a table");
+  // Something of the user's has the name, or holds the table.
+  if (!renamed && renamed.error().kind != ErrorKind::kConnection)
+    return Failed(relation, renamed.error());
+  SLUICE_RETURN_IF_ERROR(renamed);
+  staged.table.name = name;
+  staged.table.shape = item.to;
+  staged.changes.push_back({{"rename table", ToString(before), ToString(name)}, item.lsn});
   return StageOutcome{};
 }
 
@@ -422,8 +449,43 @@ Result<StageOutcome> TransactionWriter::Apply(const NetRows& item) {
   if (!failed) {
     SLUICE_ASSIGN_OR_RETURN(failed, ApplyChange(connection_, staged.table.name, change));
   }
+  if (!failed) {
+    SLUICE_ASSIGN_OR_RETURN(failed, Quarantine(staged, change));
+  }
   if (failed) return Failed(relation, std::move(*failed));
   return StageOutcome{};
+}
+
+QuarantineOwner TransactionWriter::OwnerOf(RelationId relation, const Table& table) const {
+  return {.relation = relation, .source = table.shape->name, .destination = table.name};
+}
+
+/// Renames and drops reach the entries; a row that they cannot name any more is copied again.
+Result<std::optional<Error>> TransactionWriter::AlterQuarantined(const TableSchema& from,
+                                                                 const TableSchema& to) {
+  if (!quarantined_.contains(from.relation)) return std::optional<Error>();
+  SLUICE_RETURN_IF_ERROR(Begin());
+  SLUICE_ASSIGN_OR_RETURN(const std::set<RelationId> now, ReadQuarantined(connection_));
+  if (!now.contains(from.relation)) return std::optional<Error>();
+  if (!FindsRowsAlike(from, to)) return std::optional(RowsNotFound(to.name));
+  SLUICE_RETURN_IF_ERROR(AlterQuarantine(connection_, from, to));
+  return std::optional<Error>();
+}
+
+Result<std::optional<Error>> TransactionWriter::Quarantine(const Staged& staged,
+                                                           const NetChange& change) {
+  const RelationId relation = change.schema->relation;
+  const bool has_misfits = !change.update_misfits.empty() || !change.insert_misfits.empty() ||
+                           !change.row_delete_misfits.empty();
+  const bool has_entries = quarantined_.contains(relation);
+  if (!has_misfits && !has_entries) return std::optional<Error>();
+  // Rows that were sent before the key changed.
+  if (!FindsRowsAlike(*staged.table.shape, *change.schema))
+    return std::optional(RowsNotFound(staged.table.name));
+  SLUICE_RETURN_IF_ERROR(
+      ApplyQuarantine(connection_, OwnerOf(relation, staged.table), change, has_entries));
+  if (has_misfits) quarantined_.insert(relation);
+  return std::optional<Error>();
 }
 
 Status TransactionWriter::FillRest() {
@@ -511,6 +573,7 @@ void TransactionWriter::Clear() {
   tables_.clear();
   records_.clear();
   staged_.clear();
+  quarantined_.clear();
   position_ = {};
 }
 

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,12 +23,15 @@
 #include "sluice/result.h"
 
 #include "destinations/duckdb/connection.h"
+#include "destinations/duckdb/quarantine.h"
 
 namespace sluice::duckdb {
 
 class TransactionWriter {
  public:
-  TransactionWriter(Connection connection, const DeliveryState& state);
+  /// \param quarantined tables with entries in sluice.quarantine
+  TransactionWriter(Connection connection, const DeliveryState& state,
+                    std::set<RelationId> quarantined);
 
   /// The unit's shadow becomes the table. Any table in its place is dropped. A transaction begins
   /// with its first item and sees what was committed then: the copy must have ended before.
@@ -76,6 +80,7 @@ class TransactionWriter {
   bool HasName(const TableName& name, RelationId but) const;
   Staged& StageTable(const TableSchema& schema);
   Result<std::optional<Error>> MakeRoom(const TableName& name);
+  Result<StageOutcome> Rename(Staged& staged, const AlterTable& item);
   /// Names that wait for others to become free go over a third one.
   Status RenameColumns(const Staged& staged, const TableSchema& to);
   /// Drops, renames, widenings, then additions, in this order.
@@ -84,6 +89,10 @@ class TransactionWriter {
   Status RunDdl(const TableName& table, const std::string& action, const char* doing);
   Status Fill(Staged& staged);
   Result<std::optional<Error>> Prepare(Staged& staged, const TableSchema& schema);
+  /// Whose quarantined values those of a table are.
+  QuarantineOwner OwnerOf(RelationId relation, const Table& table) const;
+  Result<std::optional<Error>> AlterQuarantined(const TableSchema& from, const TableSchema& to);
+  Result<std::optional<Error>> Quarantine(const Staged& staged, const NetChange& change);
   Status WriteRecords(const CommitRecord& record);
   Status FillRest();
   Status WriteChanges(const CommitRecord& record);
@@ -94,6 +103,8 @@ class TransactionWriter {
   std::map<RelationId, Table> tables_;
   std::map<RelationId, TableRecord> records_;  ///< as stored
   std::map<RelationId, Staged> staged_;
+  /// Tables that had entries in sluice.quarantine at some time since this was opened.
+  std::set<RelationId> quarantined_;
   bool is_open_ = false;
   bool has_ddl_ = false;
   bool had_ddl_ = false;

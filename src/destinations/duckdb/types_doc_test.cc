@@ -57,7 +57,7 @@ struct Row {
 std::vector<Row> ReadTable(const std::string& document) {
   std::vector<Row> rows;
   std::istringstream lines(document);
-  for (std::string line; std::getline(lines, line);) {
+  for (std::string line; std::getline(lines, line) && !line.starts_with("## ");) {
     if (!line.starts_with("| ") || line.starts_with("| PostgreSQL")) continue;
     const std::vector<std::string> cells = Split(line, '|');
     if (cells.size() < 5) continue;

@@ -38,8 +38,14 @@ struct MemoryDestination::Change {
   }
 };
 
-/// The key under which a row is kept.
-std::string KeyOf(const TableSchema& schema, const TextRow& row);
+/// The key under which a row is kept. Rows without a key that are the same but for a value that was
+/// let go are two.
+std::string KeyOf(const TableSchema& schema, const TextRow& row,
+                  const QuarantinedCells& quarantined = {});
+
+/// Per row of a batch, what is to be kept of its misfits.
+std::vector<QuarantinedCells> QuarantinedIn(const TableSchema& schema, std::size_t row_count,
+                                            const std::vector<Misfit>& misfits);
 
 /// Rows of a batch; `columns`: which schema columns it has, empty: all.
 Result<std::vector<TextRow>> RowsOf(const TableSchema& schema,

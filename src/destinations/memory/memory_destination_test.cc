@@ -39,7 +39,7 @@ class MemoryDestinationTest : public ::testing::Test {
   void Live(Destination& destination, const std::vector<TextRow>& rows) {
     auto writer = destination.OpenCopy({{schema_->relation, 0}, schema_, schema_->name});
     ASSERT_TRUE(writer);
-    ASSERT_TRUE((*writer)->Append(MakeRows(*schema_, rows)));
+    ASSERT_TRUE((*writer)->Append({MakeRows(*schema_, rows)}));
     ASSERT_TRUE((*writer)->Finish());
     const auto staged =
         destination.Stage(LandUnit{{schema_->relation, 0}, schema_, schema_->name, Lsn{1}});
@@ -58,6 +58,45 @@ class MemoryDestinationTest : public ::testing::Test {
   SchemaPtr schema_ = MakeSchema(16'384, {"public", "orders"},
                                  {{"id", Carrier::kInt64, kKey}, {"note", Carrier::kText}});
 };
+
+TEST_F(MemoryDestinationTest, KeepsTextsOfWhatWasLetGoWhileItIsSo) {
+  auto schema = std::make_shared<TableSchema>(*schema_);
+  schema->columns[1].on_misfit = OnMisfit::kQuarantine;
+  schema_ = schema;
+  MemoryDestination destination(storage_);
+  ASSERT_TRUE(destination.Open({}));
+  auto writer = destination.OpenCopy({{schema_->relation, 0}, schema_, schema_->name});
+  ASSERT_TRUE(writer);
+  const auto misfit = [](std::uint32_t row, const char* text) {
+    return Misfit{.row = row,
+                  .column = 1,
+                  .reason = "why",
+                  .text = text,
+                  .commit_lsn = {},
+                  .committed_at = {}};
+  };
+  ASSERT_TRUE((*writer)->Append({MakeRows(*schema_, {{"1", kNull}, {"2", kNull}, {"3", "c"}}),
+                                 {misfit(0, "a"), misfit(1, "b")}}));
+  ASSERT_TRUE((*writer)->Finish());
+  ASSERT_TRUE(destination.Stage(LandUnit{{schema_->relation, 0}, schema_, schema_->name, Lsn{1}}));
+  ASSERT_TRUE(destination.Commit({.sequence = 1}));
+  using Kept = std::vector<MemoryStorage::Quarantined>;
+  EXPECT_EQ(storage_->Quarantine(schema_->name),
+            (Kept{{{"1"}, "note", "a"}, {{"2"}, "note", "b"}}));
+  // 1 heals, 2 moves to 5 without its value, 3 is let go.
+  auto change = std::make_shared<NetChange>();
+  change->schema = schema_;
+  change->update_origin_keys = MakeRows(*schema_, schema_->key, {{"1"}, {"2"}, {"3"}});
+  change->update_values = MakeRows(*schema_, {{"1", "A"}, {"5", kNull}, {"3", kNull}});
+  change->update_unchanged.resize(2);
+  change->update_unchanged[1].Set(1);
+  change->update_misfits = {misfit(2, "c")};
+  const auto staged = destination.Stage(NetRows{change});
+  ASSERT_TRUE(staged && !staged->table_failed);
+  ASSERT_TRUE(destination.Commit({.sequence = 2}));
+  EXPECT_EQ(storage_->Quarantine(schema_->name),
+            (Kept{{{"3"}, "note", "c"}, {{"5"}, "note", "b"}}));
+}
 
 TEST_F(MemoryDestinationTest, AnOlderEpochMayNotCommit) {
   MemoryDestination first(storage_);

@@ -76,14 +76,16 @@ MemoryCopyWriter::MemoryCopyWriter(std::shared_ptr<MemoryStorage> storage, CopyT
                                    bool strict)
     : storage_(std::move(storage)), target_(std::move(target)), strict_(strict) {}
 
-Status MemoryCopyWriter::Append(const RowsPtr& rows) {
+Status MemoryCopyWriter::Append(const CopiedRows& copied) {
   if (is_finished_) {
     return Error{
         .kind = ErrorKind::kInternal, .message = "append after finish", .code = "SLU-9001"};
   }
-  SLUICE_ASSIGN_OR_RETURN(auto texts, RowsOf(*target_.schema, {}, rows));
-  for (TextRow& row : texts) {
-    Entry& entry = rows_[KeyOf(*target_.schema, row)];
+  SLUICE_ASSIGN_OR_RETURN(auto texts, RowsOf(*target_.schema, {}, copied.rows));
+  auto quarantined = QuarantinedIn(*target_.schema, texts.size(), copied.misfits);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    TextRow& row = texts[i];
+    Entry& entry = rows_[KeyOf(*target_.schema, row, quarantined[i])];
     if (entry.count > 0 && !target_.schema->is_keyless()) {
       if (strict_) {
         return Error{.kind = ErrorKind::kSchemaConflict,
@@ -93,6 +95,7 @@ Status MemoryCopyWriter::Append(const RowsPtr& rows) {
       entry.count = 0;
     }
     entry.row = std::make_shared<const TextRow>(std::move(row));
+    entry.quarantined = std::move(quarantined[i]);
     ++entry.count;
   }
   return {};

@@ -31,7 +31,7 @@ class MemoryCopyWriter final : public CopyWriter {
  public:
   MemoryCopyWriter(std::shared_ptr<MemoryStorage> storage, CopyTarget target, bool strict);
 
-  Status Append(const RowsPtr& rows) override;
+  Status Append(const CopiedRows& copied) override;
   Status Finish() override;
 
  private:

@@ -26,8 +26,26 @@ TextRow Pick(const TextRow& row, const std::vector<std::int32_t>& columns) {
 
 }  // namespace
 
-std::string KeyOf(const TableSchema& schema, const TextRow& row) {
-  return schema.is_keyless() ? EncodeCells(row) : EncodeCells(Pick(row, schema.key));
+std::string KeyOf(const TableSchema& schema, const TextRow& row,
+                  const QuarantinedCells& quarantined) {
+  if (!schema.is_keyless()) return EncodeCells(Pick(row, schema.key));
+  if (quarantined.empty()) return EncodeCells(row);
+  TextRow cells = row;
+  for (const auto& [column, text] : quarantined) {
+    cells.emplace_back(std::to_string(column));
+    cells.emplace_back(text);
+  }
+  return EncodeCells(cells);
+}
+
+std::vector<QuarantinedCells> QuarantinedIn(const TableSchema& schema, std::size_t row_count,
+                                            const std::vector<Misfit>& misfits) {
+  std::vector<QuarantinedCells> out(row_count);
+  for (const Misfit& misfit : misfits) {
+    if (schema.columns.at(misfit.column).on_misfit != OnMisfit::kQuarantine) continue;
+    out.at(misfit.row).emplace(misfit.column, misfit.text);
+  }
+  return out;
 }
 
 Result<std::vector<TextRow>> RowsOf(const TableSchema& schema,
@@ -94,24 +112,29 @@ class Edit {
     before_ = std::move(change_.overlay);
     change_.HideBase();
   }
-  /// Takes out one row; the row, or null where strictness is off and it is not there.
-  Result<RowPtr> Remove(const std::string& key) {
+  void RemoveAny(const std::string& key) {
+    const Entry entry = change_.Find(key);
+    if (entry.count > 0) Set(key, {entry.row, entry.quarantined, 0});
+  }
+  /// Takes out one row; what it was, or without a row where strictness is off and it is not there.
+  Result<Entry> Remove(const std::string& key) {
     const Entry entry = change_.Find(key);
     if (entry.count <= 0) {
       if (strict_) return Conflict(change_.name, "a changed or deleted row is not there");
-      return RowPtr();
+      return Entry();
     }
-    Set(key, {entry.row, entry.count - 1});
-    return entry.row;
+    Set(key, {entry.row, entry.quarantined, entry.count - 1});
+    return entry;
   }
-  Status Insert(TextRow row) {
-    const std::string key = KeyOf(*change_.schema, row);
+  Status Insert(TextRow row, QuarantinedCells quarantined) {
+    const std::string key = KeyOf(*change_.schema, row, quarantined);
     const Entry entry = change_.Find(key);
     const bool is_keyless = change_.schema->is_keyless();
     if (entry.count > 0 && !is_keyless && strict_) {
       return Conflict(change_.name, "an inserted row is there already");
     }
-    Set(key, {std::make_shared<const TextRow>(std::move(row)), is_keyless ? entry.count + 1 : 1});
+    Set(key, {std::make_shared<const TextRow>(std::move(row)), std::move(quarantined),
+              is_keyless ? entry.count + 1 : 1});
     return {};
   }
 
@@ -135,6 +158,14 @@ class Edit {
 };
 
 template <class Change>
+Status InsertRows(Edit<Change>& edit, std::vector<TextRow> rows,
+                  std::vector<QuarantinedCells> quarantined) {
+  for (std::size_t row = 0; row < rows.size(); ++row)
+    SLUICE_RETURN_IF_ERROR(edit.Insert(std::move(rows[row]), std::move(quarantined[row])));
+  return {};
+}
+
+template <class Change>
 Status Update(Edit<Change>& edit, const NetChange& net) {
   const TableSchema& schema = *net.schema;
   SLUICE_ASSIGN_OR_RETURN(const auto origins, RowsOf(schema, schema.key, net.update_origin_keys));
@@ -144,16 +175,18 @@ Status Update(Edit<Change>& edit, const NetChange& net) {
                  .message = "updates without one key each",
                  .code = "SLU-9001"};
   }
+  auto quarantined = QuarantinedIn(schema, values.size(), net.update_misfits);
   // All origins go before the first new row comes: keys may swap.
   for (std::size_t row = 0; row < origins.size(); ++row) {
-    SLUICE_ASSIGN_OR_RETURN(const RowPtr old, edit.Remove(EncodeCells(origins[row])));
+    SLUICE_ASSIGN_OR_RETURN(const Entry old, edit.Remove(EncodeCells(origins[row])));
     for (std::size_t column = 0; column < net.update_unchanged.size(); ++column) {
       if (!net.update_unchanged[column][row]) continue;
-      values[row][column] = old == nullptr ? Cell() : (*old)[column];
+      values[row][column] = old.row == nullptr ? Cell() : (*old.row)[column];
+      const auto kept = old.quarantined.find(static_cast<std::uint32_t>(column));
+      if (kept != old.quarantined.end()) quarantined[row].insert(*kept);
     }
   }
-  for (TextRow& row : values) SLUICE_RETURN_IF_ERROR(edit.Insert(std::move(row)));
-  return {};
+  return InsertRows(edit, std::move(values), std::move(quarantined));
 }
 
 LogRow::Op OpOf(ChangeKind kind) {
@@ -225,14 +258,22 @@ Status MemoryDestination::StageItem(const NetRows& item) {
   Edit<Change> edit(*change, options_.strict);
   if (net.truncate) edit.Truncate();
   SLUICE_ASSIGN_OR_RETURN(const auto row_deletes, RowsOf(*net.schema, {}, net.row_deletes));
-  for (const TextRow& row : row_deletes) {
-    SLUICE_RETURN_IF_ERROR(edit.Remove(EncodeCells(row)));
+  const auto gone = QuarantinedIn(*net.schema, row_deletes.size(), net.row_delete_misfits);
+  for (std::size_t row = 0; row < row_deletes.size(); ++row) {
+    SLUICE_RETURN_IF_ERROR(edit.Remove(KeyOf(*net.schema, row_deletes[row], gone[row])));
   }
   SLUICE_ASSIGN_OR_RETURN(const auto deletes, RowsOf(*net.schema, net.schema->key, net.deletes));
-  for (const TextRow& key : deletes) SLUICE_RETURN_IF_ERROR(edit.Remove(EncodeCells(key)));
+  for (const TextRow& key : deletes) {
+    if (net.deletes_any) {
+      edit.RemoveAny(EncodeCells(key));
+    } else {
+      SLUICE_RETURN_IF_ERROR(edit.Remove(EncodeCells(key)));
+    }
+  }
   SLUICE_RETURN_IF_ERROR(Update(edit, net));
   SLUICE_ASSIGN_OR_RETURN(auto inserts, RowsOf(*net.schema, {}, net.inserts));
-  for (TextRow& row : inserts) SLUICE_RETURN_IF_ERROR(edit.Insert(std::move(row)));
+  auto quarantined = QuarantinedIn(*net.schema, inserts.size(), net.insert_misfits);
+  SLUICE_RETURN_IF_ERROR(InsertRows(edit, std::move(inserts), std::move(quarantined)));
   edit.Keep();
   return {};
 }
@@ -279,6 +320,9 @@ Status MemoryDestination::StageItem(const TruncateTable& item) {
 
 Status MemoryDestination::StageItem(const AlterTable& item) {
   SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(item.to->relation));
+  if (item.from->name != item.to->name) {
+    return Conflict(change->name, "a table has one name here until it is copied again");
+  }
   if (SameShape(*change->schema, *item.to)) return {};
   if (!SameShape(*change->schema, *item.from)) {
     return Conflict(change->name, "the table has another shape than the change begins with");
@@ -300,8 +344,16 @@ Status MemoryDestination::StageItem(const AlterTable& item) {
     for (std::size_t i = 0; i < origins.size(); ++i) {
       if (origins[i]) row[i] = entry.row->at(*origins[i]);
     }
-    Entry& to = change->overlay[KeyOf(*item.to, row)];
+    QuarantinedCells quarantined;
+    for (std::size_t i = 0; i < origins.size(); ++i) {
+      if (!origins[i]) continue;
+      const auto kept = entry.quarantined.find(static_cast<std::uint32_t>(*origins[i]));
+      if (kept != entry.quarantined.end())
+        quarantined.emplace(static_cast<std::uint32_t>(i), kept->second);
+    }
+    Entry& to = change->overlay[KeyOf(*item.to, row, quarantined)];
     to.row = std::make_shared<const TextRow>(std::move(row));
+    to.quarantined = std::move(quarantined);
     to.count += entry.count;
   }
   return {};

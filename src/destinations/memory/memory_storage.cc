@@ -16,6 +16,25 @@ std::vector<TextRow> MemoryStorage::Rows(const TableName& name) const {
   return out;
 }
 
+std::vector<MemoryStorage::Quarantined> MemoryStorage::Quarantine(const TableName& name) const {
+  const base::MutexLock lock(mutex_);
+  std::vector<Quarantined> out;
+  const auto found = tables_.find(name);
+  if (found == tables_.end()) return out;
+  const TableSchema& schema = *found->second->schema;
+  for (const auto& [encoded, entry] : found->second->rows) {
+    TextRow key = schema.is_keyless() ? *entry.row : TextRow();
+    for (const std::int32_t column : schema.key)
+      key.push_back((*entry.row)[static_cast<std::size_t>(column)]);
+    for (const auto& [column, text] : entry.quarantined) {
+      out.insert(out.end(), static_cast<std::size_t>(entry.count),
+                 {key, schema.columns[column].name, text});
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 std::vector<LogRow> MemoryStorage::Log(const TableName& name) const {
   const base::MutexLock lock(mutex_);
   const auto found = tables_.find(name);

@@ -21,9 +21,14 @@ namespace sluice::memory {
 
 using RowPtr = std::shared_ptr<const TextRow>;
 
+/// Exact texts of the cells of a row that are NULL because their values have no exact form, by
+/// column.
+using QuarantinedCells = std::map<std::uint32_t, std::string>;
+
 /// Equal rows of a keyless table share one entry; a keyed table has one row an entry.
 struct Entry {
   RowPtr row;
+  QuarantinedCells quarantined = {};
   std::int64_t count = 0;
 };
 
@@ -58,6 +63,15 @@ class MemoryStorage {
  public:
   /// Rows of a table, sorted by their cells; empty where there is no such table.
   std::vector<TextRow> Rows(const TableName& name) const;
+  /// Per quarantined cell the row's cells (of the key, where there is one), the column's name and
+  /// the text; sorted.
+  struct Quarantined {
+    TextRow key;
+    std::string column;
+    std::string text;
+    auto operator<=>(const Quarantined&) const = default;
+  };
+  std::vector<Quarantined> Quarantine(const TableName& name) const;
   std::vector<LogRow> Log(const TableName& name) const;
   std::vector<TableName> Tables() const;
   bool HasShadow(UnitId unit) const;

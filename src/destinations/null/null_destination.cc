@@ -27,8 +27,8 @@ class CountingWriter final : public CopyWriter {
  public:
   explicit CountingWriter(Counter total) : total_(std::move(total)) {}
 
-  Status Append(const RowsPtr& rows) override {
-    rows_ += RowsIn(rows);
+  Status Append(const CopiedRows& copied) override {
+    rows_ += RowsIn(copied.rows);
     return {};
   }
   Status Finish() override {

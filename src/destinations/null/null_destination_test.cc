@@ -38,7 +38,7 @@ TEST(NullDestination, CountsWhatWasCommittedAndNotWhatWasAbandoned) {
   ASSERT_TRUE(destination.Open({.pipeline = "p"}));
   auto writer = destination.OpenCopy({{schema->relation, 0}, schema, schema->name});
   ASSERT_TRUE(writer);
-  ASSERT_TRUE((*writer)->Append(MakeRows(*schema, {{"1"}, {"2"}})));
+  ASSERT_TRUE((*writer)->Append({MakeRows(*schema, {{"1"}, {"2"}})}));
   EXPECT_EQ(destination.counts().copied_rows, 0U);
   ASSERT_TRUE((*writer)->Finish());
 

@@ -128,6 +128,18 @@ TEST_P(DestinationContract, InsertsUpdatesAndDeletesApply) {
   EXPECT_EQ(ReadRows(orders), want);
 }
 
+TEST_P(DestinationContract, ARepairTakesWhatIsUnderItsKeysAndMissesNothing) {
+  SLUICE_NEEDS_ROWS();
+  const SchemaPtr orders = Orders();
+  MakeLive(orders, {{"1", "a", kNull}, {"2", "b", "x"}});
+  NetChange change = Inserts(orders, {{"2", "B", kNull}, {"3", "c", "y"}});
+  change.deletes_any = true;
+  change.deletes = MakeRows(*orders, orders->key, {{"2"}, {"3"}, {"4"}});
+  StageNet(std::move(change));
+  CommitNow(orders);
+  EXPECT_EQ(ReadRows(orders), (Rows{{"1", "a", kNull}, {"2", "B", kNull}, {"3", "c", "y"}}));
+}
+
 TEST_P(DestinationContract, NothingOfAnAbandonedTransactionStays) {
   SLUICE_NEEDS_ROWS();
   const SchemaPtr orders = Orders();

@@ -82,7 +82,7 @@ DeliveryState DestinationContract::CrashAndReopen() {
 void DestinationContract::CopyRows(const SchemaPtr& schema, const std::vector<TextRow>& rows) {
   auto writer = destination_->OpenCopy({{schema->relation, 0}, schema, schema->name});
   ASSERT_TRUE(writer) << writer.error().message << " " << writer.error().server_message;
-  const Status appended = (*writer)->Append(MakeRows(*schema, rows));
+  const Status appended = (*writer)->Append({MakeRows(*schema, rows)});
   ASSERT_TRUE(appended) << appended.error().message << " " << appended.error().server_message;
   const Status finished = (*writer)->Finish();
   ASSERT_TRUE(finished) << finished.error().message << " " << finished.error().server_message;

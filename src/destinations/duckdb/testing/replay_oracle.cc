@@ -49,7 +49,8 @@ Result<ReplayOracle::Content> ReplayOracle::Read(DuckDbDestination& destination)
                  "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
                      QuoteLiteral(kCatalog) +
                      " AND NOT starts_with(table_name, '_sluice_copy_')"
-                     " AND (schema_name, table_name) <> ('sluice', '_units') ORDER BY ALL",
+                     " AND (schema_name, table_name) NOT IN (('sluice', '_units'),"
+                     " ('sluice', '_copied_misfits')) ORDER BY ALL",
                  [&](const SqlTextRow& row) -> Status {
                    tables.emplace_back(*row[0], *row[1]);
                    return {};
