@@ -122,7 +122,8 @@ TEST_F(CatalogTest, TakesEveryColumnAsIdentityUnderFull) {
 TEST_F(CatalogTest, KeepsThePublicationToTheSelection) {
   Sql("CREATE TABLE public.a (id int PRIMARY KEY); CREATE TABLE public.\"B c\" (id int PRIMARY "
       "KEY)");
-  const PublicationContents first{.tables = {{"public", "a"}}, .append = {}, .has_companion = false};
+  const PublicationContents first{
+      .tables = {{"public", "a"}}, .append = {}, .has_companion = false};
   ASSERT_THAT(CreatePublication(*sql_, "sluice_x", "6b0e-gen", first), IsOk());
   auto publication = ReadPublication(*sql_, "sluice_x");
   ASSERT_THAT(publication, IsOk());
