@@ -184,7 +184,7 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   request_.flags["mode"] = {"mirror"};
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
-  for (const char* text : {"mode: both\n", "tables: {public.orders: {mode: history}}\n"}) {
+  for (const char* text : {"tables: {public.orders: {mode: history}}\n"}) {
     UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1006") << text;
   }
