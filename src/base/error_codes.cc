@@ -214,6 +214,12 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-2050", "the server does not allow pgoutput",
      "output_plugin_libraries lists the plugins that may be loaded, and pgoutput is not there.",
      "Add pgoutput to that setting."},
+    {"SLU-2051", "a table cannot be appended to",
+     "`mode: append` publishes a table for INSERT only, by a second publication of Sluice's own "
+     "that "
+     "is made together with the first. It cannot be added to a pipeline that was made without, nor "
+     "to a publication of yours.",
+     "Leave the mode out; or `sluice drop` the pipeline and run it again with --existing replace."},
     {"SLU-2101", "the slot exists already",
      "Another pipeline, or an earlier one of this name, made it.",
      "Choose another name with --slot or --pipeline, or remove it with `sluice drop`."},
@@ -326,6 +332,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "too where the destination's file was removed or renamed.",
      "Choose another name with --pipeline, or remove it with `sluice drop` and the destination it "
      "belongs to; where that is gone, with `sluice drop --slot sluice_NAME`."},
+    {"SLU-3018", "the publication for tables that are appended to is gone",
+     "sluice_NAME_append was dropped, or its comment was changed. What was inserted since then "
+     "into "
+     "its tables is in no stream.",
+     "`sluice drop` the pipeline and run it again with --existing replace."},
     {"SLU-3020", "a snapshot's text is malformed",
      "The server, or something between, gave a text for pg_current_snapshot() that is none.",
      "Connect to PostgreSQL directly; report it if that is the case already."},

@@ -184,10 +184,7 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   request_.flags["mode"] = {"mirror"};
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
-  for (const char* text : {
-           "tables: {public.orders: {mode: history}}\n",
-           "tables: {public.orders: {mode: append}}\n",
-       }) {
+  for (const char* text : {"tables: {public.orders: {mode: history}}\n"}) {
     UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1006") << text;
   }

@@ -188,8 +188,9 @@ Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCat
   loaded.row_filter = published.row_filter;
   loaded.publication_entry = static_cast<std::uint32_t>(rows.integer_or(0, 6, 0));
   static const types::TableRules kNone;
-  SLUICE_ASSIGN_OR_RETURN(
-      loaded.schema, types::HideColumns(schema, types.rules() ? *types.rules() : kNone, known));
+  const types::TableRules& rules = types.rules() ? *types.rules() : kNone;
+  if (rules.For(schema->name).mode == types::TableMode::kAppend) types::ForgetIdentity(*schema);
+  SLUICE_ASSIGN_OR_RETURN(loaded.schema, types::HideColumns(schema, rules, known));
   return loaded;
 }
 
