@@ -100,6 +100,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Make room, or try again."},
 
     // 2nnn source
+    {"SLU-1047", "the table is not halted", "Only a halted table has kept changes to go on from.",
+     "Nothing; `sluice tables` shows its state. `sluice resync TABLE` copies it again."},
+    {"SLU-1048", "nothing is kept of the table",
+     "It was not live when it halted, or what was kept was dropped by its limits.",
+     "Copy it again: sluice resync TABLE."},
     {"SLU-2001", "the source's URL cannot be read",
      "It is neither a postgres:// URL nor a libpq keyword string, or holds characters that must be "
      "written as %XX.",
@@ -475,6 +480,15 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "It was renamed or moved out of the selection, became a partition, or was taken out of the "
      "publication. Its rows stay at the destination as they were then.",
      "Select or publish it again; it is then copied again."},
+    {"SLU-4213", "the changes of a halted table are not kept",
+     "Some of them came in a form that cannot be kept. Or, at a start, `on_misfit` is another for "
+     "columns that let values go, or a column is excluded that was not when the table halted.",
+     "Copy it again when its cause is mended: sluice resync TABLE."},
+    {"SLU-4214", "a halted table has more changes than may be kept",
+     "They are kept up to --keep-halted, all tables together, and a tenth of the free disk.",
+     "Copy it again when its cause is mended: sluice resync TABLE."},
+    {"SLU-4215", "a table halted too long ago", "Its changes are kept for --keep-halted-for.",
+     "Copy it again when its cause is mended: sluice resync TABLE."},
     {"SLU-4501", "verify cannot read what the source sent",
      "The rows that `sluice verify` reads from the source by COPY are cut off, or are not of the "
      "types in the catalog.",
