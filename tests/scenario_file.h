@@ -7,7 +7,7 @@
 /// head they say what the scenario proves. {SOURCE}, {DATABASE}, {DESTINATION}, {FOLDER} and
 /// {PIPELINE} stand for those of the run.
 ///
-///   -- requires 15                   skipped on servers older than PostgreSQL 15
+///   -- requires 15 | 14-17           skipped on servers older than PostgreSQL 15 | on others
 ///   -- options --table 'public.a*'   added to every later `sluice run`
 ///   -- environment NAME VALUE        added to the environment of every later command
 ///   -- source [SESSION]              SQL; each session keeps its connection and transaction

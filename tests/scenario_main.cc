@@ -58,9 +58,14 @@ class ScenarioTest : public ::testing::Test {
     const auto steps = ParseScenario(sluice::testing::ReadWholeFile(path_));
     ASSERT_TRUE(steps.has_value()) << path_ << ": " << steps.error().message;
     for (const ScenarioStep& step : *steps) {
-      if (step.verb == "requires" && std::stoi(ServerVersion()) < std::stoi(step.arguments[0])) {
-        GTEST_SKIP() << "needs PostgreSQL " << step.arguments[0];
-      }
+      if (step.verb != "requires") continue;
+      const std::string& versions = step.arguments[0];
+      const std::size_t dash = versions.find('-');
+      const int version = std::stoi(ServerVersion());
+      const bool is_too_new =
+          dash != std::string::npos && version > std::stoi(versions.substr(dash + 1));
+      if (version < std::stoi(versions) || is_too_new)
+        GTEST_SKIP() << "needs PostgreSQL " << versions;
     }
     const auto server = Server();
     ASSERT_TRUE(server.has_value()) << server.error().message << server.error().server_message;

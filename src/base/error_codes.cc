@@ -192,7 +192,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "ALTER PUBLICATION ... SET (publish = 'insert, update, delete, truncate')."},
     {"SLU-2039", "a table has no usable identity",
      "Without a primary key or a replica identity an UPDATE cannot say which row it means; "
-     "published, the table's own updates would fail.",
+     "published, the table's own updates would fail. The same holds where a generated column is "
+     "part of the identity and is not published.",
      "ALTER TABLE ... ADD PRIMARY KEY, or REPLICA IDENTITY FULL."},
     {"SLU-2040", "row security would hide rows",
      "A policy applies to this role: the copy would miss rows that the stream brings.",
@@ -342,8 +343,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3081", "no point to compare at was found",
      "The table could not be locked, or the stream did not reach the fence in time.",
      "Try again when the pipeline has caught up; `sluice status` shows the lag."},
-    {"SLU-3090", "a large transaction is read again",
-     "A table halted in the middle of it, and its earlier part was rolled back.",
+    {"SLU-3090", "the stream is read again from the position",
+     "A table halted: its changes come undecoded now, to be kept, or an earlier part of a large "
+     "transaction was rolled back with it.",
      "Nothing: it continues by itself, without that table."},
     {"SLU-3091", "the stream starts again as text",
      "A column of a type came up whose binary form is not understood.",
@@ -465,9 +467,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "changed, a label of an enum was renamed, or several alterations came before their rows.",
      "Nothing: its old contents stay readable until the copy is in. docs/operations.md says which "
      "changes are followed in place."},
-    {"SLU-4208", "the table would be copied again too often",
-     "It was altered again and again in ways that only a copy follows.",
-     "`sluice resync TABLE` when the alterations are through."},
+    {"SLU-4208", "the table waits for its next copy",
+     "It was altered again and again in ways that only a copy follows: 3 copies in 10 minutes are "
+     "made, the next one waits, and the source is spared.",
+     "Nothing: it is copied when the time has come, and readable as it was until then. `sluice "
+     "resync TABLE` begins at once."},
     {"SLU-4210", "a table lost its replica identity",
      "Its primary key or identity index was dropped. Published without one, its own UPDATE and "
      "DELETE would fail, so it was taken out of the publication.",

@@ -12,7 +12,8 @@
 ///         of its own
 ///
 /// A table whose shape changed in a way that no stream tells copies itself again, at most
-/// WriterOptions::copies_again_max times in copies_again_window; its old contents stay until then.
+/// WriterOptions::copies_again_max times in copies_again_window, later ones wait; its old contents
+/// stay until then.
 ///
 /// A table that cannot go on halts alone: what was staged is abandoned, the set is staged again
 /// without it. One that was live keeps its changes from there on, undecoded, at the destination:
@@ -59,7 +60,7 @@ struct WriterOptions {
   std::size_t inbox_bytes = std::size_t{64} << 20;
   /// A fold works on at most this much at once when held changes land.
   std::size_t landing_bytes = std::size_t{32} << 20;
-  /// A table that would have to be copied again more often than that halts.
+  /// A table that would have to be copied again more often than that waits.
   std::size_t copies_again_max = 3;
   Duration copies_again_window = std::chrono::minutes(10);
   /// What tables are called at the destination.
@@ -99,6 +100,8 @@ class DeliveryWriter {
   /// Not inside a source transaction. (The inbox runs calls only there.)
   bool at_boundary() const { return !in_transaction_; }
   replication::TableMachine& machine() { return machine_; }
+  /// False: it was copied again too often in a short time, its next copy waits.
+  bool MayCopy(RelationId relation) const;
   Result<replication::CopyStart> BeginUnit(UnitId unit);
   Result<replication::SnapshotVerdict> OfferSnapshot(const replication::CopyTicket& ticket,
                                                      replication::CopySnapshot taken);
@@ -107,8 +110,8 @@ class DeliveryWriter {
                             Lsn flushed, const MisfitCounts& misfits = {});
   /// False: the copy was given up before; what became of it says nothing about the table.
   Result<bool> CopyFailed(const replication::CopyTicket& ticket);
-  /// Or, where a copy heals the error, the table copies itself again (bounded). Nothing is kept of
-  /// it: what comes behind this may not be in the stream.
+  /// Or, where a copy heals the error, the table copies itself again. Nothing is kept of it: what
+  /// comes behind this may not be in the stream.
   Status HaltTable(RelationId relation, const Error& error);
   /// What the catalog said of a live table when the log ended at catalog->since, which the stream
   /// has passed: the table gets that shape, in a commit of its own. False: not yet, or `known` is
@@ -120,6 +123,7 @@ class DeliveryWriter {
   /// was left), kSchemaConflict and the like of the table, which goes on as it was; of the
   /// destination.
   Status Replace(std::uint64_t ticket, const std::shared_ptr<const NetChange>& rows);
+  /// Its next copy waits for nothing.
   Status Resync(RelationId relation);
   /// Applies what is kept of a halted table, piece by piece; then it is live. Returns when that is
   /// to be. Errors: kInvalidArgument SLU-1047 (not halted), kUnsupported SLU-1048 (nothing kept).
@@ -164,6 +168,7 @@ class DeliveryWriter {
   bool GiveUp(const TableFailed& failed, bool may_keep = true);
   bool Halt(RelationId relation, const Error& error, bool may_keep);
   Status CopyUnderName(RelationId relation, const TableName& source);
+  void NameInAdvice(RelationId relation, const TableName& source);
   void TakeRaw(RelationId relation, bool is_raw, bool again);
   /// As WriterOptions::redeclare, under the name that the table has now.
   Redeclare RedeclareFor(RelationId relation) const;
@@ -182,7 +187,7 @@ class DeliveryWriter {
   Result<StageOutcome> StageKept(RelationId relation, Resumed& resumed);
   void StopResuming(const TableFailed& failed);
 
-  bool CopyAgain(RelationId relation, const Error& error);
+  void CopyAgain(RelationId relation, const Error& error);
   Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
   Status Commit(std::optional<Lsn> end, UnixMicros committed_at);
   void NoteDurable();
@@ -222,7 +227,7 @@ class DeliveryWriter {
   std::uint64_t noted_durable_ = 0;
   TableStager stager_;
   CommitsInFlight in_flight_;
-  /// When tables began to copy themselves again.
+  /// When tables began, or may begin, to copy themselves again; none is empty.
   std::map<RelationId, std::deque<Clock::time_point>> copied_again_;
   std::set<RelationId> resuming_;
   std::size_t resume_rows_ = 5000;  ///< applied at once; follows the time that takes

@@ -151,7 +151,8 @@ void DeliveryWriter::StopResuming(const TableFailed& failed) {
   const RelationId relation = failed.relation;
   resuming_.erase(relation);
   const Error& error = failed.error;
-  if (replication::IsHealedByCopy(error) && CopyAgain(relation, error)) {
+  if (replication::IsHealedByCopy(error)) {
+    CopyAgain(relation, error);
     TakeRaw(relation, false, true);
     return;
   }

@@ -1,5 +1,8 @@
 // The life of a table, as far as it is the writer's: it halts, is copied again, joins, goes, is
 // altered without rows, is shown.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -17,40 +20,53 @@ bool DeliveryWriter::GiveUp(const TableFailed& failed, bool may_keep) {
   if (!machine_.has_table(failed.relation)) return false;
   const TableRecord& record = machine_.record(failed.relation);
   if (record.state == TableState::kHalted) return false;
-  if (replication::IsHealedByCopy(failed.error) && CopyAgain(failed.relation, failed.error))
-    return false;
-  return Halt(failed.relation, failed.error, may_keep);
+  if (!replication::IsHealedByCopy(failed.error))
+    return Halt(failed.relation, failed.error, may_keep);
+  CopyAgain(failed.relation, failed.error);
+  return false;
 }
 
-/// False: that happened too often.
-bool DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
+void DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
   std::deque<Clock::time_point>& times = copied_again_[relation];
   const Clock::time_point now = Clock::now();
   while (!times.empty() && now - times.front() > options_.copies_again_window) times.pop_front();
-  if (times.size() >= options_.copies_again_max) return false;
-  times.push_back(now);
-  logger_.Warn("table {} is copied again, its contents stay readable until then: {} ({})",
-               ToString(machine_.record(relation).source), error.message, error.code);
+  const std::string name = ToString(machine_.record(relation).source);
+  std::string reason = "copied again: " + error.code + ": " + error.message;
+  Clock::time_point begins = now;
+  if (times.size() >= options_.copies_again_max) {
+    begins = times[times.size() - options_.copies_again_max] + options_.copies_again_window;
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(begins - now).count();
+    const auto at = std::chrono::system_clock::now() + std::chrono::seconds(seconds);
+    reason = fmt::format(
+        "SLU-4208: it was copied again {} times in a short time, the next copy waits until "
+        "{:%H:%M:%S} UTC: {}",
+        options_.copies_again_max, fmt::gmtime(std::chrono::system_clock::to_time_t(at)),
+        error.message);
+    logger_.Warn(
+        "table {} waits {} s for its next copy, its contents stay readable until then: "
+        "{}; to begin at once: sluice resync {}",
+        name, seconds, reason, name);
+  } else {
+    logger_.Warn("table {} is copied again, its contents stay readable until then: {} ({})", name,
+                 error.message, error.code);
+  }
+  times.push_back(begins);
   held_.Drop(UnitId{relation, 0});
   machine_.Resync(relation, WallClock());
-  machine_.SetReason(relation, "copied again: " + error.code + ": " + error.message);
-  return true;
+  machine_.SetReason(relation, std::move(reason));
+}
+
+bool DeliveryWriter::MayCopy(RelationId relation) const {
+  const auto found = copied_again_.find(relation);
+  return found == copied_again_.end() || found->second.back() <= Clock::now();
 }
 
 bool DeliveryWriter::Halt(RelationId relation, const Error& error, bool may_keep) {
   const TableRecord& record = machine_.record(relation);
   Error with_advice = error;
-  const bool needs_copy = replication::IsHealedByCopy(error);
-  if (needs_copy) {
-    with_advice.message = "it would have to be copied again more than " +
-                          std::to_string(options_.copies_again_max) +
-                          " times in a short time: " + error.message;
-    with_advice.code = "SLU-4208";
-  }
   // Its rows are those of the position: what comes behind it can be applied to them later.
-  const bool keeps = may_keep && !needs_copy && record.state == TableState::kLive &&
-                     record.schema && options_.keep_bytes > 0 &&
-                     destination_.capabilities().keeps_changes;
+  const bool keeps = may_keep && record.state == TableState::kLive && record.schema &&
+                     options_.keep_bytes > 0 && destination_.capabilities().keeps_changes;
   with_advice.advice = HaltAdvice(with_advice, record.source, keeps);
   logger_.Failed("table {} halted: {} ({}); the others go on; to continue: {}",
                  ToString(record.source), with_advice.message, with_advice.code,
@@ -162,6 +178,7 @@ Status DeliveryWriter::Resync(RelationId relation) {
   if (!machine_.has_table(relation)) {
     return Error{.kind = ErrorKind::kInvalidArgument, .message = "no such table in this pipeline"};
   }
+  copied_again_.erase(relation);
   held_.Drop(UnitId{relation, 0});
   if (machine_.record(relation).state == TableState::kHalted) TakeRaw(relation, false, true);
   machine_.Resync(relation, WallClock());
@@ -197,6 +214,7 @@ Status DeliveryWriter::Forget(RelationId relation) {
   const UnitId unit{relation, 0};
   // A copy that is under way finds its ticket stale and removes what it wrote.
   const bool has_shadow = machine_.unit_state(unit) == replication::UnitState::kCopied;
+  copied_again_.erase(relation);
   held_.Drop(unit);
   machine_.RemoveTable(relation);
   return has_shadow ? destination_.DiscardCopy(unit) : Status{};
@@ -264,11 +282,22 @@ Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
     const TableName& source = sources[rename.relation];
     logger_.Info("table {} is called {} now", ToString(machine_.record(rename.relation).source),
                  ToString(source));
+    if (machine_.record(rename.relation).kept) NameInAdvice(rename.relation, source);
     machine_.Rename(rename.relation, source, rename.to);
   }
   for (const TableRename& rename : to_copy)
     SLUICE_RETURN_IF_ERROR(CopyUnderName(rename.relation, sources[rename.relation]));
   return {};  // committed by the loop, whose error ends the writer
+}
+
+/// What helps a halted table is told under the name that it has now.
+void DeliveryWriter::NameInAdvice(RelationId relation, const TableName& source) {
+  const TableRecord& record = machine_.record(relation);
+  const std::string before = "sluice resume " + ToString(record.source);
+  std::string advice = record.advice;
+  if (const std::size_t at = advice.find(before); at != std::string::npos)
+    advice.replace(at, before.size(), "sluice resume " + ToString(source));
+  machine_.SetAdvice(relation, record.reason, std::move(advice));
 }
 
 /// A table still gets its rows under this name: it has lost it at the source, and the stream has

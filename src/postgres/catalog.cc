@@ -23,7 +23,7 @@ WITH rel AS MATERIALIZED (
       WHERE nspname = 'information_schema' OR nspname LIKE 'pg\_%'))
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.relpersistence, c.relreplident,
   CASE WHEN l.states IS NULL OR l.states = '' THEN r.state
-    ELSE (SELECT s FROM unnest(ARRAY['n', 'b', 'm', 'u']) s
+    ELSE (SELECT s FROM unnest(ARRAY['n', 'b', 'm', 'v', 'g', 'u']) s
           WHERE strpos(l.states || r.state, s) > 0 LIMIT 1) END,
   EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
   EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
@@ -75,6 +75,10 @@ IdentityState StateOf(char state) {
       return IdentityState::kNothing;
     case 'm':
       return IdentityState::kMissing;
+    case 'g':
+      return IdentityState::kStored;
+    case 'v':
+      return IdentityState::kVirtual;
     default:
       return IdentityState::kBroken;
   }

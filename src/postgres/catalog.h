@@ -40,6 +40,8 @@ enum class IdentityState : std::uint8_t {
   kMissing,  ///< no primary key, REPLICA IDENTITY DEFAULT
   kNothing,  ///< REPLICA IDENTITY NOTHING
   kBroken,   ///< its index is gone, invalid, partial, deferrable, or over a nullable column
+  kStored,   ///< a stored generated column is in it: good only where that is published (18)
+  kVirtual,  ///< a virtual one, which is never published
 };
 
 struct SourceTable {

@@ -130,6 +130,9 @@ std::string_view IdentityWord(IdentityState state) {
       return "REPLICA IDENTITY NOTHING";
     case IdentityState::kBroken:
       return "its identity's index is gone, deferrable, partial or not valid";
+    case IdentityState::kStored:
+    case IdentityState::kVirtual:
+      return "a generated column is in its identity, and is not published";
     case IdentityState::kUsable:
       break;
   }
@@ -152,7 +155,8 @@ Finding OfTable(const SourceTable& table, std::string_view code, std::string mes
 }
 
 // What one selected table is, that keeps it from being replicated; nullopt: nothing.
-std::optional<Finding> JudgeShape(const PreflightRequest& request, const SourceTable& table) {
+std::optional<Finding> JudgeShape(const PreflightRequest& request, const PreflightInput& in,
+                                  const SourceTable& table) {
   const std::string name = ToString(table.name);
   const std::string quoted = QuoteTable(table.name);
   const bool is_partition = table.kind == TableKind::kPartition;
@@ -167,6 +171,18 @@ std::optional<Finding> JudgeShape(const PreflightRequest& request, const SourceT
                    "rename the column");
   }
   if (request.is_copy_only || table.identity_state == IdentityState::kUsable) return std::nullopt;
+  const bool is_stored = table.identity_state == IdentityState::kStored;
+  if (is_stored && in.publication && in.publication->publishes_generated) return std::nullopt;
+  if (is_stored || table.identity_state == IdentityState::kVirtual) {
+    const std::string identity = "ALTER TABLE " + quoted + " REPLICA IDENTITY ";
+    const bool has_way_out = table.has_primary_key && table.identity == ReplicaIdentity::kFull;
+    return OfTable(
+        table, "SLU-2039",
+        name + " has no usable identity: " + std::string(IdentityWord(table.identity_state)),
+        has_way_out ? identity + "DEFAULT"
+                    : identity + "USING INDEX of a unique index without that column",
+        has_way_out ? identity + "DEFAULT;" : "");
+  }
   return OfTable(
       table, "SLU-2039",
       name + " has no usable identity: " + std::string(IdentityWord(table.identity_state)),
@@ -344,7 +360,7 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
     Findings findings = JudgeRights(request, input, table, is_published);
     PlannedTable planned{.table = table, .is_skipped = false, .reason = {}, .advice = {}};
     planned.lacks_only_rights = !findings.empty();
-    if (auto shape = JudgeShape(request, table)) {
+    if (auto shape = JudgeShape(request, input, table)) {
       // A view's rights are nobody's concern.
       if (shape->code != "SLU-2039") findings.clear();
       planned.lacks_only_rights = false;

@@ -196,7 +196,12 @@ FROM member m JOIN pg_class c ON c.oid = m.oid JOIN pg_class r ON r.oid = m.root
 JOIN pg_namespace n ON n.oid = r.relnamespace
 JOIN LATERAL (SELECT )";
   sql += kIdentityStateSql;
-  sql += R"( AS state) s ON s.state <> 'u'
+  sql += " AS state) s ON s.state <> 'u'";
+  if (connection.server_version() >= 180000) {
+    sql += R"( AND NOT (s.state = 'g' AND EXISTS (
+      SELECT FROM pg_publication p WHERE p.pubname = $1 AND p.pubgencols = 's')))";
+  }
+  sql += R"(
 GROUP BY m.root, n.nspname, r.relname, c.relname ORDER BY 2, 3)";
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult rows,
@@ -210,7 +215,9 @@ GROUP BY m.root, n.nspname, r.relname, c.relname ORDER BY 2, 3)";
     const std::string_view state = rows.text(i, 3);
     one.reason = state == "m"   ? "no primary key"
                  : state == "n" ? "REPLICA IDENTITY NOTHING"
-                                : "the index of its replica identity is gone or not usable";
+                 : state == "g" || state == "v"
+                     ? "a generated column is in its replica identity, and is not published"
+                     : "the index of its replica identity is gone or not usable";
     if (rows.text(i, 4) != one.name.table) one.reason += " (partition " + rows.str(i, 4) + ")";
     lost.push_back(std::move(one));
   }

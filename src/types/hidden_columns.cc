@@ -113,8 +113,8 @@ SchemaPtr WithHidden(const SchemaPtr& schema) {
   for (const HiddenColumn& one : schema->hidden) {
     if (!one.is_gone) full->columns.push_back(one.column);
   }
-  std::stable_sort(full->columns.begin(), full->columns.end(),
-                   [](const Column& a, const Column& b) { return a.attnum < b.attnum; });
+  std::sort(full->columns.begin(), full->columns.end(),
+            [](const Column& a, const Column& b) { return a.attnum < b.attnum; });
   const auto move_indexes = [&](const std::vector<std::int32_t>& indexes) {
     std::vector<std::int32_t> out;
     for (const std::int32_t index : indexes) {
