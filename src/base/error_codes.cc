@@ -391,28 +391,34 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "The database has the encoding SQL_ASCII, which takes any bytes as text, and the value is not "
      "UTF-8.",
      "Correct the value at the source, or let such values go (`on_misfit`: null or quarantine), "
-     "then `sluice resync TABLE`."},
+     "then `sluice resync TABLE`. After the latter `sluice resume TABLE` is enough, where it was "
+     "live."},
     {"SLU-4104", "NaN or infinity in a DECIMAL column",
      "numeric(p,s) holds NaN, Infinity and -Infinity, DECIMAL does not.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4105", "a number does not fit the column's DECIMAL",
      "The value has more digits than the precision and scale known of the column.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4106", "an array that is not a list",
      "A LIST has one dimension and begins at 1; the array has several dimensions or another lower "
      "bound.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4107", "an infinite interval",
      "PostgreSQL 17 and later have infinite intervals, INTERVAL has not.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4108", "a date or timestamp out of range",
      "The value lies beyond what 64-bit microseconds (or 32-bit days) since 1970 can count.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4109", "a composite or array type has changed",
      "The value's attributes, or its element type, are not those known of the column's type: ALTER "
      "TYPE is not announced in the stream.",
