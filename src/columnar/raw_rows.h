@@ -3,7 +3,8 @@
 /// through batches, logs and queues like any other, and are decoded once it is known how.
 ///
 /// A cell is the kind of the change ('I', 'U', 'D') and what follows the relation's oid in its
-/// message, without the columns that the user excluded. Pure. Thread safety: of RawRowDecoder: one object, one thread.
+/// message, without the columns that the user excluded. Pure. Thread safety: of RawRowDecoder: one
+/// object, one thread.
 #pragma once
 
 #include <cstdint>

@@ -168,8 +168,7 @@ std::vector<TableStatus> DeliveryWriter::Tables() const {
 }
 
 Status DeliveryWriter::HaltTable(RelationId relation, const Error& error) {
-  if (machine_.has_table(relation) && machine_.record(relation).kept)
-    StopKeeping(relation, error);
+  if (machine_.has_table(relation) && machine_.record(relation).kept) StopKeeping(relation, error);
   GiveUp({relation, error}, false);
   return {};
 }

@@ -80,9 +80,10 @@ TEST(KeptChanges, ComeBackWithTransactionsOrdinalsAndTruncatesInPlace) {
 TEST(KeptChanges, AreDecodedUnderThePolicyOfNow) {
   const SchemaPtr version = Schema({Builtin(23), Builtin(1007)}, {0});
   columnar::TableBuilder builder(columnar::RawSchema(version));
-  std::string bytes("IN\0\x02t\0\0\0\x01"
-                    "1t\0\0\0\x09{{1},{2}}",
-                    24);
+  std::string bytes(
+      "IN\0\x02t\0\0\0\x01"
+      "1t\0\0\0\x09{{1},{2}}",
+      24);
   builder.BeginTransaction(1);
   const pgoutput::TupleCell cell{pgoutput::TupleCell::Kind::kBinary, base::AsBytes(bytes)};
   ASSERT_THAT(builder.AppendInsert(pgoutput::TupleView(&cell, 1), 0), IsOk());

@@ -29,8 +29,9 @@ struct Restated {
 void ForgetKept(const std::string& why, telemetry::Logger& logger, TableRecord& table) {
   table.kept.reset();
   table.advice = "sluice resync " + ToString(table.source);
-  logger.Failed("table {}: what was kept since it halted is dropped: {} (SLU-4213); to continue: {}",
-                ToString(table.source), why, table.advice);
+  logger.Failed(
+      "table {}: what was kept since it halted is dropped: {} (SLU-4213); to continue: {}",
+      ToString(table.source), why, table.advice);
 }
 
 Restated RestatePolicies(const TableSyncInput& input, DeliveryState& state) {
@@ -64,9 +65,9 @@ Result<std::vector<RelationId>> ForgetExcluded(const TableSyncInput& input, Deli
   std::vector<RelationId> forgotten;
   for (TableRecord& table : state.tables) {
     if (!table.kept || input.options.tables.For(table.source).excluded.empty()) continue;
-    const auto now = postgres::LoadTableSchema(input.control, input.types, table.relation,
-                                               input.options.publication.value_or(""),
-                                               table.schema->hidden);
+    const auto now =
+        postgres::LoadTableSchema(input.control, input.types, table.relation,
+                                  input.options.publication.value_or(""), table.schema->hidden);
     if (!now && !input.control.is_alive()) return now.error();
     const auto was_hidden = [&](const HiddenColumn& hidden) {
       return std::ranges::any_of(table.schema->hidden, [&](const HiddenColumn& known) {
