@@ -12,7 +12,7 @@
 namespace sluice::engine {
 namespace {
 
-/// What a change takes beside its message.
+/// What a change takes beside its message; destinations count the same.
 constexpr std::uint64_t kChangeBytes = 40;
 
 bool IsRaw(const ChangeItem& item) {

@@ -42,6 +42,9 @@ Error Unreadable(std::string message) {
           .advice = "the file was changed by something else: restore it, or copy again"};
 }
 
+/// What a kept change takes beside its message, about; the engine counts the same.
+constexpr std::uint64_t kKeptChangeBytes = 40;
+
 /// What is kept of halted tables. Beside the changes, of kind: 'M' is there as long as anything is
 /// to be kept, 'G' as long as it is being applied.
 std::string CreateKeptSql() {
@@ -492,8 +495,10 @@ Status ReadKeptSums(Connection& connection, DeliveryState& state) {
   if (found.i64(0, 0) == 0) return {};  // of an earlier version, opened for reading
   SLUICE_ASSIGN_OR_RETURN(const SmallResult rows,
                           connection.Query("SELECT relation::UBIGINT, max(sequence)::UBIGINT,"
-                                           " coalesce(sum(octet_length(message)), 0)::UBIGINT,"
-                                           " bool_or(kind = 'G') FROM " +
+                                           " sum(octet_length(message) + " +
+                                               Number(kKeptChangeBytes) +
+                                               ")::UBIGINT,"
+                                               " bool_or(kind = 'G') FROM " +
                                                In("_kept") + " GROUP BY relation",
                                            "read sluice._kept"));
   for (std::size_t row = 0; row < rows.row_count(); ++row) {
