@@ -184,10 +184,7 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   request_.flags["mode"] = {"mirror"};
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
-  for (const char* text : {
-           "tables: {public.orders: {mode: history}}\n",
-           "tables: {public.orders: {mode: append}}\n",
-       }) {
+  for (const char* text : {"tables: {public.orders: {mode: history}}\n"}) {
     UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1006") << text;
   }
@@ -202,7 +199,7 @@ TEST_F(LoadOptionsTest, TypesOfColumnsComeFromTheFile) {
   EXPECT_EQ(types->declared()[0].table, (TableName{"public", "orders"}));
   EXPECT_EQ(types->declared()[0].column, "amount");
   for (const char* text :
-       {"types: text\n", "types: [a]\n", "types: {public.orders.amount: double}\n",
+       {"types: text\n", "types: [a]\n", "types: {public.orders.amount: doubles}\n",
         "types: {public.orders: text}\n", "types: {a.b.c: {x: y}}\n", "types: {arrays: 1}\n"}) {
     UseFile(text);
     EXPECT_EQ(Failure().code, "SLU-1001") << text;

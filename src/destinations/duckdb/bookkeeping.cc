@@ -9,6 +9,7 @@
 #include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/schema_json.h"
 #include "destinations/duckdb/type_map.h"
+#include "types/hidden_columns.h"
 #include "types/type_policies.h"
 
 namespace sluice::duckdb {
@@ -394,7 +395,7 @@ Status WriteTable(Connection& connection, const TableRecord& record, bool shape_
       {"source_table", QuoteLiteral(record.source.table)},
       {"\"schema\"", QuoteLiteral(record.destination.schema)},
       {"\"table\"", QuoteLiteral(record.destination.table)},
-      {"mode", "'mirror'"},
+      {"mode", record.schema && types::IsAppend(*record.schema) ? "'append'" : "'mirror'"},
       {"state", QuoteLiteral(ToString(record.state))},
       {"since", Time(record.since)},
       {"\"rows\"", std::to_string(record.row_count)},
