@@ -246,7 +246,7 @@ Status LoadTypes(const Gathered& gathered, engine::PipelineOptions& options) {
 
 /// The modes that this version does not have are refused here, wherever they are asked for.
 Status RefuseUnbuilt(types::TableMode mode, const std::string& origin) {
-  if (mode == types::TableMode::kMirror) return {};
+  if (mode != types::TableMode::kAppend) return {};
   return Unbuilt(fmt::format("{}: {}", origin, types::ToString(mode)));
 }
 

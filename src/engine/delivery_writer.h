@@ -45,6 +45,7 @@
 #include "replication/table_machine.h"
 #include "telemetry/log.h"
 #include "types/name_map.h"
+#include "types/table_rules.h"
 
 namespace sluice::engine {
 
@@ -59,6 +60,8 @@ struct WriterOptions {
   Duration copies_again_window = std::chrono::minutes(10);
   /// What tables are called at the destination.
   types::NameMap names = {};
+  /// What is kept of them there.
+  types::TableRules rules = {};
 };
 
 class DeliveryWriter {
@@ -125,6 +128,8 @@ class DeliveryWriter {
   /// Where a source table is copied to. A table that was renamed lies under its old name until its
   /// next copy lands. Any thread.
   TableName DestinationOf(const TableName& source) const { return options_.names.For(source); }
+  /// What is kept of it from its next copy on. Any thread.
+  TableMode ModeOf(const TableName& source) const { return options_.rules.For(source).mode; }
   Fence& fence() { return fence_; }
   /// From now on none stops the change sets. Any thread.
   void GiveUpFences() { takes_fences_.store(false); }
@@ -188,6 +193,8 @@ class DeliveryWriter {
   CommitsInFlight in_flight_;
   /// When tables began to copy themselves again.
   std::map<RelationId, std::deque<Clock::time_point>> copied_again_;
+  /// Where the stream stood when a copy that is under way began.
+  std::map<UnitId, Lsn> copy_began_;
   Clock::time_point published_at_{};
   /// The last commit when no table waited for its copy any more; 0: one does.
   std::atomic<std::uint64_t> settled_sequence_{0};

@@ -47,11 +47,11 @@ class HeldChangesTest : public ::testing::TestWithParam<std::size_t> {
   }
   std::string Replayed(UnitId unit) {
     std::string out;
-    const Status read = held_.Replay(unit, [&](ChangeItem item, const TransactionMark& last) {
+    const Status read = held_.Replay(unit, [&](ChangeItem item, const std::vector<TransactionMark>& marks) {
       if (auto* batch = std::get_if<ChangeBatch>(&item)) {
         for (TransactionRun& run : batch->runs) run.transaction = 0;
       }
-      out += PrintItem(item) + " (" + std::to_string(last.xid.value) + ")";
+      out += PrintItem(item) + " (" + std::to_string(marks.back().xid.value) + ")";
       return true;
     });
     EXPECT_THAT(read, IsOk());
@@ -120,7 +120,7 @@ TEST_P(HeldChangesTest, EndTheReplayWhenTheSinkHasEnough) {
   ASSERT_THAT(DecideBelow(unit_, 0), IsOk());
   int count = 0;
   EXPECT_THAT(
-      held_.Replay(unit_, [&](const ChangeItem&, const TransactionMark&) { return ++count < 3; }),
+      held_.Replay(unit_, [&](const ChangeItem&, const std::vector<TransactionMark>&) { return ++count < 3; }),
       IsOk());
   EXPECT_EQ(count, 3);
 }
@@ -173,7 +173,7 @@ TEST(HeldChangesInBounds, LoseNothingWhenASpillFails) {
   ASSERT_THAT(held.Decide(unit, [](const TransactionMark&) { return false; }), IsOk());
   std::string keys;
   ASSERT_THAT(held.Replay(unit,
-                          [&](const ChangeItem& item, const TransactionMark&) {
+                          [&](const ChangeItem& item, const std::vector<TransactionMark>&) {
                             keys += PrintItem(item);
                             return true;
                           }),

@@ -26,7 +26,8 @@ engine::WriterOptions WriterOptionsOf(const SessionOptions& options) {
           .held_memory_bytes = options.memory.held,
           .inbox_bytes = options.memory.inbox,
           .landing_bytes = options.memory.batch,
-          .names = options.pipeline->names};
+          .names = options.pipeline->names,
+          .rules = options.pipeline->tables};
 }
 
 engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth& birth,

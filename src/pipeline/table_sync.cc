@@ -49,13 +49,28 @@ Restated RestatePolicies(const TableSyncInput& input, DeliveryState& state) {
   return restated;
 }
 
-void CopyAgain(const std::vector<RelationId>& relations, telemetry::Logger& logger,
+/// Tables of which something else is to be kept than what lies there, where one of the two is a
+/// log. A table that has no rows yet gets its mode at once.
+std::vector<RelationId> FindOtherModes(const TableSyncInput& input, DeliveryState& state) {
+  std::vector<RelationId> to_copy;
+  for (TableRecord& table : state.tables) {
+    const TableMode mode = input.options.tables.For(table.source).mode;
+    if (table.mode == mode || (!HasLog(table.mode) && !HasLog(mode))) continue;
+    if (!table.schema) {
+      table.mode = mode;
+    } else if (input.options.copy_existing && table.state != TableState::kSkipped) {
+      to_copy.push_back(table.relation);
+    }
+  }
+  return to_copy;
+}
+
+void CopyAgain(const std::vector<RelationId>& relations, const char* why, telemetry::Logger& logger,
                replication::TableMachine& machine) {
   for (const RelationId relation : relations) {
-    logger.Warn("table {} is copied again: on_misfit is another for its columns",
-                ToString(machine.record(relation).source));
+    logger.Warn("table {} is copied again: {}", ToString(machine.record(relation).source), why);
     machine.Resync(relation, engine::WallClock());
-    machine.SetReason(relation, "copied again: on_misfit is another for its columns");
+    machine.SetReason(relation, std::string("copied again: ") + why);
   }
 }
 
@@ -93,6 +108,7 @@ Status CheckDestinationTables(const TableSyncInput& input, Destination& destinat
     SLUICE_ASSIGN_OR_RETURN(
         const std::optional<Error> refusal,
         destination.CheckTable(*loaded->schema, input.options.names.For(table.table.name),
+                               input.options.tables.For(table.table.name).mode,
                                input.options.existing != engine::Existing::kRefuse));
     if (refusal) return *refusal;
   }
@@ -128,8 +144,10 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
                           postgres::ReadPublishedTables(input.control, birth.publication));
   tables = PlanTables(input.planned, input.existing, state.tables, entries, input.options);
   const Restated restated = RestatePolicies(input, state);
+  const std::vector<RelationId> other_modes = FindOtherModes(input, state);
   replication::TableMachine machine(state);
-  CopyAgain(restated.to_copy, input.logger, machine);
+  CopyAgain(restated.to_copy, "on_misfit is another for its columns", input.logger, machine);
+  CopyAgain(other_modes, "its mode is another", input.logger, machine);
   for (const RelationId relation : tables.removed) machine.RemoveTable(relation);
   for (const auto& [relation, entry] : tables.rejoined)
     machine.Rejoined(relation, entry, engine::WallClock());

@@ -19,8 +19,8 @@ class LateDestination final : public Destination {
   Result<DeliveryState> Open(const OpenRequest& r) override { return null_.Open(r); }
   Status StoreBirth(const Birth& b) override { return null_.StoreBirth(b); }
   Result<std::optional<Error>> CheckTable(const TableSchema& s, const TableName& n,
-                                          bool a) override {
-    return null_.CheckTable(s, n, a);
+                                          TableMode m, bool a) override {
+    return null_.CheckTable(s, n, m, a);
   }
   Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& t) override {
     return null_.OpenCopy(t);
