@@ -37,6 +37,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     rest = rest.subspan(length);
     if (!is_ok) break;
   }
-  if (!decoder.Finish()->ValidateFull().ok()) std::abort();
+  if (!decoder.Finish().rows->ValidateFull().ok()) std::abort();
   return 0;
 }

@@ -461,9 +461,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "changed, a label of an enum was renamed, or several alterations came before their rows.",
      "Nothing: its old contents stay readable until the copy is in. docs/operations.md says which "
      "changes are followed in place."},
-    {"SLU-4208", "the table would be copied again too often",
-     "It was altered again and again in ways that only a copy follows.",
-     "`sluice resync TABLE` when the alterations are through."},
+    {"SLU-4208", "the table waits for its next copy",
+     "It was altered again and again in ways that only a copy follows: 3 copies in 10 minutes are "
+     "made, the next one waits, and the source is spared.",
+     "Nothing: it is copied when the time has come, and readable as it was until then. `sluice "
+     "resync TABLE` begins at once."},
     {"SLU-4210", "a table lost its replica identity",
      "Its primary key or identity index was dropped. Published without one, its own UPDATE and "
      "DELETE would fail, so it was taken out of the publication.",

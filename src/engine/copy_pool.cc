@@ -353,7 +353,7 @@ Result<std::optional<CopyPool::Claimed>> CopyPool::Claim() {
         const auto wait = not_before_.find(unit.relation);
         if (wait != not_before_.end() && wait->second > now) continue;
         // After a resync the worker of the copy that was given up is still at the unit's shadow.
-        if (busy_.contains(unit.relation)) continue;
+        if (busy_.contains(unit.relation) || !writer_.MayCopy(unit.relation)) continue;
         const auto estimate = estimates_.find(unit.relation);
         const std::int64_t bytes = estimate == estimates_.end() ? 0 : estimate->second;
         if (bytes > best_bytes) {

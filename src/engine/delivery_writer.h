@@ -12,7 +12,8 @@
 ///         of its own
 ///
 /// A table whose shape changed in a way that no stream tells copies itself again, at most
-/// WriterOptions::copies_again_max times in copies_again_window; its old contents stay until then.
+/// WriterOptions::copies_again_max times in copies_again_window, later ones wait; its old contents
+/// stay until then.
 ///
 /// A table that cannot go on halts alone: what was staged is abandoned, the set is staged again
 /// without it. Where earlier pieces of its transaction were staged, the inbox refuses the rest and
@@ -55,7 +56,7 @@ struct WriterOptions {
   std::size_t inbox_bytes = std::size_t{64} << 20;
   /// A fold works on at most this much at once when held changes land.
   std::size_t landing_bytes = std::size_t{32} << 20;
-  /// A table that would have to be copied again more often than that halts.
+  /// A table that would have to be copied again more often than that waits.
   std::size_t copies_again_max = 3;
   Duration copies_again_window = std::chrono::minutes(10);
   /// What tables are called at the destination.
@@ -89,6 +90,8 @@ class DeliveryWriter {
   /// Not inside a source transaction. (The inbox runs calls only there.)
   bool at_boundary() const { return !in_transaction_; }
   replication::TableMachine& machine() { return machine_; }
+  /// False: it was copied again too often in a short time, its next copy waits.
+  bool MayCopy(RelationId relation) const;
   Result<replication::CopyStart> BeginUnit(UnitId unit);
   Result<replication::SnapshotVerdict> OfferSnapshot(const replication::CopyTicket& ticket,
                                                      replication::CopySnapshot taken);
@@ -97,7 +100,7 @@ class DeliveryWriter {
                             Lsn flushed, const MisfitCounts& misfits = {});
   /// False: the copy was given up before; what became of it says nothing about the table.
   Result<bool> CopyFailed(const replication::CopyTicket& ticket);
-  /// Or, where a copy heals the error, the table copies itself again (bounded).
+  /// Or, where a copy heals the error, the table copies itself again.
   Status HaltTable(RelationId relation, const Error& error);
   /// What the catalog said of a live table when the log ended at catalog->since, which the stream
   /// has passed: the table gets that shape, in a commit of its own. False: not yet, or `known` is
@@ -109,6 +112,7 @@ class DeliveryWriter {
   /// was left), kSchemaConflict and the like of the table, which goes on as it was; of the
   /// destination.
   Status Replace(std::uint64_t ticket, const std::shared_ptr<const NetChange>& rows);
+  /// Its next copy waits for nothing.
   Status Resync(RelationId relation);
   /// A table joins, in the state of its record. One that is known already is copied anew, or
   /// skipped for another reason.
@@ -151,7 +155,7 @@ class DeliveryWriter {
   void GiveUp(const TableFailed& failed);
   void Halt(RelationId relation, const Error& error);
   Status CopyUnderName(RelationId relation, const TableName& source);
-  bool CopyAgain(RelationId relation, const Error& error);
+  void CopyAgain(RelationId relation, const Error& error);
   Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
   Status Commit(std::optional<Lsn> end, UnixMicros committed_at);
   void NoteDurable();
@@ -191,7 +195,7 @@ class DeliveryWriter {
   std::uint64_t noted_durable_ = 0;
   TableStager stager_;
   CommitsInFlight in_flight_;
-  /// When tables began to copy themselves again.
+  /// When tables began, or may begin, to copy themselves again; none is empty.
   std::map<RelationId, std::deque<Clock::time_point>> copied_again_;
   /// Where the stream stood when a copy that is under way began.
   std::map<UnitId, Lsn> copy_began_;

@@ -1,5 +1,8 @@
 // The life of a table, as far as it is the writer's: it halts, is copied again, joins, goes, is
 // altered without rows, is shown.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -17,34 +20,51 @@ void DeliveryWriter::GiveUp(const TableFailed& failed) {
   if (!machine_.has_table(failed.relation)) return;
   const TableRecord& record = machine_.record(failed.relation);
   if (record.state == TableState::kHalted) return;
-  if (replication::IsHealedByCopy(failed.error) && CopyAgain(failed.relation, failed.error)) return;
-  Halt(failed.relation, failed.error);
+  if (replication::IsHealedByCopy(failed.error)) {
+    CopyAgain(failed.relation, failed.error);
+  } else {
+    Halt(failed.relation, failed.error);
+  }
 }
 
-/// False: that happened too often.
-bool DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
+void DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
   std::deque<Clock::time_point>& times = copied_again_[relation];
   const Clock::time_point now = Clock::now();
   while (!times.empty() && now - times.front() > options_.copies_again_window) times.pop_front();
-  if (times.size() >= options_.copies_again_max) return false;
-  times.push_back(now);
-  logger_.Warn("table {} is copied again, its contents stay readable until then: {} ({})",
-               ToString(machine_.record(relation).source), error.message, error.code);
+  const std::string name = ToString(machine_.record(relation).source);
+  std::string reason = "copied again: " + error.code + ": " + error.message;
+  Clock::time_point begins = now;
+  if (times.size() >= options_.copies_again_max) {
+    begins = times[times.size() - options_.copies_again_max] + options_.copies_again_window;
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(begins - now).count();
+    const auto at = std::chrono::system_clock::now() + std::chrono::seconds(seconds);
+    reason = fmt::format(
+        "SLU-4208: it was copied again {} times in a short time, the next copy waits until "
+        "{:%H:%M:%S} UTC: {}",
+        options_.copies_again_max, fmt::gmtime(std::chrono::system_clock::to_time_t(at)),
+        error.message);
+    logger_.Warn(
+        "table {} waits {} s for its next copy, its contents stay readable until then: "
+        "{}; to begin at once: sluice resync {}",
+        name, seconds, reason, name);
+  } else {
+    logger_.Warn("table {} is copied again, its contents stay readable until then: {} ({})", name,
+                 error.message, error.code);
+  }
+  times.push_back(begins);
   held_.Drop(UnitId{relation, 0});
   machine_.Resync(relation, WallClock());
-  machine_.SetReason(relation, "copied again: " + error.code + ": " + error.message);
-  return true;
+  machine_.SetReason(relation, std::move(reason));
+}
+
+bool DeliveryWriter::MayCopy(RelationId relation) const {
+  const auto found = copied_again_.find(relation);
+  return found == copied_again_.end() || found->second.back() <= Clock::now();
 }
 
 void DeliveryWriter::Halt(RelationId relation, const Error& error) {
   const TableRecord& record = machine_.record(relation);
   Error with_advice = error;
-  if (replication::IsHealedByCopy(error)) {
-    with_advice.message = "it would have to be copied again more than " +
-                          std::to_string(options_.copies_again_max) +
-                          " times in a short time: " + error.message;
-    with_advice.code = "SLU-4208";
-  }
   if (with_advice.advice.empty()) with_advice.advice = "sluice resync " + ToString(record.source);
   logger_.Failed("table {} halted: {} ({}); the others go on; to continue: {}",
                  ToString(record.source), with_advice.message, with_advice.code,
@@ -144,6 +164,7 @@ Status DeliveryWriter::Resync(RelationId relation) {
   if (!machine_.has_table(relation)) {
     return Error{.kind = ErrorKind::kInvalidArgument, .message = "no such table in this pipeline"};
   }
+  copied_again_.erase(relation);
   held_.Drop(UnitId{relation, 0});
   machine_.Resync(relation, WallClock());
   return {};
@@ -178,6 +199,7 @@ Status DeliveryWriter::Forget(RelationId relation) {
   const UnitId unit{relation, 0};
   // A copy that is under way finds its ticket stale and removes what it wrote.
   const bool has_shadow = machine_.unit_state(unit) == replication::UnitState::kCopied;
+  copied_again_.erase(relation);
   held_.Drop(unit);
   machine_.RemoveTable(relation);
   return has_shadow ? destination_.DiscardCopy(unit) : Status{};
