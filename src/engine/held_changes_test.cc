@@ -75,8 +75,25 @@ TEST_P(HeldChangesTest, GiveBackInOrderWhatTheSnapshotDoesNotSee) {
   // Judged before it comes here.
   ASSERT_THAT(Hold(unit_, {13}), IsOk());
   held_.Boundary();
-  EXPECT_EQ(Replayed(unit_), " +8x#8 (9) +9x#9 (9) T#8 (10) +11x#11 +12x#12 (12) +13x#13 (13)");
+  EXPECT_EQ(Replayed(unit_), " +8x#8 (8) +9x#9 (9) T#8 (10) +11x#11 +12x#12 (12) +13x#13 (13)");
   EXPECT_EQ(Replayed(unit_), Replayed(unit_));
+}
+
+TEST_P(HeldChangesTest, TellTheTransactionOfEachChangeWhereALogAsksForIt) {
+  held_.KeepMarks(unit_);
+  ASSERT_THAT(Hold(unit_, {3, 8, 4, 9, 10}), IsOk());
+  held_.Boundary();
+  ASSERT_THAT(DecideBelow(unit_, 5), IsOk());
+  ASSERT_THAT(Hold(unit_, {11, 12}), IsOk());
+  std::string xids;
+  const auto read =
+      held_.Replay(unit_, [&](const ChangeItem& item, const std::vector<TransactionMark>& marks) {
+        EXPECT_EQ(std::get<ChangeBatch>(item).runs.size(), marks.size());
+        for (const TransactionMark& mark : marks) xids += " " + std::to_string(mark.xid.value);
+        return true;
+      });
+  EXPECT_THAT(read, IsOk());
+  EXPECT_EQ(xids, " 8 9 10 11 12");
 }
 
 TEST_P(HeldChangesTest, AreEmptyWhereNothingCame) {

@@ -18,14 +18,14 @@ namespace sluice::pipeline {
 
 namespace {
 
-/// Tables whose columns are stored with other policies than those of now.
+/// Tables that are stored with other declarations than those of now.
 struct Restated {
-  std::vector<RelationId> relations;
-  /// Of them, those whose rows were made with a policy that let values go: they hold NULLs, or lack
-  /// texts, that the one of now would not give them.
+  std::vector<RelationId> relations;  ///< stored anew
   std::vector<RelationId> to_copy;
 };
 
+/// Columns with other policies. Copied are those whose rows were made with a policy that let values
+/// go: they hold NULLs, or lack texts, that the one of now would not give them.
 Restated RestatePolicies(const TableSyncInput& input, DeliveryState& state) {
   Restated restated;
   for (TableRecord& table : state.tables) {
@@ -50,19 +50,21 @@ Restated RestatePolicies(const TableSyncInput& input, DeliveryState& state) {
 }
 
 /// Tables of which something else is to be kept than what lies there, where one of the two is a
-/// log. A table that has no rows yet gets its mode at once.
-std::vector<RelationId> FindOtherModes(const TableSyncInput& input, DeliveryState& state) {
-  std::vector<RelationId> to_copy;
+/// log. What has no rows yet, or only loses its log, gets its mode at once.
+Restated RestateModes(const TableSyncInput& input, DeliveryState& state) {
+  Restated restated;
   for (TableRecord& table : state.tables) {
     const TableMode mode = input.options.tables.For(table.source).mode;
     if (table.mode == mode || (!HasLog(table.mode) && !HasLog(mode))) continue;
-    if (!table.schema) {
+    const bool only_ends = table.mode == TableMode::kBoth && mode == TableMode::kMirror;
+    if (!table.schema || only_ends) {
       table.mode = mode;
+      restated.relations.push_back(table.relation);
     } else if (input.options.copy_existing && table.state != TableState::kSkipped) {
-      to_copy.push_back(table.relation);
+      restated.to_copy.push_back(table.relation);
     }
   }
-  return to_copy;
+  return restated;
 }
 
 void CopyAgain(const std::vector<RelationId>& relations, const char* why, telemetry::Logger& logger,
@@ -144,10 +146,10 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
                           postgres::ReadPublishedTables(input.control, birth.publication));
   tables = PlanTables(input.planned, input.existing, state.tables, entries, input.options);
   const Restated restated = RestatePolicies(input, state);
-  const std::vector<RelationId> other_modes = FindOtherModes(input, state);
+  const Restated modes = RestateModes(input, state);
   replication::TableMachine machine(state);
   CopyAgain(restated.to_copy, "on_misfit is another for its columns", input.logger, machine);
-  CopyAgain(other_modes, "its mode is another", input.logger, machine);
+  CopyAgain(modes.to_copy, "its mode is another", input.logger, machine);
   for (const RelationId relation : tables.removed) machine.RemoveTable(relation);
   for (const auto& [relation, entry] : tables.rejoined)
     machine.Rejoined(relation, entry, engine::WallClock());
@@ -163,6 +165,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
     if (known == record.tables.end()) record.tables.push_back(added);
   }
   AddMissing(restated.relations, state, record);
+  AddMissing(modes.relations, state, record);
   if (record.tables.empty()) return {};
   record.position = state.position;
   record.passed = state.passed;
