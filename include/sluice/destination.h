@@ -77,9 +77,9 @@ struct AlterTable {
   SchemaPtr to;
   Lsn lsn;
 };
-/// What a CopyWriter wrote for this unit becomes the table, replacing the one there is; where `mode`
-/// has a log its rows are added there as copied. A log that is there already is kept: a truncate
-/// without a transaction comes before the rows.
+/// What a CopyWriter wrote for this unit becomes the table, replacing the one there is; where
+/// `mode` has a log its rows are added there as copied. A log that is there already is kept: a
+/// truncate without a transaction comes before the rows.
 struct LandUnit {
   UnitId unit;
   SchemaPtr schema;
@@ -96,8 +96,8 @@ struct DropTable {
   RelationId relation;
   TableName destination;
 };
-using SequenceItem = std::variant<LogRows, NetRows, HistoryRows, TruncateTable, AlterTable, LandUnit,
-                                  DropTable>;
+using SequenceItem =
+    std::variant<LogRows, NetRows, HistoryRows, TruncateTable, AlterTable, LandUnit, DropTable>;
 
 /// P4. What became of an item; kUnknown means of the whole destination: re-open and replay.
 struct TableFailed {

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/passwords.h"
 #include "cli/text_table.h"
+#include "postgres/publication.h"
 
 namespace sluice::cli {
 namespace {
@@ -187,6 +188,10 @@ std::string DropPlanText(const pipeline::DropPlan& plan) {
   }
   if (plan.publication) {
     out += fmt::format("  publication {} at {}\n", *plan.publication, plan.source);
+    if (plan.has_companion) {
+      out += fmt::format("  publication {} at {}\n", postgres::CompanionOf(*plan.publication),
+                         plan.source);
+    }
   }
   if (plan.has_ddl_trigger) {
     out += fmt::format("  event triggers sluice_ddl_end and sluice_ddl_drop at {}\n", plan.source);

@@ -90,6 +90,9 @@ std::string FirstOfEach(const Json& table) {
 
 std::string Verdict(const Json& table) {
   const std::string status = Text(table, "status");
+  const std::int64_t extra = Number(table, "extra");
+  if (status == "equal" && extra > 0)
+    return "equal, and " + base::FormatCount(extra) + " more: rows are only added here";
   if (status == "equal") return "equal";
   if (status != "different") {
     const std::string reason = Text(table, "reason");

@@ -9,6 +9,7 @@
 #include "types/builtin_types.h"
 #include "types/decimal_value.h"
 #include "types/time_value.h"
+#include "types/type_policies.h"
 #include "types/utf8.h"
 
 // Layouts: the ..._send functions of src/backend/utils/adt/. Integers are big-endian.
@@ -128,6 +129,14 @@ ValueFault DecodeFormatted(ColumnBuilder& column, Wire wire) {
   return DecodeVerbatim(column, base::AsBytes(text));
 }
 
+// By way of its text, which has every digit.
+ValueFault DecodeNumericFloat(ColumnBuilder& column, Wire wire) {
+  std::string& text = column.scratch();
+  text.clear();
+  if (!column.text_formatter()->Append(wire, text)) return ValueFault::kMalformed;
+  return TextDecoderFor(column.type())(column, text);
+}
+
 ValueFault DecodeNothing(ColumnBuilder& /*column*/, Wire /*wire*/) {
   return ValueFault::kNotBinary;
 }
@@ -154,7 +163,7 @@ DecodeBinary BinaryDecoderFor(const ColumnType& type, bool has_formatter) {
     case Carrier::kFloat32:
       return &DecodeFixed<std::uint32_t>;
     case Carrier::kFloat64:
-      return &DecodeFixed<std::uint64_t>;
+      return types::IsRoundedNumeric(type) ? &DecodeNumericFloat : &DecodeFixed<std::uint64_t>;
     case Carrier::kDecimal:
       return &DecodeNumeric;
     case Carrier::kText:

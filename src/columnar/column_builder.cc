@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "columnar/decoders.h"
 #include "types/builtin_types.h"
+#include "types/type_policies.h"
 
 namespace sluice::columnar {
 namespace {
@@ -21,7 +22,8 @@ std::size_t BytesForBits(std::size_t bits) {
 }
 
 std::unique_ptr<types::TextFormatter> FormatterFor(const ColumnType& type) {
-  if (type.carrier != Carrier::kText || type.codec.empty()) return nullptr;
+  const bool is_by_text = type.carrier == Carrier::kText || types::IsRoundedNumeric(type);
+  if (!is_by_text || type.codec.empty()) return nullptr;
   if (types::IsVerbatimText(type.codec)) return nullptr;
   auto made = types::TextFormatter::Make(type);
   return made ? std::make_unique<types::TextFormatter>(*std::move(made)) : nullptr;

@@ -5,7 +5,9 @@
 #include "base/check.h"
 #include "columnar/decoders.h"
 #include "types/decimal_value.h"
+#include "types/text_output.h"
 #include "types/time_value.h"
+#include "types/type_policies.h"
 #include "types/utf8.h"
 
 // The text forms: what the ..._out functions of src/backend/utils/adt/ print under the session
@@ -32,7 +34,8 @@ ValueFault DecodeIntegerText(ColumnBuilder& column, std::string_view text) {
   return ValueFault::kNone;
 }
 
-template <class T>
+// kBeyond: what a number beyond the range is; no float that the server prints is.
+template <class T, ValueFault kBeyond = ValueFault::kMalformed>
 ValueFault DecodeFloatText(ColumnBuilder& column, std::string_view text) {
   T value = 0;
   if (text == "NaN") {
@@ -48,6 +51,7 @@ ValueFault DecodeFloatText(ColumnBuilder& column, std::string_view text) {
     }
     const char* end = text.data() + text.size();
     const auto [at, failure] = std::from_chars(text.data(), end, value);
+    if (failure == std::errc::result_out_of_range) return kBeyond;
     if (failure != std::errc() || at != end) return ValueFault::kMalformed;
   }
   column.PushFixed(value);
@@ -175,6 +179,10 @@ ValueFault DecodeVerbatimText(ColumnBuilder& column, std::string_view text) {
   return column.PushBytes(text.data(), text.size());
 }
 
+ValueFault DecodeTrimmedText(ColumnBuilder& column, std::string_view text) {
+  return DecodeVerbatimText(column, types::WithoutPadding(text));
+}
+
 }  // namespace
 
 DecodeText TextDecoderFor(const ColumnType& type) {
@@ -192,10 +200,12 @@ DecodeText TextDecoderFor(const ColumnType& type) {
     case Carrier::kFloat32:
       return &DecodeFloatText<float>;
     case Carrier::kFloat64:
-      return &DecodeFloatText<double>;
+      return types::IsRoundedNumeric(type) ? &DecodeFloatText<double, ValueFault::kDoubleRange>
+                                           : &DecodeFloatText<double>;
     case Carrier::kDecimal:
       return &DecodeNumericText;
     case Carrier::kText:
+      return types::IsTrimmed(type) ? &DecodeTrimmedText : &DecodeVerbatimText;
     case Carrier::kJson:
       return &DecodeVerbatimText;
     case Carrier::kBytes:

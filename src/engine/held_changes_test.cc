@@ -47,13 +47,14 @@ class HeldChangesTest : public ::testing::TestWithParam<std::size_t> {
   }
   std::string Replayed(UnitId unit) {
     std::string out;
-    const Status read = held_.Replay(unit, [&](ChangeItem item, const std::vector<TransactionMark>& marks) {
-      if (auto* batch = std::get_if<ChangeBatch>(&item)) {
-        for (TransactionRun& run : batch->runs) run.transaction = 0;
-      }
-      out += PrintItem(item) + " (" + std::to_string(marks.back().xid.value) + ")";
-      return true;
-    });
+    const Status read =
+        held_.Replay(unit, [&](ChangeItem item, const std::vector<TransactionMark>& marks) {
+          if (auto* batch = std::get_if<ChangeBatch>(&item)) {
+            for (TransactionRun& run : batch->runs) run.transaction = 0;
+          }
+          out += PrintItem(item) + " (" + std::to_string(marks.back().xid.value) + ")";
+          return true;
+        });
     EXPECT_THAT(read, IsOk());
     return out;
   }
@@ -136,9 +137,9 @@ TEST_P(HeldChangesTest, EndTheReplayWhenTheSinkHasEnough) {
   held_.Boundary();
   ASSERT_THAT(DecideBelow(unit_, 0), IsOk());
   int count = 0;
-  EXPECT_THAT(
-      held_.Replay(unit_, [&](const ChangeItem&, const std::vector<TransactionMark>&) { return ++count < 3; }),
-      IsOk());
+  EXPECT_THAT(held_.Replay(unit_, [&](const ChangeItem&,
+                                      const std::vector<TransactionMark>&) { return ++count < 3; }),
+              IsOk());
   EXPECT_EQ(count, 3);
 }
 

@@ -14,6 +14,7 @@
 
 #include "engine/options.h"
 #include "postgres/connection.h"
+#include "postgres/publication.h"
 #include "postgres/server_facts.h"
 #include "postgres/slot.h"
 #include "replication/connect_checks.h"
@@ -30,7 +31,7 @@ struct BirthRequest {
       generation;  ///< of this birth; the replication connection's role ends with BirthRole()
   /// How long a slot held by another session is waited for.
   Duration slot_wait = std::chrono::seconds(65);
-  std::vector<TableName> published;
+  postgres::PublicationContents published;
   std::vector<TableRecord> records;
   /// Names whom slot creation waits for; empty: nobody.
   std::function<void(const std::string&)> on_waiting;

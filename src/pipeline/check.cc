@@ -114,7 +114,8 @@ Status CheckSource(const engine::PipelineOptions& options, CheckReport& report,
       .publication = options.publication.value_or("sluice_" + options.pipeline),
       .is_publication_ours = !options.publication.has_value(),
       .slot = options.slot.value_or("sluice_" + options.pipeline),
-      .is_copy_only = false};
+      .is_copy_only = false,
+      .rules = options.tables};
   SLUICE_ASSIGN_OR_RETURN(const postgres::PreflightInput input,
                           postgres::ReadPreflightInput(connection, request));
   postgres::Preflight preflight = postgres::FindProblems(request, input);

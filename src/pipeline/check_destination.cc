@@ -75,10 +75,9 @@ Status CheckNames(const engine::PipelineOptions& options, const std::vector<Sche
   SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination, MakeDestination(scratch));
   SLUICE_RETURN_IF_ERROR(destination->Open({.pipeline = options.pipeline}));
   for (const SchemaPtr& schema : schemas) {
-    SLUICE_ASSIGN_OR_RETURN(
-        const std::optional<Error> refusal,
-        destination->CheckTable(*schema, options.names.For(schema->name),
-                                options.tables.For(schema->name).mode, true));
+    SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refusal,
+                            destination->CheckTable(*schema, options.names.For(schema->name),
+                                                    options.tables.For(schema->name).mode, true));
     if (refusal) AddProblem(*refusal, schema->name, check);
   }
   return destination->Close(Clock::now() + kCloseGrace);

@@ -75,6 +75,7 @@ DropPlan JudgeSlotAndPublication(const DropFacts& facts) {
   if (facts.publication) {
     if (why.empty()) {
       plan.publication = facts.publication->name;
+      plan.has_companion = facts.publication->has_companion;
     } else {
       plan.stays.push_back(why);
     }
@@ -174,6 +175,10 @@ Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
     if (plan.publication) {
       SLUICE_RETURN_IF_ERROR(postgres::DropPublication(connection, *plan.publication));
       removed(fmt::format("publication {} at {}", *plan.publication, plan.source));
+      if (plan.has_companion) {
+        removed(fmt::format("publication {} at {}", postgres::CompanionOf(*plan.publication),
+                            plan.source));
+      }
     }
     if (plan.has_ddl_trigger) {
       SLUICE_RETURN_IF_ERROR(postgres::RemoveDdlTrigger(connection));

@@ -28,6 +28,7 @@ struct DropPlan {
   std::optional<std::string> slot;
   std::int64_t retained_bytes = 0;  ///< WAL that the slot keeps
   std::optional<std::string> publication;
+  bool has_companion = false;      ///< of the publication, for tables that are appended to
   bool has_ddl_trigger = false;    ///< the database's event triggers, which no pipeline needs then
   bool has_state = false;          ///< the destination has schema sluice
   std::size_t table_count = 0;     ///< mirrored tables that stay

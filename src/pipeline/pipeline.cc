@@ -185,7 +185,8 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
                                            .publication = PublicationName(),
                                            .is_publication_ours = !options.publication.has_value(),
                                            .slot = SlotName(),
-                                           .is_copy_only = false};
+                                           .is_copy_only = false,
+                                           .rules = options.tables};
   SLUICE_ASSIGN_OR_RETURN(const postgres::PreflightInput input,
                           postgres::ReadPreflightInput(control, request));
   const postgres::Preflight preflight = postgres::FindProblems(request, input);
@@ -333,7 +334,8 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   request.publication = PublicationName();
   request.owns_publication = !options.publication.has_value();
   for (const postgres::WantedTable& table : tables.published)
-    request.published.push_back(table.name);
+    (table.is_append ? request.published.append : request.published.tables).push_back(table.name);
+  request.published.has_companion = options.tables.may_append();
   request.records = tables.added;
   request.on_waiting = [this](const std::string& whom) {
     const std::scoped_lock lock(mutex);

@@ -9,7 +9,9 @@
 #include "base/backoff.h"
 #include "base/sleep.h"
 #include "pipeline/birth.h"
+#include "postgres/publication.h"
 #include "replication/position_tracker.h"
+#include "types/hidden_columns.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -251,23 +253,42 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
   if (facts.slot) facts.slot->is_active = false;
   struct Durable {
     Position position;
+    bool has_append = false;
   };
-  SLUICE_ASSIGN_OR_RETURN(const Durable durable,
-                          writer_.inbox().CallAndWait([this]() -> Result<Durable> {
-                            Durable now{Position{progress_.durable.Load(), std::nullopt}};
-                            // The witness belongs to the last commit; it proves nothing while that
-                            // one is not durable.
-                            if (progress_.durable.Load() == progress_.processed.Load()) {
-                              now.position.last_transaction = writer_.last_transaction();
-                            }
-                            return now;
-                          }));
+  SLUICE_ASSIGN_OR_RETURN(
+      const Durable durable, writer_.inbox().CallAndWait([this]() -> Result<Durable> {
+        Durable now{Position{progress_.durable.Load(), std::nullopt}, false};
+        // The witness belongs to the last commit; it proves nothing while that
+        // one is not durable.
+        if (progress_.durable.Load() == progress_.processed.Load()) {
+          now.position.last_transaction = writer_.last_transaction();
+        }
+        for (const TableRecord& record : writer_.Records()) {
+          now.has_append = now.has_append || (record.state == TableState::kLive && record.schema &&
+                                              types::IsAppend(*record.schema));
+        }
+        return now;
+      }));
   SLUICE_ASSIGN_OR_RETURN(const replication::StartPoint point,
                           replication::CheckConnect(birth_, durable.position, facts));
   start = durable.position.lsn;
   witness = point.witness;
   postgres::StreamOptions stream_options{
       .slot = birth_.slot, .publications = {birth_.publication}, .start_lsn = point.start_lsn};
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
+                          postgres::ReadPublication(control, birth_.publication));
+  const bool has_companion = publication && publication->has_companion;
+  if (has_companion)
+    stream_options.publications.push_back(postgres::CompanionOf(birth_.publication));
+  if (durable.has_append && birth_.owns_publication && !has_companion) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "publication " + postgres::CompanionOf(birth_.publication) +
+                            " is gone, by which tables were published that are appended to",
+                 .code = "SLU-3018",
+                 .advice =
+                     "what was inserted meanwhile is in no stream: sluice drop, and run with "
+                     "--existing replace"};
+  }
   stream_options.is_binary = registry_.TextOnlyColumns().empty();
   registry_.SetStreamIsBinary(stream_options.is_binary);
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::DdlTrigger> trigger,

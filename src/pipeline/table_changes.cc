@@ -29,7 +29,10 @@ class Planner {
     const auto found = records_.find(planned.table.relation);
     const TableRecord* record = found == records_.end() ? nullptr : found->second;
     const auto entry = entries_.find(planned.table.relation);
-    const bool is_published = entry != entries_.end();
+    const bool is_known = entry != entries_.end();
+    const bool is_misplaced =
+        look_.owns_publication && is_known && entry->second->is_append != planned.is_append;
+    const bool is_published = is_known && !is_misplaced;
     if (planned.is_skipped) {
       const bool is_new =
           record == nullptr || (IsOnlyListed(*record) && (record->reason != planned.reason ||
@@ -45,7 +48,7 @@ class Planner {
     const bool must_be_published = look_.owns_publication && !is_published;
     if (record == nullptr || record->state == TableState::kSkipped || must_be_published ||
         is_another_entry) {
-      changes_.joining.push_back({planned, is_published});
+      changes_.joining.push_back({planned, is_published, is_misplaced});
       return;
     }
     if (record->source != planned.table.name)

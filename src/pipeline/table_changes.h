@@ -32,6 +32,7 @@ struct TableChanges {
   struct Join {
     postgres::PlannedTable table;
     bool is_published = false;
+    bool is_misplaced = false;  ///< in the other one of our two publications, which it has to leave
   };
   std::vector<Join> joining;
   std::vector<postgres::PlannedTable> left_out;  ///< new, or left out for another reason

@@ -53,7 +53,7 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
   TableSet set;
   for (const postgres::PlannedTable& table : planned) {
     const RelationId relation = table.table.relation;
-    if (!table.is_skipped) set.published.push_back({relation, table.table.name});
+    if (!table.is_skipped) set.published.push_back({relation, table.table.name, table.is_append});
     const auto known =
         std::find_if(remembered.begin(), remembered.end(),
                      [&](const TableRecord& record) { return record.relation == relation; });

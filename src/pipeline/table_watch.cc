@@ -158,7 +158,8 @@ Result<std::optional<CatalogLook>> TableWatch::ReadCatalog(postgres::Connection&
                                            .publication = in_.birth.publication,
                                            .is_publication_ours = in_.birth.owns_publication,
                                            .slot = {},
-                                           .is_copy_only = false};
+                                           .is_copy_only = false,
+                                           .rules = in_.options.tables};
   CatalogLook look;
   look.planned = postgres::FindProblems(request, input).tables;
   for (const postgres::SourceTable& table : input.tables) look.existing.insert(table.relation);
@@ -197,8 +198,10 @@ Status TableWatch::Defer(postgres::Connection& connection, const TableChanges& c
   if (wanted.size() == deferred_.size()) return {};
   for (const postgres::PublishedTable& entry : look.entries) {
     if (!look.owns_publication || !wanted.contains({Kind::kLeft, entry.relation, {}})) continue;
-    const Status left =
-        postgres::DropFromPublication(connection, in_.birth.publication, entry.name, kLockTimeout);
+    const Status left = postgres::DropFromPublication(
+        connection,
+        entry.is_append ? postgres::CompanionOf(in_.birth.publication) : in_.birth.publication,
+        entry.name, kLockTimeout);
     if (!left && !connection.is_alive()) return left;
     if (!left) wanted.erase({Kind::kLeft, entry.relation, {}});  // seen again by the next look
   }
@@ -327,7 +330,8 @@ Result<std::optional<TableWatch::Candidate>> TableWatch::Prepare(postgres::Conne
   SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refusal,
                           in_.writer.inbox().CallAndWait([&]() -> Result<std::optional<Error>> {
                             return in_.destination.CheckTable(
-                                *loaded->schema, in_.options.names.For(table.name), candidate.record.mode,
+                                *loaded->schema, in_.options.names.For(table.name),
+                                candidate.record.mode,
                                 in_.options.existing != engine::Existing::kRefuse);
                           }));
   if (refusal) {
@@ -346,8 +350,18 @@ Status TableWatch::Publish(postgres::Connection& connection, const TableChanges:
   in_.registry.AddTable(candidate.record.relation, name, nullptr);
   candidate.is_done = true;
   if (join.is_published || !in_.birth.owns_publication) return {};
-  const Status added =
-      postgres::AddToPublication(connection, in_.birth.publication, name, kLockTimeout);
+  const auto called = [&](bool is_append) {
+    return is_append ? postgres::CompanionOf(in_.birth.publication) : in_.birth.publication;
+  };
+  Status added;
+  if (join.is_misplaced) {
+    added = postgres::DropFromPublication(connection, called(!join.table.is_append), name,
+                                          kLockTimeout);
+  }
+  if (added) {
+    added =
+        postgres::AddToPublication(connection, called(join.table.is_append), name, kLockTimeout);
+  }
   if (added || added.error().sqlstate == "42710") return {};
   if (!connection.is_alive()) return added;
   candidate.is_done = false;

@@ -9,11 +9,13 @@
 namespace sluice::postgres {
 namespace {
 
-/// Tables that can be replicated once the rest of the script has run.
+/// Tables that can be replicated once the rest of the script has run. One that is only appended to
+/// never belongs into a publication that has its updates: they would fail.
 std::vector<const SourceTable*> Publishable(const Preflight& preflight) {
   std::vector<const SourceTable*> out;
   for (const PlannedTable& planned : preflight.tables) {
-    if (!planned.is_skipped || planned.lacks_only_rights) out.push_back(&planned.table);
+    const bool is_possible = !planned.is_skipped || planned.lacks_only_rights;
+    if (is_possible && !planned.is_append) out.push_back(&planned.table);
   }
   return out;
 }
@@ -41,6 +43,23 @@ std::string PublicationStatement(const PreflightRequest& request,
   }
   return out + "\n  WITH (publish_via_partition_root = true);\n-- Then: sluice run --publication " +
          request.publication + " SOURCE DESTINATION\n";
+}
+
+std::string AppendNote(const Preflight& preflight) {
+  std::string out;
+  for (const PlannedTable& planned : preflight.tables) {
+    if (!planned.is_append) continue;
+    if (out.empty()) {
+      out =
+          "\n-- Left out: mode append takes publications that Sluice makes itself, as the owner "
+          "of\n"
+          "-- the tables and with CREATE on the database:\n";
+    }
+    std::string line = "--   " + QuoteTable(planned.table.name);
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    out += line + '\n';
+  }
+  return out;
 }
 
 }  // namespace
@@ -72,7 +91,7 @@ std::string AdministratorScript(const PreflightRequest& request, const Preflight
     }
     script += '\n';
   }
-  if (makes_publication) script += PublicationStatement(request, tables);
+  if (makes_publication) script += PublicationStatement(request, tables) + AppendNote(preflight);
   return script;
 }
 

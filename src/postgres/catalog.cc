@@ -160,7 +160,7 @@ SELECT count(*)::text || ' ' || coalesce(sum(hashtextextended(concat_ws(' ', c.o
   sql += kIdentityStateSql;
   sql += R"(), 0)), 0)::text || ' ' ||
   (SELECT coalesce(sum(hashtextextended(concat_ws(' ', p.oid, p.puballtables, r.oid, r.prrelid), 0)), 0)::text
-   FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1))";
+   FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname IN ($1::text, $1::text || '_append')))";
   if (connection.server_version() >= 150000) {
     sql += R"( || ' ' ||
   (SELECT coalesce(sum(hashtextextended(concat_ws(' ', s.oid, s.pnnspid), 0)), 0)::text

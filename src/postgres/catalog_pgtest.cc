@@ -122,7 +122,8 @@ TEST_F(CatalogTest, TakesEveryColumnAsIdentityUnderFull) {
 TEST_F(CatalogTest, KeepsThePublicationToTheSelection) {
   Sql("CREATE TABLE public.a (id int PRIMARY KEY); CREATE TABLE public.\"B c\" (id int PRIMARY "
       "KEY)");
-  const std::vector<TableName> first = {{"public", "a"}};
+  const PublicationContents first{
+      .tables = {{"public", "a"}}, .append = {}, .has_companion = false};
   ASSERT_THAT(CreatePublication(*sql_, "sluice_x", "6b0e-gen", first), IsOk());
   auto publication = ReadPublication(*sql_, "sluice_x");
   ASSERT_THAT(publication, IsOk());
@@ -143,6 +144,31 @@ TEST_F(CatalogTest, KeepsThePublicationToTheSelection) {
   ASSERT_THAT(DropPublication(*sql_, "sluice_x"), IsOk());
   ASSERT_THAT(DropPublication(*sql_, "sluice_x"), IsOk());
   EXPECT_FALSE(ReadPublication(*sql_, "sluice_x")->has_value());
+}
+
+TEST_F(CatalogTest, TheCompanionComesAndGoesWithThePublication) {
+  Sql("CREATE TABLE public.a (id int PRIMARY KEY); CREATE TABLE public.b (x int)");
+  const PublicationContents first{
+      .tables = {{"public", "a"}}, .append = {{"public", "b"}}, .has_companion = true};
+  ASSERT_THAT(CreatePublication(*sql_, "sluice_x", "gen", first), IsOk());
+  EXPECT_TRUE((*ReadPublication(*sql_, "sluice_x"))->has_companion);
+  const auto moved =
+      KeepPublication(*sql_, "sluice_x",
+                      std::vector<WantedTable>{{Relation("public.a"), {"public", "a"}, true},
+                                               {Relation("public.b"), {"public", "b"}, true}},
+                      std::chrono::milliseconds(200));
+  ASSERT_THAT(moved, IsOk());
+  EXPECT_THAT(moved->removed, ElementsAre(TableName{"public", "a"}));
+  EXPECT_THAT(moved->added, ElementsAre(TableName{"public", "a"}));
+  const auto tables = ReadPublishedTables(*sql_, "sluice_x");
+  ASSERT_THAT(tables, IsOk());
+  ASSERT_EQ(tables->size(), 2U);
+  EXPECT_TRUE((*tables)[0].is_append);
+  Sql("COMMENT ON PUBLICATION sluice_x_append IS 'somebody else''s'");
+  EXPECT_FALSE((*ReadPublication(*sql_, "sluice_x"))->has_companion);
+  Sql("COMMENT ON PUBLICATION sluice_x_append IS 'sluice generation gen'");
+  ASSERT_THAT(DropPublication(*sql_, "sluice_x"), IsOk());
+  Sql("CREATE PUBLICATION sluice_x_append");
 }
 
 TEST_F(CatalogTest, LeavesALockedTableForLater) {

@@ -139,6 +139,40 @@ std::string_view IdentityWord(IdentityState state) {
   return "";
 }
 
+bool IsAppend(const PreflightRequest& request, const TableName& table) {
+  return request.rules.For(table).mode == types::TableMode::kAppend;
+}
+
+/// What a table that is only appended to needs of the publications.
+std::optional<Finding> JudgeAppend(const PreflightRequest& request, const PreflightInput& in,
+                                   const SourceTable& table) {
+  if (request.is_copy_only || !IsAppend(request, table.name)) return std::nullopt;
+  const std::string name = ToString(table.name);
+  const auto problem = [&](std::string message, std::string advice) {
+    return Finding{.severity = Severity::kProblem,
+                   .code = "SLU-2051",
+                   .message = std::move(message),
+                   .advice = std::move(advice),
+                   .sql = {},
+                   .table = table.name};
+  };
+  if (!request.is_publication_ours)
+    return problem("mode append of " + name +
+                       " takes a publication of Sluice's own; what yours "
+                       "publishes is yours to say",
+                   "leave --publication out, or leave mode append out");
+  if (request.publication.size() > kCompanionNameMax)
+    return problem("mode append of " + name + " takes a second publication, and " +
+                       request.publication + "_append would be too long",
+                   "give the pipeline a shorter name with --pipeline");
+  if (in.publication && !in.publication->has_companion)
+    return problem("mode append of " + name +
+                       " takes a second publication, and this pipeline was "
+                       "made without",
+                   "take it out; or sluice drop, and run with --existing replace");
+  return std::nullopt;
+}
+
 bool HasReservedColumn(const SourceTable& table) {
   return std::any_of(table.column_names.begin(), table.column_names.end(),
                      [](const std::string& name) { return name.starts_with("_sluice_"); });
@@ -170,7 +204,9 @@ std::optional<Finding> JudgeShape(const PreflightRequest& request, const Preflig
     return OfTable(table, "SLU-2044", name + " has a column whose name begins with _sluice_",
                    "rename the column");
   }
-  if (request.is_copy_only || table.identity_state == IdentityState::kUsable) return std::nullopt;
+  if (request.is_copy_only || table.identity_state == IdentityState::kUsable ||
+      IsAppend(request, table.name))
+    return std::nullopt;
   const bool is_stored = table.identity_state == IdentityState::kStored;
   if (is_stored && in.publication && in.publication->publishes_generated) return std::nullopt;
   if (is_stored || table.identity_state == IdentityState::kVirtual) {
@@ -359,6 +395,9 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
     if (!IsCandidate(request, table, is_published)) continue;
     Findings findings = JudgeRights(request, input, table, is_published);
     PlannedTable planned{.table = table, .is_skipped = false, .reason = {}, .advice = {}};
+    planned.is_append = !request.is_copy_only && IsAppend(request, table.name);
+    if (auto append = JudgeAppend(request, input, table))
+      out.findings.push_back(*std::move(append));
     planned.lacks_only_rights = !findings.empty();
     if (auto shape = JudgeShape(request, input, table)) {
       // A view's rights are nobody's concern.

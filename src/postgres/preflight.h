@@ -16,6 +16,7 @@
 #include "postgres/server_facts.h"
 #include "postgres/slot.h"
 #include "postgres/table_pattern.h"
+#include "types/table_rules.h"
 
 namespace sluice::postgres {
 
@@ -41,6 +42,7 @@ struct PreflightRequest {
   bool is_publication_ours = true;
   std::string slot;
   bool is_copy_only = false;  ///< `copy`: needs no slot, no publication, no REPLICATION
+  types::TableRules rules = {};
 };
 
 struct PreflightInput {
@@ -58,6 +60,7 @@ struct PlannedTable {
   std::string reason;  ///< "no identity"
   std::string advice;
   bool lacks_only_rights = false;  ///< skipped, and an administrator can change that
+  bool is_append = false;          ///< published for INSERT only
 };
 
 struct Preflight {

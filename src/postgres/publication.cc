@@ -28,6 +28,16 @@ std::string LockTimeoutSql(Duration timeout) {
 
 }  // namespace
 
+/// Of the publication `p` that is asked for: is `other` its companion? Same words in every query.
+constexpr std::string_view kIsCompanion =
+    "(other.pubname = p.pubname || '_append' AND obj_description(other.oid, 'pg_publication') = "
+    "obj_description(p.oid, 'pg_publication') AND obj_description(p.oid, 'pg_publication') LIKE "
+    "'sluice generation %')";
+
+std::string CompanionOf(std::string_view publication) {
+  return std::string(publication) + "_append";
+}
+
 Result<std::optional<Publication>> ReadPublication(Connection& connection, std::string_view name) {
   // publish_generated_columns came with 18.
   const std::string generated =
@@ -39,8 +49,10 @@ Result<std::optional<Publication>> ReadPublication(Connection& connection, std::
                       "pg_has_role(p.pubowner, 'USAGE'), p.puballtables, p.pubinsert, "
                       "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot, " +
                           generated +
-                          ", coalesce(obj_description(p.oid, 'pg_publication'), '') "
-                          "FROM pg_publication p WHERE p.pubname = $1",
+                          ", coalesce(obj_description(p.oid, 'pg_publication'), ''), "
+                          "EXISTS (SELECT FROM pg_publication other WHERE " +
+                          std::string(kIsCompanion) +
+                          ") FROM pg_publication p WHERE p.pubname = $1",
                       {std::string(name)}));
   if (rows.row_count() == 0) return std::optional<Publication>();
   Publication out;
@@ -56,6 +68,7 @@ Result<std::optional<Publication>> ReadPublication(Connection& connection, std::
   out.is_via_root = rows.is_true(0, 8);
   out.publishes_generated = rows.is_true(0, 9);
   out.comment = rows.str(0, 10);
+  out.has_companion = rows.is_true(0, 11);
   return std::optional(std::move(out));
 }
 
@@ -66,18 +79,20 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
       has_schemas ? "pr.prqual IS NOT NULL, pr.prattrs IS NOT NULL" : "false, false";
   const std::string entry =
       has_schemas ? "coalesce(pr.oid, (SELECT pn.oid FROM pg_publication_namespace pn WHERE "
-                    "pn.pnpubid = p.oid AND pn.pnnspid = c.relnamespace), 0), "
+                    "pn.pnpubid = other.oid AND pn.pnnspid = c.relnamespace), 0), "
                   : "coalesce(pr.oid, 0), ";
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult rows,
       connection.Exec("read the publication's tables",
                       "SELECT c.oid, n.nspname, c.relname, " + entry + extras +
-                          " FROM pg_publication p, pg_get_publication_tables(p.pubname) g "
+                          ", other.oid <> p.oid FROM pg_publication p JOIN pg_publication other ON "
+                          "other.oid = p.oid OR " +
+                          std::string(kIsCompanion) +
+                          " CROSS JOIN LATERAL pg_get_publication_tables(other.pubname) g "
                           "JOIN pg_class c ON c.oid = g.relid "
                           "JOIN pg_namespace n ON n.oid = c.relnamespace "
                           "LEFT JOIN pg_publication_rel pr ON pr.prrelid = c.oid AND "
-                          "pr.prpubid = (SELECT oid FROM pg_publication WHERE pubname = $1) "
-                          "WHERE p.pubname = $1 ORDER BY 2, 3",
+                          "pr.prpubid = other.oid WHERE p.pubname = $1 ORDER BY 2, 3",
                       {std::string(name)}));
   std::vector<PublishedTable> tables;
   for (std::size_t i = 0; i < rows.row_count(); ++i) {
@@ -87,23 +102,31 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
     SLUICE_ASSIGN_OR_RETURN(table.entry, rows.Unsigned32(i, 3));
     table.has_row_filter = rows.is_true(i, 4);
     table.has_column_list = rows.is_true(i, 5);
+    table.is_append = rows.is_true(i, 6);
     tables.push_back(std::move(table));
   }
   return tables;
 }
 
 Status CreatePublication(Connection& connection, std::string_view name, std::string_view generation,
-                         std::span<const TableName> tables) {
-  const std::string doing = "create publication " + std::string(name);
-  const std::string quoted = QuoteIdentifier(name);
+                         const PublicationContents& contents) {
   SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(connection));
-  SLUICE_RETURN_IF_ERROR(connection.Exec(doing, LockTimeoutSql(std::chrono::seconds(10))));
-  std::string sql = "CREATE PUBLICATION " + quoted;
-  if (!tables.empty()) sql += " FOR TABLE " + TableList(tables);
-  sql += " WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)";
-  SLUICE_RETURN_IF_ERROR(connection.Exec(doing, sql));
-  SLUICE_RETURN_IF_ERROR(connection.Exec(doing, "COMMENT ON PUBLICATION " + quoted + " IS " +
-                                                    QuoteLiteral(GenerationComment(generation))));
+  const auto create = [&](std::string_view called, const std::vector<TableName>& tables,
+                          const char* publish) -> Status {
+    const std::string doing = "create publication " + std::string(called);
+    const std::string quoted = QuoteIdentifier(called);
+    SLUICE_RETURN_IF_ERROR(connection.Exec(doing, LockTimeoutSql(std::chrono::seconds(10))));
+    std::string sql = "CREATE PUBLICATION " + quoted;
+    if (!tables.empty()) sql += " FOR TABLE " + TableList(tables);
+    sql += std::string(" WITH (publish = '") + publish + "', publish_via_partition_root = true)";
+    SLUICE_RETURN_IF_ERROR(connection.Exec(doing, sql));
+    const auto commented = connection.Exec(doing, "COMMENT ON PUBLICATION " + quoted + " IS " +
+                                                      QuoteLiteral(GenerationComment(generation)));
+    return commented ? Status{} : Status(commented.error());
+  };
+  SLUICE_RETURN_IF_ERROR(create(name, contents.tables, "insert, update, delete, truncate"));
+  if (contents.has_companion)
+    SLUICE_RETURN_IF_ERROR(create(CompanionOf(name), contents.append, "insert"));
   return transaction.Commit();
 }
 
@@ -139,15 +162,17 @@ Result<MembershipChange> KeepPublication(Connection& connection, std::string_vie
                                          Duration lock_timeout) {
   SLUICE_ASSIGN_OR_RETURN(const std::vector<PublishedTable> published,
                           ReadPublishedTables(connection, name));
-  std::set<RelationId> have;
-  std::set<RelationId> want;
-  for (const PublishedTable& table : published) have.insert(table.relation);
-  for (const WantedTable& table : wanted) want.insert(table.relation);
+  // Of each, in which of the two.
+  std::set<std::pair<RelationId, bool>> have;
+  std::set<std::pair<RelationId, bool>> want;
+  for (const PublishedTable& table : published) have.emplace(table.relation, table.is_append);
+  for (const WantedTable& table : wanted) want.emplace(table.relation, table.is_append);
 
   MembershipChange change;
-  const auto alter = [&](std::string_view verb, const TableName& table,
+  const auto alter = [&](std::string_view verb, const TableName& table, bool is_append,
                          std::vector<TableName>& done) -> Status {
-    Status result = Alter(connection, name, verb, table, lock_timeout);
+    Status result = Alter(connection, is_append ? CompanionOf(name) : std::string(name), verb,
+                          table, lock_timeout);
     if (result) {
       done.push_back(table);
       return {};
@@ -157,19 +182,23 @@ Result<MembershipChange> KeepPublication(Connection& connection, std::string_vie
     return {};
   };
   for (const PublishedTable& table : published) {
-    if (want.contains(table.relation)) continue;
-    SLUICE_RETURN_IF_ERROR(alter("DROP", table.name, change.removed));
+    if (want.contains({table.relation, table.is_append})) continue;
+    SLUICE_RETURN_IF_ERROR(alter("DROP", table.name, table.is_append, change.removed));
   }
   for (const WantedTable& table : wanted) {
-    if (have.contains(table.relation)) continue;
-    SLUICE_RETURN_IF_ERROR(alter("ADD", table.name, change.added));
+    if (have.contains({table.relation, table.is_append})) continue;
+    SLUICE_RETURN_IF_ERROR(alter("ADD", table.name, table.is_append, change.added));
   }
   return change;
 }
 
 Status DropPublication(Connection& connection, std::string_view name) {
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<Publication> known,
+                          ReadPublication(connection, name));
+  std::string names = QuoteIdentifier(name);
+  if (known && known->has_companion) names += ", " + QuoteIdentifier(CompanionOf(name));
   auto dropped = connection.Exec("drop publication " + std::string(name),
-                                 "DROP PUBLICATION IF EXISTS " + QuoteIdentifier(name));
+                                 "DROP PUBLICATION IF EXISTS " + names);
   if (!dropped) return std::move(dropped).error();
   return {};
 }

@@ -2,8 +2,10 @@
 /// The pipeline's publication: made, kept to the selection, read and removed.
 ///
 /// Ours is called sluice_NAME, holds exactly the tables that have a usable identity, publishes
-/// through partition roots, and carries the pipeline's generation as its comment. A user's
-/// publication is read as it is and never altered.
+/// through partition roots, and carries the pipeline's generation as its comment. Tables that are
+/// only appended to are in a companion, sluice_NAME_append, with the same comment, which publishes
+/// INSERT and nothing else: it is made with ours, or not at all, because what is decoded from a
+/// slot's start on has to know it. A user's publication is read as it is and never altered.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +35,7 @@ struct Publication {
   bool is_via_root = false;
   bool publishes_generated = false;  ///< 18: publish_generated_columns = stored
   std::string comment;               ///< of ours: "sluice generation <uuid>"
+  bool has_companion = false;        ///< of ours: there is one for tables that are appended to
 
   bool publishes_everything() const {
     return publishes_insert && publishes_update && publishes_delete && publishes_truncate;
@@ -46,18 +49,31 @@ struct PublishedTable {
   std::uint32_t entry = 0;
   bool has_row_filter = false;
   bool has_column_list = false;
+  bool is_append = false;  ///< by the companion
 };
+
+/// The longest name of ours that may have a companion.
+inline constexpr std::size_t kCompanionNameMax = 63 - 7;
+std::string CompanionOf(std::string_view publication);
 
 /// nullopt: there is none of that name in this database.
 Result<std::optional<Publication>> ReadPublication(Connection& connection, std::string_view name);
-/// What the server says is in it (partitions folded into the root where it publishes so).
+/// What the server says is in it, and in its companion (partitions folded into the root where it
+/// publishes so).
 Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
                                                         std::string_view name);
 
-/// Creates ours with `tables` and the comment, in one transaction. The caller chose tables with a
-/// usable identity. Errors: kAuth SLU-2010 (not owner, no CREATE), kTimeout SLU-2017.
+/// What ours begins with. The caller chose tables with a usable identity, those that are appended
+/// to apart.
+struct PublicationContents {
+  std::vector<TableName> tables;
+  std::vector<TableName> append;
+  bool has_companion = false;
+};
+/// Creates ours with the comment, in one transaction. Errors: kAuth SLU-2010 (not owner, no
+/// CREATE), kTimeout SLU-2017.
 Status CreatePublication(Connection& connection, std::string_view name, std::string_view generation,
-                         std::span<const TableName> tables);
+                         const PublicationContents& contents);
 /// Brings ours from what it holds to `wanted`. One ALTER a table, each with the lock timeout; a
 /// table that cannot be locked is in `not_done`, and the caller tries again.
 struct MembershipChange {
@@ -68,17 +84,19 @@ struct MembershipChange {
 struct WantedTable {
   RelationId relation;
   TableName name;
+  bool is_append = false;
 };
 Result<MembershipChange> KeepPublication(Connection& connection, std::string_view name,
                                          std::span<const WantedTable> wanted,
                                          Duration lock_timeout);
-/// One of ours joins or leaves; the lock on the table is waited for at most `lock_timeout`.
-/// Errors: kTimeout (the lock), kConfig (the table is gone), kAuth, of the connection.
+/// One of ours joins or leaves the publication called `name`, which may be the companion; the lock
+/// on the table is waited for at most `lock_timeout`. Errors: kTimeout (the lock), kConfig (the
+/// table is gone), kAuth, of the connection.
 Status AddToPublication(Connection& connection, std::string_view name, const TableName& table,
                         Duration lock_timeout);
 Status DropFromPublication(Connection& connection, std::string_view name, const TableName& table,
                            Duration lock_timeout);
-/// Not an error when it is not there.
+/// With its companion. Not an error when it is not there.
 Status DropPublication(Connection& connection, std::string_view name);
 
 /// The generation in a comment, or empty.

@@ -7,6 +7,7 @@
 #include "postgres/catalog.h"
 #include "postgres/table_facts.h"
 #include "types/hidden_columns.h"
+#include "types/type_policies.h"
 
 namespace sluice::postgres {
 namespace {
@@ -180,14 +181,16 @@ Result<LoadedTable> LoadTableSchema(Connection& connection, const types::TypeCat
   if (!columns) return std::move(columns).error().At("table " + ToString(schema->name));
   schema->columns = *std::move(columns);
   SetIdentity(*schema, ReadAttnums(rows, 4), ReadAttnums(rows, 5));
+  SLUICE_RETURN_IF_ERROR(types::CheckKeyTypes(*schema));
   SLUICE_ASSIGN_OR_RETURN(schema->facts, ReadTableFacts(connection, relation, publication));
   LoadedTable loaded;
   loaded.is_partitioned = rows.text(0, 2) == "p";
   loaded.row_filter = published.row_filter;
   loaded.publication_entry = static_cast<std::uint32_t>(rows.integer_or(0, 6, 0));
   static const types::TableRules kNone;
-  SLUICE_ASSIGN_OR_RETURN(
-      loaded.schema, types::HideColumns(schema, types.rules() ? *types.rules() : kNone, known));
+  const types::TableRules& rules = types.rules() ? *types.rules() : kNone;
+  if (rules.For(schema->name).mode == types::TableMode::kAppend) types::ForgetIdentity(*schema);
+  SLUICE_ASSIGN_OR_RETURN(loaded.schema, types::HideColumns(schema, rules, known));
   return loaded;
 }
 

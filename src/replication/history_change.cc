@@ -95,8 +95,7 @@ void HistoryMaker::AddRows(const ChangeBatch& batch, std::size_t index) {
       AddRow(before, LogOp::kDelete, mark, ordinal);
       continue;
     }
-    const bool has_old =
-        kind == ChangeKind::kUpdate && batch.old != nullptr && batch.has_old[row];
+    const bool has_old = kind == ChangeKind::kUpdate && batch.old != nullptr && batch.has_old[row];
     const bool moves =
         has_old && (sources_.schema().is_keyless() || !sources_.SameKey(before, now));
     if (moves) AddRow(before, LogOp::kDelete, mark, ordinal);
@@ -125,9 +124,8 @@ Result<RowsPtr> HistoryMaker::Rows() {
   std::vector<CellRef> cells(cells_.size());
   for (std::size_t column = 0; column < schema.columns.size(); ++column) {
     if (sources_.item_count() == 0) {
-      SLUICE_ASSIGN_OR_RETURN(
-          columns.emplace_back(),
-          Nulls(types::ArrowType(schema.columns[column].type), cells.size()));
+      SLUICE_ASSIGN_OR_RETURN(columns.emplace_back(),
+                              Nulls(types::ArrowType(schema.columns[column].type), cells.size()));
       continue;
     }
     for (std::size_t row = 0; row < cells.size(); ++row) cells[row] = CellOf(row, column);

@@ -55,8 +55,8 @@ class MakeHistoryTest : public ::testing::Test {
   const SchemaPtr full_ =
       MakeTable({MakeColumn("id", kInt4), MakeColumn("a", kText), MakeColumn("big", kText)}, {0},
                 ReplicaIdentity::kFull);
-  const SchemaPtr keyless_ = MakeTable({MakeColumn("a", kInt4), MakeColumn("b", kText)}, {},
-                                       ReplicaIdentity::kFull);
+  const SchemaPtr keyless_ =
+      MakeTable({MakeColumn("a", kInt4), MakeColumn("b", kText)}, {}, ReplicaIdentity::kFull);
 };
 
 TEST_F(MakeHistoryTest, HandsOnASingleBatchOfInsertsAsItIs) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "replication/partition_changes.h"
+#include "types/hidden_columns.h"
 
 namespace sluice::replication {
 namespace {
@@ -270,6 +271,9 @@ Result<std::shared_ptr<TableSchema>> DescribedBy(const pgoutput::Relation& relat
     schema->columns.push_back(std::move(column));
   }
   if (relation.identity != ReplicaIdentity::kFull) schema->key = schema->identity_columns;
+  const bool is_append =
+      types.rules() && types.rules()->For(relation.name).mode == types::TableMode::kAppend;
+  if (is_append) types::ForgetIdentity(*schema);
   return schema;
 }
 

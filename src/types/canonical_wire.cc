@@ -1,11 +1,15 @@
 // From the wire. On purpose not through the decoders of the stream and of COPY: verify proves
 // those.
+#include <bit>
+#include <charconv>
 #include <limits>
 
 #include "base/byte_reader.h"
 #include "types/builtin_types.h"
 #include "types/canonical.h"
 #include "types/canonical_internal.h"
+#include "types/text_output.h"
+#include "types/type_policies.h"
 #include "types/utf8.h"
 
 namespace sluice::types {
@@ -108,6 +112,25 @@ bool AppendDecimal(Wire wire, const ColumnType& type, std::string& out, Fit& fit
   } else {
     canonical::AppendInt128Cell(sign == 0 ? value : -value, out);
   }
+  return true;
+}
+
+/// A numeric that was declared as a double. The server's cast goes by its text, too.
+bool AppendRounded(const ColumnType& type, Wire wire, std::string& out, Fit& fit) {
+  std::string text;
+  if (!FormatText(type, wire, text)) return false;
+  double value = std::numeric_limits<double>::quiet_NaN();
+  if (text.ends_with("Infinity")) {
+    value = std::numeric_limits<double>::infinity();
+    if (text[0] == '-') value = -value;
+  } else if (text != "NaN") {
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (read.ec != std::errc()) {
+      AppendMisfitCell(wire, out, fit);
+      return true;
+    }
+  }
+  AppendFixedCell(canonical::NormaliseNan(std::bit_cast<std::uint64_t>(value)), out);
   return true;
 }
 
@@ -239,6 +262,7 @@ bool AppendCell(const ColumnType& type, Wire wire, std::string& out, Fit& fit) {
       AppendFixedCell(canonical::NormaliseNan(reader.ReadU32()), out);
       return reader.Finish();
     case Carrier::kFloat64:
+      if (IsRoundedNumeric(type)) return AppendRounded(type, wire, out, fit);
       AppendFixedCell(canonical::NormaliseNan(reader.ReadU64()), out);
       return reader.Finish();
     case Carrier::kDate:

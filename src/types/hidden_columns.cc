@@ -44,6 +44,13 @@ std::optional<std::vector<std::int32_t>> Renumbered(const std::vector<std::int32
 
 }  // namespace
 
+void ForgetIdentity(TableSchema& schema) {
+  schema.identity = ReplicaIdentity::kNothing;
+  schema.key.clear();
+  schema.identity_columns.clear();
+  for (Column& column : schema.columns) column.is_identity = false;
+}
+
 Result<KeptColumns> KeepColumns(const SchemaPtr& full, std::span<const HiddenColumn> hidden) {
   if (hidden.empty()) return KeptColumns{full, {}};
   auto kept = std::make_shared<TableSchema>(*full);

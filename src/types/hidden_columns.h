@@ -20,6 +20,12 @@
 
 namespace sluice::types {
 
+/// A table that is only appended to has no identity: rows are added, and none is ever found again.
+void ForgetIdentity(TableSchema& schema);
+inline bool IsAppend(const TableSchema& schema) {
+  return schema.identity == ReplicaIdentity::kNothing;
+}
+
 /// `full` without what `rules` or `known` exclude; the same pointer where that is nothing.
 /// \param known what was excluded of this table before, if anything.
 /// Errors: kUnsupported SLU-4124 (a key column), SLU-4125 (no such column, and there was none).

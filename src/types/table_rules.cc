@@ -96,6 +96,11 @@ TableSettings TableRules::For(const TableName& table) const {
   return settings;
 }
 
+bool TableRules::may_append() const {
+  return std::any_of(rules_.begin(), rules_.end(),
+                     [](const Rule& rule) { return rule.mode == TableMode::kAppend; });
+}
+
 std::vector<TableName> TableRules::named() const {
   std::vector<TableName> names;
   for (const Rule& rule : rules_) {

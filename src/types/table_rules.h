@@ -60,6 +60,8 @@ class TableRules {
   Status Exclude(std::string_view pattern, const std::vector<std::string>& columns);
 
   TableSettings For(const TableName& table) const;
+  /// Some table may be appended to.
+  bool may_append() const;
   /// Tables that rules name exactly, for those who look whether they are there.
   std::vector<TableName> named() const;
 

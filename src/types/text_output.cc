@@ -20,6 +20,7 @@ enum class TextCodec : std::uint8_t {
   kNumeric,
   kMoney,
   kPlain,
+  kTrimmed,
   kVersioned,
   kByteChar,
   kBytea,
@@ -81,6 +82,7 @@ constexpr auto kCodecNames = std::to_array<CodecName>({
     {"text", TextCodec::kPlain},
     {"varchar", TextCodec::kPlain},
     {"bpchar", TextCodec::kPlain},
+    {"bpchar_trimmed", TextCodec::kTrimmed},
     {"name", TextCodec::kPlain},
     {"citext", TextCodec::kPlain},
     {"enum", TextCodec::kPlain},
@@ -184,6 +186,11 @@ bool FormatPlain(Wire wire, std::string& out) {
   return true;
 }
 
+bool FormatTrimmed(Wire wire, std::string& out) {
+  out.append(WithoutPadding(base::AsText(wire)));
+  return true;
+}
+
 }  // namespace
 
 std::optional<TextFormatter> TextFormatter::Make(const ColumnType& type) {
@@ -251,6 +258,7 @@ bool TextFormatter::AppendScalar(Wire wire, std::string& out) const {
       FormatNumeric,
       FormatMoney,
       FormatPlain,
+      FormatTrimmed,
       FormatVersionedText,
       FormatByteChar,
       FormatBytea,
@@ -281,6 +289,10 @@ bool TextFormatter::AppendScalar(Wire wire, std::string& out) const {
   });
   static_assert(kFormats.size() == static_cast<std::size_t>(TextCodec::kHstore) + 1);
   return kFormats[static_cast<std::size_t>(codec_)](wire, out);
+}
+
+std::string_view WithoutPadding(std::string_view text) {
+  return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
 bool HasTextCodec(std::string_view codec) {

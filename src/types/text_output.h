@@ -10,6 +10,7 @@
 ///   bool int2 int4 int8 oid xid cid xid8    fixed width
 ///   float4 float8 numeric numeric_decimal money
 ///   text varchar bpchar name citext enum xml json unknown refcursor cstring   the text itself
+///   bpchar_trimmed                          the text without blanks at its end
 ///   char (the one-byte "char")  bytea  uuid
 ///   jsonb jsonpath ltree lquery ltxtquery   a version byte 1, then the text
 ///   date time timetz timestamp timestamptz interval
@@ -69,6 +70,9 @@ class TextFormatter {
   TextCodec codec_;
   std::vector<TextFormatter> children_;
 };
+
+/// What a cast of character(n) to text leaves: no blanks at the end (rtrim1 of oracle_compat.c).
+std::string_view WithoutPadding(std::string_view text);
 
 /// True where TextFormatter knows this codec name (children are not looked at).
 bool HasTextCodec(std::string_view codec);

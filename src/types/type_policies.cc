@@ -15,6 +15,8 @@ namespace sluice::types {
 namespace {
 
 constexpr std::uint32_t kNumericOid = 1700;
+constexpr std::uint32_t kBpcharOid = 1042;
+constexpr std::string_view kTrimmedCodec = "bpchar_trimmed";
 constexpr int kDecimalPrecisionMax = 38;
 
 /// The parts of a dotted name, folded; nullopt: a quote is open.
@@ -71,6 +73,10 @@ std::optional<std::pair<int, int>> ReadDecimal(std::string_view value) {
   return std::pair(precision, scale);
 }
 
+std::string DecimalName(int precision, int scale) {
+  return fmt::format("decimal({},{})", precision, scale);
+}
+
 Error NotAllowed(std::string_view option, std::string_view name, std::string_view value,
                  std::string_view allowed) {
   return {.kind = ErrorKind::kConfig,
@@ -81,6 +87,7 @@ Error NotAllowed(std::string_view option, std::string_view name, std::string_vie
 
 /// The word for columns of this type in `on_misfit`; empty: none of their values is a misfit.
 std::string_view MisfitWord(const ColumnType& type) {
+  if (IsRoundedNumeric(type)) return "numeric";
   switch (type.carrier) {
     case Carrier::kDecimal:
       return "numeric";
@@ -137,12 +144,18 @@ Status TypePolicies::Add(std::string_view name, std::string_view value) {
   if (!parts || parts->size() != 3) {
     return NotAllowed("types", name, value, "a name is SCHEMA.TABLE.COLUMN, or arrays");
   }
-  Policy policy{
-      .is_text = value == "text", .table = {(*parts)[0], (*parts)[1]}, .column = (*parts)[2]};
-  if (!policy.is_text) {
+  Policy policy{.table = {(*parts)[0], (*parts)[1]}, .column = (*parts)[2]};
+  if (value == "double") {
+    policy.kind = Policy::Kind::kDouble;
+  } else if (value == "trimmed") {
+    policy.kind = Policy::Kind::kTrimmed;
+  } else if (value != "text") {
     const auto decimal = ReadDecimal(value);
-    if (!decimal)
-      return NotAllowed("types", name, value, "text, decimal(p,s) with p <= 38 and s <= p");
+    if (!decimal) {
+      return NotAllowed("types", name, value,
+                        "text, decimal(p,s) with p <= 38 and s <= p, double, trimmed");
+    }
+    policy.kind = Policy::Kind::kDecimal;
     policy.precision = decimal->first;
     policy.scale = decimal->second;
   }
@@ -156,18 +169,33 @@ Result<ColumnType> TypePolicies::Apply(const TableName& table, std::string_view 
   const auto found = columns_.find(KeyOf(table, column));
   if (found == columns_.end()) return arrays_as_text_ ? WithArraysAsText(std::move(type)) : type;
   const Policy& policy = found->second;
-  if (policy.is_text) return AsText(std::move(type));
-  if (type.oid.value != kNumericOid) {
-    return Error{
-        .kind = ErrorKind::kConfig,
-        .message = fmt::format("{}.{} is of type {}, which cannot be kept as decimal({},{})",
-                               ToString(table), column, type.name, policy.precision, policy.scale),
-        .code = "SLU-4121",
-        .advice = "take the line out of `types`, or declare text"};
+  const auto cannot = [&](const std::string& kept_as) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = fmt::format("{}.{} is of type {}, which cannot be kept as {}",
+                                        ToString(table), column, type.name, kept_as),
+                 .code = "SLU-4121",
+                 .advice = "take the line out of `types`, or declare text"};
+  };
+  const bool is_numeric = type.oid.value == kNumericOid;
+  switch (policy.kind) {
+    case Policy::Kind::kText:
+      return AsText(std::move(type));
+    case Policy::Kind::kDecimal:
+      if (!is_numeric) return cannot(DecimalName(policy.precision, policy.scale));
+      type.carrier = Carrier::kDecimal;
+      type.precision = static_cast<std::uint8_t>(policy.precision);
+      type.scale = static_cast<std::int8_t>(policy.scale);
+      return type;
+    case Policy::Kind::kDouble:
+      if (!is_numeric) return cannot("double");
+      type = AsText(std::move(type));
+      type.carrier = Carrier::kFloat64;
+      return type;
+    case Policy::Kind::kTrimmed:
+      if (type.oid.value != kBpcharOid) return cannot("trimmed");
+      type.codec = kTrimmedCodec;
+      return type;
   }
-  type.carrier = Carrier::kDecimal;
-  type.precision = static_cast<std::uint8_t>(policy.precision);
-  type.scale = static_cast<std::int8_t>(policy.scale);
   return type;
 }
 
@@ -226,7 +254,29 @@ ColumnType AsText(ColumnType type) {
   return type;
 }
 
+bool IsRoundedNumeric(const ColumnType& type) {
+  return type.carrier == Carrier::kFloat64 && type.oid.value == kNumericOid;
+}
+
+Status CheckKeyTypes(const TableSchema& schema) {
+  for (const std::int32_t index : schema.key) {
+    const Column& column = schema.columns[static_cast<std::size_t>(index)];
+    if (!IsRoundedNumeric(column.type)) continue;
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = fmt::format("{}.{} is declared as double, and rows are found by it",
+                                        ToString(schema.name), column.name),
+                 .code = "SLU-4121",
+                 .advice = "declare a decimal or text in `types`"};
+  }
+  return {};
+}
+
+bool IsTrimmed(const ColumnType& type) {
+  return type.codec == kTrimmedCodec;
+}
+
 std::string DeclaredPolicy(const ColumnType& type) {
+  if (IsTrimmed(type)) return "trimmed";
   if (FindBuiltinType(type.oid) == nullptr) {
     const bool is_container =
         type.codec == "array" || type.codec == "record" || type.codec == "hstore";
@@ -237,8 +287,8 @@ std::string DeclaredPolicy(const ColumnType& type) {
                  usual->scale == type.scale)) {
     return {};
   }
-  return type.carrier == Carrier::kText ? "text"
-                                        : fmt::format("decimal({},{})", type.precision, type.scale);
+  if (IsRoundedNumeric(type)) return "double";
+  return type.carrier == Carrier::kText ? "text" : DecimalName(type.precision, type.scale);
 }
 
 }  // namespace sluice::types

@@ -4,6 +4,10 @@
 ///   SCHEMA.TABLE.COLUMN: text            PostgreSQL's text, for every type
 ///   SCHEMA.TABLE.COLUMN: decimal(p,s)    for numeric: p <= 38, 0 <= s <= p; what does not fit is a
 ///                                        misfit
+///   SCHEMA.TABLE.COLUMN: double          for numeric: the nearest double, a declared loss; not for
+///   a
+///                                        column that rows are found by; beyond its range: a misfit
+///   SCHEMA.TABLE.COLUMN: trimmed         for character(n): without the blanks at the end
 ///   arrays: text                         every array as PostgreSQL's text; list is the default
 ///
 /// And what becomes of values that have no exact form: `on_misfit:`, one of halt, null, quarantine.
@@ -15,6 +19,7 @@
 /// Thread safety: const members from any thread.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -51,7 +56,8 @@ class TypePolicies {
 
  private:
   struct Policy {
-    bool is_text = false;
+    enum class Kind : std::uint8_t { kText, kDecimal, kDouble, kTrimmed };
+    Kind kind = Kind::kText;
     int precision = 0;
     int scale = 0;
     TableName table;
@@ -71,7 +77,18 @@ class TypePolicies {
 /// A value of this type may have no exact form.
 bool MayMisfit(const ColumnType& type);
 
-/// "text", "decimal(p,s)" where this is not how the type is kept by default; else empty.
+/// The error of a column by which rows are found, and which holds values that are not exact: two
+/// keys would become one. Errors: kConfig SLU-4121.
+Status CheckKeyTypes(const TableSchema& schema);
+
+/// A numeric that was declared as a double.
+bool IsRoundedNumeric(const ColumnType& type);
+
+/// A character(n) that was declared as trimmed.
+bool IsTrimmed(const ColumnType& type);
+
+/// "text", "decimal(p,s)", "double", "trimmed" where this is not how the type is kept by default;
+/// else empty.
 std::string DeclaredPolicy(const ColumnType& type);
 
 /// Kept as the text that PostgreSQL prints.

@@ -57,6 +57,35 @@ TEST(TypePolicies, KeepEveryTypeAsTextThatCanBePrinted) {
   EXPECT_EQ(DeclaredPolicy(*Kept(policies, 25)), "");
 }
 
+TEST(TypePolicies, RoundANumericWhereNoRowIsFoundByIt) {
+  TypePolicies policies;
+  ASSERT_THAT(policies.Add("public.orders.amount", "double"), IsOk());
+  const auto type = Kept(policies, kNumeric, kTenTwo);
+  ASSERT_THAT(type, IsOk());
+  EXPECT_EQ(type->carrier, Carrier::kFloat64);
+  EXPECT_EQ(DeclaredPolicy(*type), "double");
+  EXPECT_TRUE(MayMisfit(*type));
+  EXPECT_THAT(Kept(policies, 701), CodeIs("SLU-4121"));
+
+  TableSchema schema;
+  schema.columns.resize(2);
+  schema.columns[0].type = *type;
+  schema.key = {1};
+  EXPECT_THAT(CheckKeyTypes(schema), IsOk());
+  schema.key = {1, 0};
+  EXPECT_THAT(CheckKeyTypes(schema), CodeIs("SLU-4121"));
+}
+
+TEST(TypePolicies, TrimCharactersOnly) {
+  TypePolicies policies;
+  ASSERT_THAT(policies.Add("public.orders.amount", "trimmed"), IsOk());
+  const auto type = Kept(policies, 1042, 9);
+  ASSERT_THAT(type, IsOk());
+  EXPECT_EQ(DeclaredPolicy(*type), "trimmed");
+  EXPECT_THAT(Kept(policies, 25), CodeIs("SLU-4121"));
+  EXPECT_THAT(Kept(policies, 1043, 9), CodeIs("SLU-4121"));
+}
+
 TEST(TypePolicies, KeepArraysAsTextEverywhere) {
   TypePolicies policies;
   ASSERT_THAT(policies.Add("arrays", "text"), IsOk());
@@ -74,7 +103,7 @@ TEST(TypePolicies, FoldNamesAsSqlDoes) {
   for (const char* name : {"orders.amount", "a.b.c.d", "a.\"b.c", "array", ""}) {
     EXPECT_THAT(policies.Add(name, "text"), CodeIs("SLU-1001")) << name;
   }
-  for (const char* value : {"double", "decimal", "decimal(39,1)", "decimal(3,4)", "decimal(0,0)",
+  for (const char* value : {"doubles", "decimal", "decimal(39,1)", "decimal(3,4)", "decimal(0,0)",
                             "decimal(3,1", "decimal(3;1)", "list", ""}) {
     EXPECT_THAT(policies.Add("a.b.c", value), CodeIs("SLU-1001")) << value;
   }

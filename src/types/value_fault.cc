@@ -33,6 +33,9 @@ FaultText TextOf(ValueFault fault) {
       return {ErrorKind::kConversion, "SLU-4104", "NaN or infinity has no DECIMAL form", kDeclare};
     case ValueFault::kDecimalDigits:
       return {ErrorKind::kConversion, "SLU-4105", "number does not fit the DECIMAL", kDeclare};
+    case ValueFault::kDoubleRange:
+      return {ErrorKind::kConversion, "SLU-4105", "number is beyond the range of a DOUBLE",
+              kDeclare};
     case ValueFault::kListShape:
       return {ErrorKind::kConversion, "SLU-4106", "array has not one dimension with lower bound 1",
               kDeclare};
@@ -59,6 +62,7 @@ bool IsMisfit(ValueFault fault) {
     case ValueFault::kNotUtf8:
     case ValueFault::kDecimalSpecial:
     case ValueFault::kDecimalDigits:
+    case ValueFault::kDoubleRange:
     case ValueFault::kListShape:
     case ValueFault::kInfiniteInterval:
     case ValueFault::kTimeRange:

@@ -17,6 +17,7 @@ enum class ValueFault : std::uint8_t {
   kNotUtf8,         ///< misfits from here on: kConversion
   kDecimalSpecial,  ///< NaN or an infinity in a DECIMAL
   kDecimalDigits,   ///< more digits than the column's precision and scale
+  kDoubleRange,     ///< a number that no double is near
   kListShape,       ///< an array of several dimensions, or with another lower bound than 1
   kInfiniteInterval,
   kTimeRange,       ///< a date or timestamp beyond what the carrier counts

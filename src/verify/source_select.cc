@@ -1,6 +1,7 @@
 #include "verify/source_select.h"
 
 #include "types/canonical.h"
+#include "types/type_policies.h"
 
 namespace sluice::verify {
 namespace {
@@ -40,6 +41,7 @@ std::string Expression(const ColumnType& type, const std::string& value, int dep
     }
     return UnlessNull(value, "ROW(" + attributes + ")");
   }
+  if (types::IsTrimmed(type)) return "(" + value + ")::pg_catalog.text";
   return UnlessNull(value, "pg_catalog.format('%s', " + value + ")");
 }
 

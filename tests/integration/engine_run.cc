@@ -124,7 +124,7 @@ Status EngineRun::BeginBirth(postgres::Connection& control) {
   request.slot = "sluice_" + options_.pipeline;
   request.publication = "sluice_" + options_.pipeline;
   for (const postgres::WantedTable& table : tables.published)
-    request.published.push_back(table.name);
+    request.published.tables.push_back(table.name);
   request.records = tables.added;
   request.generation = pipeline::NewGeneration();
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication,

@@ -183,13 +183,14 @@ std::optional<TableState> ParseState(const std::string& text) {
 Status ReadTables(Connection& connection, StoredState* out) {
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult rows,
-      connection.Query("SELECT t.table_oid::UBIGINT, t.source_schema, t.source_table, t.\"schema\","
-                       " t.\"table\", t.state, epoch_us(t.since), t.\"rows\", t.lsn,"
-                       " epoch_us(t.committed_at), t.reason, t.advice,"
-                       " s.publication_entry::UBIGINT, s.\"schema\", s.older_writers_done, t.mode FROM " +
-                           In("tables") + " t LEFT JOIN " + In("_schemas") +
-                           " s ON s.relation = t.table_oid ORDER BY t.table_oid",
-                       "read sluice.tables"));
+      connection.Query(
+          "SELECT t.table_oid::UBIGINT, t.source_schema, t.source_table, t.\"schema\","
+          " t.\"table\", t.state, epoch_us(t.since), t.\"rows\", t.lsn,"
+          " epoch_us(t.committed_at), t.reason, t.advice,"
+          " s.publication_entry::UBIGINT, s.\"schema\", s.older_writers_done, t.mode FROM " +
+              In("tables") + " t LEFT JOIN " + In("_schemas") +
+              " s ON s.relation = t.table_oid ORDER BY t.table_oid",
+          "read sluice.tables"));
   for (std::size_t row = 0; row < rows.row_count(); ++row) {
     TableRecord record;
     record.relation.value = static_cast<std::uint32_t>(rows.u64(row, 0));

@@ -435,8 +435,7 @@ Result<std::optional<Error>> DuckDb::CheckName(const TableSchema& schema, const 
   const bool is_ours =
       std::any_of(writer_->records().begin(), writer_->records().end(), [&](const auto& known) {
         const TableRecord& record = known.second;
-        const bool is_state =
-            HasState(record.mode) && FoldKey(record.destination) == FoldKey(name);
+        const bool is_state = HasState(record.mode) && FoldKey(record.destination) == FoldKey(name);
         const bool is_log =
             HasLog(record.mode) && FoldKey(LogOf(record.destination)) == FoldKey(name);
         return record.schema != nullptr && (is_state || is_log);

@@ -82,7 +82,8 @@ TEST_F(FileTest, ATableOfTheUsersIsNotTakenUnlessAdopted) {
   const auto refused = destination_->CheckTable(*orders, orders->name, TableMode::kMirror, false);
   ASSERT_TRUE(refused && *refused);
   EXPECT_EQ((*refused)->code, "SLU-5116");
-  const auto adopted = destination_->CheckTable(*orders, {"Public", "ORDERS"}, TableMode::kMirror, true);
+  const auto adopted =
+      destination_->CheckTable(*orders, {"Public", "ORDERS"}, TableMode::kMirror, true);
   ASSERT_TRUE(adopted);
   EXPECT_FALSE(*adopted);
 }

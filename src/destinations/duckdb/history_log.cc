@@ -174,12 +174,12 @@ Result<std::shared_ptr<arrow::ArrayData>> UnchangedOf(const HistoryChange& chang
 Result<std::vector<FoundColumn>> ReadColumns(Connection& connection, const TableName& table) {
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult found,
-      connection.Query("SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = " +
-                           QuoteLiteral(kCatalog) +
-                           " AND lower(schema_name) = lower(" + QuoteLiteral(table.schema) +
-                           ") AND lower(table_name) = lower(" + QuoteLiteral(table.table) +
-                           ") ORDER BY column_index",
-                       "look at a log"));
+      connection.Query(
+          "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = " +
+              QuoteLiteral(kCatalog) + " AND lower(schema_name) = lower(" +
+              QuoteLiteral(table.schema) + ") AND lower(table_name) = lower(" +
+              QuoteLiteral(table.table) + ") ORDER BY column_index",
+          "look at a log"));
   std::vector<FoundColumn> out;
   for (std::size_t row = 0; row < found.row_count(); ++row)
     out.push_back({found.text(row, 0), found.text(row, 1)});
@@ -259,7 +259,8 @@ Status LogCopied(Connection& connection, const TableName& log, const TableSchema
   }
   return connection.Run("INSERT INTO " + QualifiedName(log) + "(" + NamesOf(schema) + ", " +
                             OwnNames() + ") SELECT " + NamesOf(schema) + ", 'copy', " + place +
-                            ", rowid + 1, NULL, NULL, []::VARCHAR[], false FROM " + QualifiedName(rows),
+                            ", rowid + 1, NULL, NULL, []::VARCHAR[], false FROM " +
+                            QualifiedName(rows),
                         "log a copy");
 }
 
@@ -271,8 +272,7 @@ std::optional<Error> CheckHistory(const HistoryChange& change) {
                  .code = "SLU-9001"};
   }
   for (std::size_t i = 0; i < schema.columns.size(); ++i) {
-    Status fits =
-        CheckValues(schema.columns[i], *change.rows->column_data(static_cast<int>(i)));
+    Status fits = CheckValues(schema.columns[i], *change.rows->column_data(static_cast<int>(i)));
     if (!fits) return std::move(fits).error();
   }
   return std::nullopt;
@@ -317,9 +317,9 @@ Status AppendHistory(Connection& connection, const TableName& log, const History
     types.push_back(source.data == nullptr ? nullptr : source.type);
     names.emplace_back(kOwnColumns[i].name);
   }
-  SLUICE_ASSIGN_OR_RETURN(ChunkWriter writer,
-                          ChunkWriter::Open(connection, std::string(kCatalog), log.schema,
-                                            log.table, types, names));
+  SLUICE_ASSIGN_OR_RETURN(
+      ChunkWriter writer,
+      ChunkWriter::Open(connection, std::string(kCatalog), log.schema, log.table, types, names));
   SLUICE_RETURN_IF_ERROR(writer.Append(sources, count));
   return writer.Close();
 }
@@ -327,11 +327,11 @@ Status AppendHistory(Connection& connection, const TableName& log, const History
 Status FillLog(Connection& connection, const TableName& log, const Column& column,
                const RowsPtr& row) {
   SLUICE_RETURN_IF_ERROR(StageRows(connection, SourcesOf(*row, {&column.type}), 1));
-  SLUICE_RETURN_IF_ERROR(connection.Run(
-      "UPDATE " + QualifiedName(log) + " SET " + QuoteIdentifier(column.name) +
-          " = s.c0 FROM temp.main." + std::string(kStage) +
-          " AS s WHERE _sluice_op IN ('copy', 'insert', 'update')",
-      "fill an added column of a log"));
+  SLUICE_RETURN_IF_ERROR(
+      connection.Run("UPDATE " + QualifiedName(log) + " SET " + QuoteIdentifier(column.name) +
+                         " = s.c0 FROM temp.main." + std::string(kStage) +
+                         " AS s WHERE _sluice_op IN ('copy', 'insert', 'update')",
+                     "fill an added column of a log"));
   return DropStage(connection);
 }
 
@@ -343,8 +343,8 @@ Status RetellUnchanged(Connection& connection, const TableName& log, const Pairs
     cases += " WHEN " + QuoteLiteral(before) + " THEN " + QuoteLiteral(after);
     any += (any.empty() ? "" : ", ") + QuoteLiteral(before);
   }
-  return connection.Run("UPDATE " + QualifiedName(log) +
-                            " SET _sluice_unchanged = [CASE name" + cases +
+  return connection.Run("UPDATE " + QualifiedName(log) + " SET _sluice_unchanged = [CASE name" +
+                            cases +
                             " ELSE name END FOR name IN _sluice_unchanged]"
                             " WHERE list_has_any(_sluice_unchanged, [" +
                             any + "])",
@@ -354,11 +354,10 @@ Status RetellUnchanged(Connection& connection, const TableName& log, const Pairs
 Result<std::optional<Error>> CompareLog(Connection& connection, const TableName& log,
                                         const TableSchema& schema) {
   const auto altered = [&](const std::string& how) {
-    return std::optional(
-        Error{.kind = ErrorKind::kSchemaConflict,
-              .message = "log " + ToString(log) + " at the destination " + how,
-              .code = "SLU-5025",
-              .advice = "sluice resync " + ToString(schema.name)});
+    return std::optional(Error{.kind = ErrorKind::kSchemaConflict,
+                               .message = "log " + ToString(log) + " at the destination " + how,
+                               .code = "SLU-5025",
+                               .advice = "sluice resync " + ToString(schema.name)});
   };
   SLUICE_ASSIGN_OR_RETURN(const std::vector<FoundColumn> found, ReadColumns(connection, log));
   if (found.empty()) return altered("is gone");
@@ -376,8 +375,7 @@ Result<std::optional<Error>> CompareLog(Connection& connection, const TableName&
   if (duckdb_prepare(connection.get(), sql.c_str(), prepared.out()) == DuckDBError)
     return altered("lacks a column, or is no table");
   for (std::size_t i = 0; i < schema.columns.size(); ++i) {
-    const LogicalTypeHandle type(
-        duckdb_prepared_statement_column_logical_type(prepared.get(), i));
+    const LogicalTypeHandle type(duckdb_prepared_statement_column_logical_type(prepared.get(), i));
     if (!IsSameType(schema.columns[i].type, type.get()))
       return altered("has another type for column " + schema.columns[i].name);
   }
@@ -408,8 +406,9 @@ std::string StateWithoutKey(const TableName& log, const TableSchema& schema,
   return "WITH " + ValidRows(log) + ", _sluice_g AS (SELECT " + NamesOf(schema) +
          ", sum(CASE WHEN _sluice_op = 'delete' THEN -1 ELSE 1 END)::BIGINT AS _sluice_rows"
          " FROM _sluice_r GROUP BY " +
-         group + "), _sluice_s AS (SELECT *, unnest(range(_sluice_rows)) FROM _sluice_g"
-                 " WHERE _sluice_rows > 0) SELECT " +
+         group +
+         "), _sluice_s AS (SELECT *, unnest(range(_sluice_rows)) FROM _sluice_g"
+         " WHERE _sluice_rows > 0) SELECT " +
          names + " FROM _sluice_s";
 }
 
@@ -419,7 +418,8 @@ std::string LastValues(const std::vector<const Column*>& columns) {
   for (const Column* column : columns) {
     const std::string name = QuoteIdentifier(column->name);
     if (!out.empty()) out += ", ";
-    out += "(arg_max({'v': " + name + "}, _sluice_n) FILTER (WHERE _sluice_op <> 'delete'"
+    out += "(arg_max({'v': " + name +
+           "}, _sluice_n) FILTER (WHERE _sluice_op <> 'delete'"
            " AND NOT list_contains(_sluice_unchanged, " +
            QuoteLiteral(column->name) + "))).v AS " + name;
   }
@@ -452,11 +452,10 @@ Result<std::string> StateOfLogSql(Connection& connection, const TableName& log,
                            " ON d._sluice_n = u._sluice_n - 1 WHERE u._sluice_op = 'update'"
                            " AND d._sluice_op = 'delete' AND len(u._sluice_unchanged) > 0",
                        "look into a log"));
-  const std::string alive =
-      " HAVING arg_max(_sluice_op, _sluice_n) <> 'delete'";
+  const std::string alive = " HAVING arg_max(_sluice_op, _sluice_n) <> 'delete'";
   if (moves.i64(0, 0) == 0) {
-    return "WITH " + ValidRows(log) + " SELECT " + LastValues(columns) + " FROM _sluice_r GROUP BY " +
-           key + alive;
+    return "WITH " + ValidRows(log) + " SELECT " + LastValues(columns) +
+           " FROM _sluice_r GROUP BY " + key + alive;
   }
   // A row that was moved brings along what was not sent. A life is what happened under one key from
   // a row's coming to its going; one that began by a move goes on from another.

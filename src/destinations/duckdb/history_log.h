@@ -36,8 +36,9 @@ Result<std::vector<FoundColumn>> ReadColumns(Connection& connection, const Table
 /// What makes the log of one version that of another.
 struct LogPlan {
   std::vector<std::pair<std::string, std::string>> renames;  ///< in order, each to a free name
-  std::vector<std::pair<std::string, std::string>> widened;  ///< the column under its new name, type
-  std::vector<std::size_t> added;                            ///< indexes into the newer version
+  std::vector<std::pair<std::string, std::string>>
+      widened;                     ///< the column under its new name, type
+  std::vector<std::size_t> added;  ///< indexes into the newer version
   /// What columns are called in _sluice_unchanged of rows that are there, before and after.
   std::vector<std::pair<std::string, std::string>> retold;
 };

@@ -32,8 +32,9 @@ Error NameIsTaken(const TableName& name) {
   return {.kind = ErrorKind::kSchemaConflict,
           .message = "the name " + ToString(name) + " is taken at the destination",
           .code = "SLU-5116",
-          .advice = "rename that table, or give the source's another name by `names` in the config"
-                    " file; then sluice resync"};
+          .advice =
+              "rename that table, or give the source's another name by `names` in the config"
+              " file; then sluice resync"};
 }
 
 Error RowsNotFound(const TableName& name) {
@@ -167,8 +168,7 @@ bool TransactionWriter::HasName(const TableName& name, RelationId but) const {
 const TransactionWriter::Table* TransactionWriter::FindLog(const TableName& log) const {
   const std::string key = FoldKey(log);
   for (const auto& [relation, staged] : staged_) {
-    if (HasLog(staged.table.mode) && FoldKey(LogOf(staged.table.name)) == key)
-      return &staged.table;
+    if (HasLog(staged.table.mode) && FoldKey(LogOf(staged.table.name)) == key) return &staged.table;
   }
   for (const auto& [relation, table] : tables_) {
     if (staged_.contains(relation) || !HasLog(table.mode)) continue;
@@ -326,8 +326,7 @@ Result<std::optional<Error>> TransactionWriter::LandLog(const LandUnit& item, co
       return std::optional(altered.error());
     SLUICE_RETURN_IF_ERROR(altered);
   }
-  SLUICE_RETURN_IF_ERROR(
-      LogCopied(connection_, log, *item.schema, rows, item.log_lsn, is_kept));
+  SLUICE_RETURN_IF_ERROR(LogCopied(connection_, log, *item.schema, rows, item.log_lsn, is_kept));
   return std::optional<Error>();
 }
 
@@ -347,9 +346,8 @@ Status TransactionWriter::AlterLog(const TableName& log, const TableSchema* from
                "rename a column"));
   }
   for (const auto& [name, type] : plan->widened) {
-    SLUICE_RETURN_IF_ERROR(
-        RunDdl(log, "ALTER COLUMN " + QuoteIdentifier(name) + " SET DATA TYPE " + type,
-               "widen a column"));
+    SLUICE_RETURN_IF_ERROR(RunDdl(
+        log, "ALTER COLUMN " + QuoteIdentifier(name) + " SET DATA TYPE " + type, "widen a column"));
   }
   for (const std::size_t index : plan->added) {
     const Column& column = to.columns[index];
@@ -426,8 +424,8 @@ Result<StageOutcome> TransactionWriter::Rename(Staged& staged, const AlterTable&
   if (HasState(staged.table.mode))
     renamed = RunDdl(before, "RENAME TO " + QuoteIdentifier(name.table), "rename a table");
   if (renamed && HasLog(staged.table.mode)) {
-    renamed = RunDdl(LogOf(before), "RENAME TO " + QuoteIdentifier(LogOf(name).table),
-                     "rename a log");
+    renamed =
+        RunDdl(LogOf(before), "RENAME TO " + QuoteIdentifier(LogOf(name).table), "rename a log");
   }
   // Something of the user's has the name, or holds the table.
   if (!renamed && renamed.error().kind != ErrorKind::kConnection)
@@ -561,8 +559,7 @@ Status TransactionWriter::Fill(Staged& staged) {
   staged.has_rows = true;
   const TableMode mode = staged.table.mode;
   const TableName log = LogOf(staged.table.name);
-  SLUICE_RETURN_IF_ERROR(
-      RetellUnchanged(connection_, log, std::exchange(staged.to_retell, {})));
+  SLUICE_RETURN_IF_ERROR(RetellUnchanged(connection_, log, std::exchange(staged.to_retell, {})));
   for (const auto& [column, row] : std::exchange(staged.to_fill, {})) {
     if (HasState(mode))
       SLUICE_RETURN_IF_ERROR(FillColumns(connection_, staged.table.name, {&column}, row));
@@ -618,11 +615,11 @@ Result<StageOutcome> TransactionWriter::Apply(const NetRows& item) {
 Result<std::optional<Error>> TransactionWriter::PrepareLog(Staged& staged,
                                                            const TableSchema& schema) {
   if (!HasSameColumns(*staged.table.shape, schema)) {
-    return std::optional(Error{
-        .kind = ErrorKind::kSchemaConflict,
-        .message = "rows of another shape than the log of " + ToString(staged.table.name),
-        .code = "SLU-5027",
-        .advice = "sluice resync " + ToString(staged.table.name)});
+    return std::optional(
+        Error{.kind = ErrorKind::kSchemaConflict,
+              .message = "rows of another shape than the log of " + ToString(staged.table.name),
+              .code = "SLU-5027",
+              .advice = "sluice resync " + ToString(staged.table.name)});
   }
   if (!staged.table.is_log_verified) {
     SLUICE_ASSIGN_OR_RETURN(std::optional<Error> altered,
@@ -683,8 +680,7 @@ Result<std::optional<Error>> TransactionWriter::Quarantine(const Staged& staged,
 
 Status TransactionWriter::FillRest() {
   for (auto& [relation, staged] : staged_) {
-    if (!staged.to_fill.empty() || !staged.to_retell.empty())
-      SLUICE_RETURN_IF_ERROR(Fill(staged));
+    if (!staged.to_fill.empty() || !staged.to_retell.empty()) SLUICE_RETURN_IF_ERROR(Fill(staged));
   }
   return {};
 }

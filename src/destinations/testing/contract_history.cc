@@ -66,8 +66,8 @@ class LogOf {
 void StageIt(Destination& destination, const SequenceItem& item) {
   const auto staged = destination.Stage(item);
   ASSERT_TRUE(staged) << staged.error().message << " " << staged.error().server_message;
-  ASSERT_FALSE(staged->table_failed) << staged->table_failed->error.message << " "
-                                     << staged->table_failed->error.server_message;
+  ASSERT_FALSE(staged->table_failed)
+      << staged->table_failed->error.message << " " << staged->table_failed->error.server_message;
 }
 
 }  // namespace
@@ -142,8 +142,7 @@ TEST_P(DestinationContract, BothAreKeptInOneTransaction) {
   const SchemaPtr orders = Orders();
   MakeLive(orders, {{"1", "a", kNull}});
   const auto stage = [&] {
-    StageIt(*destination_,
-            LogOf(orders, lsn_ + 1).Add(LogOp::kInsert, {"2", "b", kNull}).Take());
+    StageIt(*destination_, LogOf(orders, lsn_ + 1).Add(LogOp::kInsert, {"2", "b", kNull}).Take());
     NetChange change;
     change.schema = orders;
     change.inserts = MakeRows(*orders, {{"2", "b", kNull}});
@@ -165,15 +164,13 @@ TEST_P(DestinationContract, ALogFollowsTheShapeOfItsTable) {
   mode_ = TableMode::kHistory;
   const SchemaPtr orders = Orders();
   MakeLive(orders, {{"1", "a", "x"}});
-  const SchemaPtr wider =
-      MakeSchema(16'384, {"public", "orders"},
-                 {{"id", Carrier::kInt64, kKey},
-                  {"note", Carrier::kText},
-                  {"large", Carrier::kText},
-                  {"n", Carrier::kInt32}});
+  const SchemaPtr wider = MakeSchema(16'384, {"public", "orders"},
+                                     {{"id", Carrier::kInt64, kKey},
+                                      {"note", Carrier::kText},
+                                      {"large", Carrier::kText},
+                                      {"n", Carrier::kInt32}});
   StageIt(*destination_, AlterTable{orders, wider, Lsn{lsn_}});
-  StageIt(*destination_,
-          LogOf(wider, lsn_ + 1).Add(LogOp::kInsert, {"2", "b", "y", "5"}).Take());
+  StageIt(*destination_, LogOf(wider, lsn_ + 1).Add(LogOp::kInsert, {"2", "b", "y", "5"}).Take());
   CommitNow(wider);
   EXPECT_EQ(ReadRows(wider), (Rows{{"1", "a", "x", kNull}, {"2", "b", "y", "5"}}));
   Reopen();

@@ -5,7 +5,7 @@
 
 namespace sluice::testing {
 
-void AnchorContractRows();  // contract_rows.cc: links its tests
+void AnchorContractRows();     // contract_rows.cc: links its tests
 void AnchorContractHistory();  // contract_history.cc
 
 namespace {
@@ -95,8 +95,8 @@ void DestinationContract::CopyRows(const SchemaPtr& schema, const std::vector<Te
 }
 
 void DestinationContract::StageLand(const SchemaPtr& schema) {
-  const auto staged = destination_->Stage(LandUnit{
-      {schema->relation, 0}, schema, schema->name, Lsn{lsn_}, mode_, Lsn{lsn_}});
+  const auto staged = destination_->Stage(
+      LandUnit{{schema->relation, 0}, schema, schema->name, Lsn{lsn_}, mode_, Lsn{lsn_}});
   ASSERT_TRUE(staged) << staged.error().message << " " << staged.error().server_message;
   ASSERT_FALSE(staged->table_failed) << staged->table_failed->error.message;
 }
@@ -178,11 +178,10 @@ std::vector<TextRow> DestinationContract::Read(const SchemaPtr& schema, TableMod
   }
   TableRecord record = RecordOf(schema);
   record.mode = mode;
-  const Status scanned =
-      (*reader)->Scan(record, columns, [&](const RowsPtr& rows) -> Status {
-        for (TextRow& row : TextOf(*schema, rows)) out.push_back(std::move(row));
-        return {};
-      });
+  const Status scanned = (*reader)->Scan(record, columns, [&](const RowsPtr& rows) -> Status {
+    for (TextRow& row : TextOf(*schema, rows)) out.push_back(std::move(row));
+    return {};
+  });
   EXPECT_TRUE(scanned) << scanned.error().message << " " << scanned.error().server_message;
   std::sort(out.begin(), out.end());
   return out;
