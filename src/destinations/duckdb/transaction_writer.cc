@@ -28,15 +28,6 @@ Error OutOfOrder(const TableName& name) {
           .advice = "sluice resync " + ToString(name)};
 }
 
-Error NameIsTaken(const TableName& name) {
-  return {.kind = ErrorKind::kSchemaConflict,
-          .message = "the name " + ToString(name) + " is taken at the destination",
-          .code = "SLU-5116",
-          .advice =
-              "rename that table, or give the source's another name by `names` in the config"
-              " file; then sluice resync"};
-}
-
 Error RowsNotFound(const TableName& name) {
   return {.kind = ErrorKind::kSchemaConflict,
           .message =
@@ -165,18 +156,6 @@ bool TransactionWriter::HasName(const TableName& name, RelationId but) const {
   });
 }
 
-const TransactionWriter::Table* TransactionWriter::FindLog(const TableName& log) const {
-  const std::string key = FoldKey(log);
-  for (const auto& [relation, staged] : staged_) {
-    if (HasLog(staged.table.mode) && FoldKey(LogOf(staged.table.name)) == key) return &staged.table;
-  }
-  for (const auto& [relation, table] : tables_) {
-    if (staged_.contains(relation) || !HasLog(table.mode)) continue;
-    if (FoldKey(LogOf(table.name)) == key) return &table;
-  }
-  return nullptr;
-}
-
 Result<TransactionWriter::Staged*> TransactionWriter::StageTable(const TableSchema& schema) {
   if (Staged* found = Find(schema.relation)) return found;
   // Never landed here: rows go on from a table that was there (--copy none).
@@ -219,6 +198,36 @@ Result<std::optional<Error>> TransactionWriter::MakeRoom(const TableName& name) 
   return std::optional<Error>();
 }
 
+Result<std::optional<Error>> TransactionWriter::LandRows(const LandUnit& item,
+                                                         const TableName& shadow,
+                                                         const Table* before, Staged& staged) {
+  const bool has_state = HasState(item.mode);
+  if (has_state) {
+    if (FindLog(item.destination) != nullptr) return std::optional(NameIsTaken(item.destination));
+    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, MakeRoom(item.destination));
+    if (refused) return refused;
+    SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " +
+                                               QuoteIdentifier(item.destination.table),
+                                           "land a copy"));
+  }
+  // Another table may have got the name this one had.
+  const bool leaves_name = before != nullptr && HasState(before->mode) &&
+                           (!has_state || FoldKey(before->name) != FoldKey(item.destination)) &&
+                           !HasName(before->name, item.unit.relation);
+  if (leaves_name) {
+    SLUICE_RETURN_IF_ERROR(connection_.Run("DROP TABLE IF EXISTS " + QualifiedName(before->name),
+                                           "drop the old table"));
+  }
+  if (HasLog(item.mode)) {
+    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused,
+                            LandLog(item, before, has_state ? item.destination : shadow, staged));
+    if (refused) return refused;
+  }
+  if (has_state) return std::optional<Error>();
+  SLUICE_RETURN_IF_ERROR(connection_.Run("DROP TABLE " + QualifiedName(shadow), "drop a copy"));
+  return std::optional<Error>();
+}
+
 Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableName& shadow) {
   Staged* before = Find(item.unit.relation);
   if (before != nullptr && before->has_rows)
@@ -243,34 +252,9 @@ Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableNa
                   .mode = item.mode,
                   .is_verified = true,
                   .is_log_verified = true};
-  TableName rows = shadow;
-  if (HasState(item.mode)) {
-    if (FindLog(item.destination) != nullptr)
-      return Failed(item.unit.relation, NameIsTaken(item.destination));
-    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, MakeRoom(item.destination));
-    if (refused) return Failed(item.unit.relation, std::move(*refused));
-    SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " +
-                                               QuoteIdentifier(item.destination.table),
-                                           "land a copy"));
-    rows = item.destination;
-  }
-  // Another table may have got the name this one had.
-  const bool leaves_name =
-      known && HasState(known->mode) &&
-      (!HasState(item.mode) || FoldKey(known->name) != FoldKey(item.destination)) &&
-      !HasName(known->name, item.unit.relation);
-  if (leaves_name) {
-    SLUICE_RETURN_IF_ERROR(connection_.Run("DROP TABLE IF EXISTS " + QualifiedName(known->name),
-                                           "drop the old table"));
-  }
-  if (HasLog(item.mode)) {
-    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused,
-                            LandLog(item, known ? &*known : nullptr, rows, staged));
-    if (refused) return Failed(item.unit.relation, std::move(*refused));
-  }
-  if (!HasState(item.mode)) {
-    SLUICE_RETURN_IF_ERROR(connection_.Run("DROP TABLE " + QualifiedName(shadow), "drop a copy"));
-  }
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused,
+                          LandRows(item, shadow, known ? &*known : nullptr, staged));
+  if (refused) return Failed(item.unit.relation, std::move(*refused));
   SLUICE_ASSIGN_OR_RETURN(
       const bool has_entries,
       LandQuarantine(connection_, item.unit, OwnerOf(item.unit.relation, staged.table),
@@ -284,79 +268,6 @@ Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableNa
   }
   staged_[item.unit.relation] = std::move(staged);
   return StageOutcome{};
-}
-
-/// What was logged before stays, whichever table of the source it was of: it had the same name.
-Result<std::optional<Error>> TransactionWriter::LandLog(const LandUnit& item, const Table* before,
-                                                        const TableName& rows, Staged& staged) {
-  const TableName log = LogOf(item.destination);
-  const TableSchema* from = nullptr;
-  bool is_kept = before != nullptr && HasLog(before->mode);
-  if (is_kept) {
-    from = before->shape.get();
-    const TableName old = LogOf(before->name);
-    if (FoldKey(old) != FoldKey(log)) {
-      SLUICE_ASSIGN_OR_RETURN(const auto in_the_way, ReadColumns(connection_, log));
-      if (!in_the_way.empty()) return std::optional(NameIsTaken(log));
-      const std::string to = QualifiedName(log);
-      SLUICE_RETURN_IF_ERROR(connection_.Run(
-          old.schema == log.schema
-              ? "ALTER TABLE " + QualifiedName(old) + " RENAME TO " + QuoteIdentifier(log.table)
-              : "CREATE TABLE " + to + " AS FROM " + QualifiedName(old) + "; DROP TABLE " +
-                    QualifiedName(old),
-          "rename a log"));
-    }
-  } else if (FindLog(log) != nullptr) {
-    is_kept = true;
-  } else {
-    SLUICE_ASSIGN_OR_RETURN(const auto in_the_way, ReadColumns(connection_, log));
-    const auto record = records_.find(item.unit.relation);
-    // Whoever let the table join was asked about this name.
-    const bool may_replace = record == records_.end() ||
-                             (record->second.schema == nullptr && HasLog(record->second.mode));
-    if (!in_the_way.empty() && (!may_replace || HasName(log, item.unit.relation)))
-      return std::optional(NameIsTaken(log));
-    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, MakeRoom(log));
-    if (refused) return refused;
-    SLUICE_RETURN_IF_ERROR(CreateLog(connection_, log, *item.schema));
-  }
-  if (is_kept) {
-    const Status altered = AlterLog(log, from, *item.schema, staged);
-    if (!altered && altered.error().kind == ErrorKind::kSchemaConflict)
-      return std::optional(altered.error());
-    SLUICE_RETURN_IF_ERROR(altered);
-  }
-  SLUICE_RETURN_IF_ERROR(LogCopied(connection_, log, *item.schema, rows, item.log_lsn, is_kept));
-  return std::optional<Error>();
-}
-
-Status TransactionWriter::AlterLog(const TableName& log, const TableSchema* from,
-                                   const TableSchema& to, Staged& staged) {
-  SLUICE_ASSIGN_OR_RETURN(const std::vector<FoundColumn> found, ReadColumns(connection_, log));
-  const std::optional<LogPlan> plan = PlanLog(from, to, found);
-  if (!plan) {
-    return Error{.kind = ErrorKind::kSchemaConflict,
-                 .message = "log " + ToString(log) + " at the destination was altered, or is gone",
-                 .code = "SLU-5025",
-                 .advice = "rename it, then: sluice resync " + ToString(to.name)};
-  }
-  for (const auto& [before, after] : plan->renames) {
-    SLUICE_RETURN_IF_ERROR(
-        RunDdl(log, "RENAME COLUMN " + QuoteIdentifier(before) + " TO " + QuoteIdentifier(after),
-               "rename a column"));
-  }
-  for (const auto& [name, type] : plan->widened) {
-    SLUICE_RETURN_IF_ERROR(RunDdl(
-        log, "ALTER COLUMN " + QuoteIdentifier(name) + " SET DATA TYPE " + type, "widen a column"));
-  }
-  for (const std::size_t index : plan->added) {
-    const Column& column = to.columns[index];
-    SLUICE_RETURN_IF_ERROR(
-        RunDdl(log, "ADD COLUMN " + QuoteIdentifier(column.name) + " " + SqlType(column.type),
-               "add a column"));
-  }
-  staged.to_retell.insert(staged.to_retell.end(), plan->retold.begin(), plan->retold.end());
-  return {};
 }
 
 Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {

@@ -94,6 +94,10 @@ class TransactionWriter {
   /// What the log needs to have the columns of `to`.
   Status AlterLog(const TableName& log, const TableSchema* from, const TableSchema& to,
                   Staged& staged);
+  /// The copied rows become the table, the log, or both. `before`: what the table was; null: new.
+  Result<std::optional<Error>> LandRows(const LandUnit& item, const TableName& shadow,
+                                        const Table* before, Staged& staged);
+  static Error NameIsTaken(const TableName& name);
   /// The log of a table that lands: kept, made, or in the way of another.
   Result<std::optional<Error>> LandLog(const LandUnit& item, const Table* before,
                                        const TableName& rows, Staged& staged);

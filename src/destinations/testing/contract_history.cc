@@ -177,4 +177,34 @@ TEST_P(DestinationContract, ALogFollowsTheShapeOfItsTable) {
   EXPECT_EQ(ReadRows(wider), (Rows{{"1", "a", "x", kNull}, {"2", "b", "y", "5"}}));
 }
 
+TEST_P(DestinationContract, ALogLandsFollowsAndTakesRowsInOneCommit) {
+  SLUICE_NEEDS_LOGS();
+  mode_ = TableMode::kBoth;
+  SchemaPtr version = Orders();
+  ASSERT_TRUE(destination_->StoreBirth(MakeBirth()));
+  // The log is made by the first landing, and goes on at the second.
+  for (const char* name : {"first", "second"}) {
+    CopyRows(version, {{"1", "a", "x"}});
+    StageLand(version);
+    auto next = std::make_shared<TableSchema>(*Orders());
+    next->columns[1].name = name;
+    StageIt(*destination_, AlterTable{version, next, Lsn{lsn_}});
+    version = next;
+    StageIt(*destination_, LogOf(version, lsn_ + 1)
+                               .Add(LogOp::kUpdate, {"1", "b", kNull}, {2})
+                               .Add(LogOp::kInsert, {"2", "c", "y"})
+                               .Take());
+    NetChange change;
+    change.schema = version;
+    change.update_origin_keys = MakeRows(*version, version->key, {{"1"}});
+    change.update_values = MakeRows(*version, {{"1", "b", "x"}});
+    change.inserts = MakeRows(*version, {{"2", "c", "y"}});
+    StageNet(std::move(change));
+    CommitNow(version);
+    CrashAndReopen();
+    EXPECT_EQ(ReadRows(version), (Rows{{"1", "b", "x"}, {"2", "c", "y"}}));
+    EXPECT_EQ(ReadLog(version), ReadRows(version));
+  }
+}
+
 }  // namespace sluice::testing

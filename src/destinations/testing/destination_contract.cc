@@ -16,17 +16,6 @@ OpenRequest Request() {
   return {.pipeline = "shop", .system_identifier = kSystem};
 }
 
-Birth MakeBirth() {
-  Birth birth;
-  birth.pipeline = "shop";
-  birth.slot = "sluice_shop";
-  birth.publication = "sluice_shop";
-  birth.generation = "6f1c2e5a-0d3b-4c7e-9a51-3f2b8c4d6e70";
-  birth.system_identifier = kSystem;
-  birth.timeline = 3;
-  return birth;
-}
-
 Clock::time_point Soon() {
   return Clock::now() + std::chrono::seconds(30);
 }
@@ -37,6 +26,17 @@ SchemaPtr Orders() {
 }
 
 }  // namespace
+
+Birth MakeBirth() {
+  Birth birth;
+  birth.pipeline = "shop";
+  birth.slot = "sluice_shop";
+  birth.publication = "sluice_shop";
+  birth.generation = "6f1c2e5a-0d3b-4c7e-9a51-3f2b8c4d6e70";
+  birth.system_identifier = kSystem;
+  birth.timeline = 3;
+  return birth;
+}
 
 void PrintTo(const ContractParam& param, std::ostream* out) {
   *out << param.name;

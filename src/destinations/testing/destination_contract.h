@@ -35,6 +35,8 @@ struct ContractParam {
 /// Not inline: who prints it links the tests.
 void PrintTo(const ContractParam& param, std::ostream* out);
 
+Birth MakeBirth();
+
 class DestinationContract : public ::testing::TestWithParam<ContractParam> {
  protected:
   void SetUp() override;
