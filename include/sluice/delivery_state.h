@@ -78,6 +78,32 @@ TableName LogOf(const TableName& destination);
 enum class TableState : std::uint8_t { kPending, kCopying, kLive, kHalted, kSkipped };
 const char* ToString(TableState state);
 
+/// One change of a halted table, as it came over the wire.
+struct KeptChange {
+  enum class Kind : char {
+    kVersion = 'V',  ///< `message`: the table's version, as JSON, of the changes that follow
+    kInsert = 'I',   ///< `message`: pgoutput's, behind the relation's oid
+    kUpdate = 'U',
+    kDelete = 'D',
+    kTruncate = 'T',
+  };
+  std::uint64_t sequence = 0;  ///< ascending per table, from 1
+  Kind kind = Kind::kInsert;
+  Lsn commit_lsn;
+  TransactionId xid;
+  UnixMicros committed_at;
+  std::uint32_t ordinal = 0;
+  std::string message;
+};
+
+/// What the destination keeps of a table that was live when it halted: every change from the first
+/// one on that is not in its rows.
+struct KeptChanges {
+  std::uint64_t last = 0;    ///< KeptChange::sequence of the newest; 0: none came yet
+  std::uint64_t bytes = 0;   ///< about
+  bool is_resuming = false;  ///< they are being applied; goes on after a restart
+};
+
 /// One table as the delivery keeps it. The row of sluice.tables.
 struct TableRecord {
   RelationId relation;
@@ -98,6 +124,8 @@ struct TableRecord {
   /// Every transaction that wrote the table before it was published has ended (guard G3 of the copy
   /// rule). Where this is not stored it reads false: a copy then waits longer than it must.
   bool older_writers_done = false;
+  /// Only of a halted table. Where a commit empties it, the destination forgets the changes.
+  std::optional<KeptChanges> kept = {};
 };
 
 struct DeliveryState {

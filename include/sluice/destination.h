@@ -36,6 +36,7 @@ struct Capabilities {
   bool commits_atomically = true;  ///< rows, DDL, state, position together; else effects may repeat
   bool keeps_rows = true;          ///< false: null: and other sinks without a read side
   bool wants_change_ids = false;
+  bool keeps_changes = false;         ///< of halted tables: Keep(), ReadKept(), DropKept() work
   bool takes_unchanged_cells = true;  ///< updates may leave columns out
   std::size_t commits_in_flight_max = 1;
   Duration preferred_interval{};  ///< between commits; 0: as soon as there is something
@@ -213,6 +214,24 @@ class Destination {
   /// thread.
   virtual void Interrupt() {}
 
+  /// Adds to what is kept of a halted table, as a part of the open transaction, like Stage(). Only
+  /// where Capabilities::keeps_changes, and while TableRecord::kept is set. Errors: as Stage().
+  virtual Status Keep(RelationId relation, const std::vector<KeptChange>& changes) {
+    (void)relation, (void)changes;
+    return KeepsNothing();
+  }
+  /// Forgets them up to and with `through`, but for the newest version among them.
+  virtual Status DropKept(RelationId relation, std::uint64_t through) {
+    (void)relation, (void)through;
+    return KeepsNothing();
+  }
+  /// The first `count_max` behind `after`, as the open transaction sees them. Errors: as Stage().
+  virtual Result<std::vector<KeptChange>> ReadKept(RelationId relation, std::uint64_t after,
+                                                   std::size_t count_max) {
+    (void)relation, (void)after, (void)count_max;
+    return KeepsNothing();
+  }
+
   /// Called by the destination whenever a watermark moved; may be called from inside Commit() or
   /// another thread.
   virtual void OnWatermark(std::function<void(const Watermarks&)> listener) = 0;
@@ -232,6 +251,13 @@ class Destination {
 
  protected:
   Destination() = default;
+
+ private:
+  static Error KeepsNothing() {
+    return Error{.kind = ErrorKind::kInternal,
+                 .message = "this destination keeps no changes of halted tables",
+                 .code = "SLU-9001"};
+  }
 };
 
 }  // namespace sluice

@@ -159,6 +159,10 @@ struct TableSchema {
   /// of it are decoded; to apply them the table must be at this very shape already.
   std::string unplaced = {};
 
+  /// Not null: rows are not decoded. Each is one change of a table of this version as it came over
+  /// the wire, in a single column (columnar/raw_rows.h); `columns` and the rest describe that.
+  std::shared_ptr<const TableSchema> raw_of = {};
+
   bool is_keyless() const { return key.empty(); }
 };
 

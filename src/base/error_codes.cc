@@ -100,6 +100,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Make room, or try again."},
 
     // 2nnn source
+    {"SLU-1047", "the table is not halted", "Only a halted table has kept changes to go on from.",
+     "Nothing; `sluice tables` shows its state. `sluice resync TABLE` copies it again."},
+    {"SLU-1048", "nothing is kept of the table",
+     "It was not live when it halted, or what was kept was dropped by its limits.",
+     "Copy it again: sluice resync TABLE."},
     {"SLU-2001", "the source's URL cannot be read",
      "It is neither a postgres:// URL nor a libpq keyword string, or holds characters that must be "
      "written as %XX.",
@@ -349,8 +354,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3081", "no point to compare at was found",
      "The table could not be locked, or the stream did not reach the fence in time.",
      "Try again when the pipeline has caught up; `sluice status` shows the lag."},
-    {"SLU-3090", "a large transaction is read again",
-     "A table halted in the middle of it, and its earlier part was rolled back.",
+    {"SLU-3090", "the stream is read again from the position",
+     "A table halted: its changes come undecoded now, to be kept, or an earlier part of a large "
+     "transaction was rolled back with it.",
      "Nothing: it continues by itself, without that table."},
     {"SLU-3091", "the stream starts again as text",
      "A column of a type came up whose binary form is not understood.",
@@ -396,29 +402,35 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "The database has the encoding SQL_ASCII, which takes any bytes as text, and the value is not "
      "UTF-8.",
      "Correct the value at the source, or let such values go (`on_misfit`: null or quarantine), "
-     "then `sluice resync TABLE`."},
+     "then `sluice resync TABLE`. After the latter `sluice resume TABLE` is enough, where it was "
+     "live."},
     {"SLU-4104", "NaN or infinity in a DECIMAL column",
      "numeric(p,s) holds NaN, Infinity and -Infinity, DECIMAL does not.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4105", "a number does not fit the column",
      "The value has more digits than the precision and scale known of the column's DECIMAL, or is "
      "beyond the range of the DOUBLE that was declared for it.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4106", "an array that is not a list",
      "A LIST has one dimension and begins at 1; the array has several dimensions or another lower "
      "bound.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4107", "an infinite interval",
      "PostgreSQL 17 and later have infinite intervals, INTERVAL has not.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4108", "a date or timestamp out of range",
      "The value lies beyond what 64-bit microseconds (or 32-bit days) since 1970 can count.",
      "Change the value at the source, declare the column as text, or let such values go "
-     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`."},
+     "(`on_misfit`: null or quarantine), then `sluice resync TABLE`. After the last `sluice resume "
+     "TABLE` is enough, where it was live."},
     {"SLU-4109", "a composite or array type has changed",
      "The value's attributes, or its element type, are not those known of the column's type: ALTER "
      "TYPE is not announced in the stream.",
@@ -491,6 +503,15 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "It was renamed or moved out of the selection, became a partition, or was taken out of the "
      "publication. Its rows stay at the destination as they were then.",
      "Select or publish it again; it is then copied again."},
+    {"SLU-4213", "the changes of a halted table are not kept",
+     "Some of them came in a form that cannot be kept. Or, at a start, `on_misfit` is another for "
+     "columns that let values go, or a column is excluded that was not when the table halted.",
+     "Copy it again when its cause is mended: sluice resync TABLE."},
+    {"SLU-4214", "a halted table has more changes than may be kept",
+     "They are kept up to --keep-halted, all tables together, and a tenth of the free disk.",
+     "Copy it again when its cause is mended: sluice resync TABLE."},
+    {"SLU-4215", "a table halted too long ago", "Its changes are kept for --keep-halted-for.",
+     "Copy it again when its cause is mended: sluice resync TABLE."},
     {"SLU-4501", "verify cannot read what the source sent",
      "The rows that `sluice verify` reads from the source by COPY are cut off, or are not of the "
      "types in the catalog.",

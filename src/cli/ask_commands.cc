@@ -1,4 +1,4 @@
-// sluice status, tables, resync: asked of the running pipeline, else of what is stored.
+// sluice status, tables, resync, resume: asked of the running pipeline, else of what is stored.
 #include <fmt/format.h>
 
 #include <optional>
@@ -29,25 +29,41 @@ Result<Json> ReadStatus(const Arguments& arguments) {
   return StatusJson(status);
 }
 
-/// The names that were marked, or "" where a running pipeline did it.
-Result<std::string> Resync(const Arguments& arguments) {
+/// Of resync and resume.
+struct Marking {
+  const char* command;
+  pipeline::Mark mark;
+  const char* done;     ///< what a running pipeline does now
+  const char* to_come;  ///< what the next run does
+};
+
+/// What is printed about it.
+Result<std::string> MarkTables(const Arguments& arguments, const Marking& marking) {
   SLUICE_ASSIGN_OR_RETURN(const config::RunOptions options, LoadOptionsFor(arguments));
   SLUICE_ASSIGN_OR_RETURN(std::optional<telemetry::ControlClient> client, FindRunning(options));
   if (client) {
     Json request = Json::object();
-    request["command"] = "resync";
+    request["command"] = marking.command;
     request["tables"] = arguments.words;
     SLUICE_RETURN_IF_ERROR(AskFor(*client, request, "done"));
-    return std::string("the pipeline copies them again; sluice tables shows how far it is\n");
+    return fmt::format("{}; sluice tables shows how far it is\n", marking.done);
   }
   SLUICE_RETURN_IF_ERROR(RequireEnds(options, false, true));
   SLUICE_ASSIGN_OR_RETURN(const std::vector<TableName> names,
-                          pipeline::MarkForResync(options.pipeline, arguments.words));
+                          pipeline::MarkTables(options.pipeline, arguments.words, marking.mark));
   std::string out;
   for (const TableName& name : names) {
-    out += fmt::format("{}: the next run copies it again\n", ToString(name));
+    out += fmt::format("{}: the next run {}\n", ToString(name), marking.to_come);
   }
   return out;
+}
+
+int RunMarking(const Arguments& arguments, const Marking& marking) {
+  if (arguments.words.empty()) return ReportUsage(marking.command, "no table is named");
+  const auto said = WithPatience([&] { return MarkTables(arguments, marking); });
+  if (!said) return ReportError(said.error(), ExitCodeOfAnswer(said.error()));
+  PrintOut(*said);
+  return kExitDone;
 }
 
 }  // namespace
@@ -68,11 +84,17 @@ int RunTables(const Arguments& arguments) {
 }
 
 int RunResync(const Arguments& arguments) {
-  if (arguments.words.empty()) return ReportUsage("resync", "no table is named");
-  const auto said = WithPatience([&] { return Resync(arguments); });
-  if (!said) return ReportError(said.error(), ExitCodeOfAnswer(said.error()));
-  PrintOut(*said);
-  return kExitDone;
+  return RunMarking(arguments, {.command = "resync",
+                                .mark = pipeline::Mark::kResync,
+                                .done = "the pipeline copies them again",
+                                .to_come = "copies it again"});
+}
+
+int RunResume(const Arguments& arguments) {
+  return RunMarking(arguments, {.command = "resume",
+                                .mark = pipeline::Mark::kResume,
+                                .done = "the pipeline applies what was kept",
+                                .to_come = "applies what was kept"});
 }
 
 }  // namespace sluice::cli

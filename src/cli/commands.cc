@@ -157,6 +157,19 @@ constexpr auto kCommands = std::to_array<Command>({
      .places = Places::kWords,
      .options = kFindOptions,
      .run = RunResync},
+    {.name = "resume",
+     .synopsis = "TABLE...",
+     .summary = "go on after a halt, from the changes kept",
+     .text =
+         "A table that was live when it halted keeps its changes at the destination, up to "
+         "--keep-halted and for --keep-halted-for. When its cause is mended (by a changed "
+         "configuration and a new start, or at the destination) this applies them in order, beside "
+         "everything else, and the table is live again. Where the cause is still there it halts "
+         "again, with the rest kept. TABLE is a pattern as for -t. Without a running pipeline the "
+         "next run does it. Where nothing is kept (any more), `sluice resync` copies the table.",
+     .places = Places::kWords,
+     .options = kFindOptions,
+     .run = RunResume},
     {.name = "sql",
      .synopsis = "[DESTINATION] [-c SQL | -f FILE] [--json | --csv | --arrow]",
      .summary = "query the mirror, also while it is being written",

@@ -14,6 +14,7 @@ int RunTables(const Arguments& arguments);
 int RunVerify(const Arguments& arguments);
 int RunRepair(const Arguments& arguments);
 int RunResync(const Arguments& arguments);
+int RunResume(const Arguments& arguments);
 int RunSql(const Arguments& arguments);
 int RunSlots(const Arguments& arguments);
 int RunDrop(const Arguments& arguments);

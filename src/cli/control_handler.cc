@@ -100,6 +100,13 @@ Status Resync(pipeline::Pipeline& pipeline, const Json& request, ControlReply& r
   return Send(reply, Json{{"done", true}});
 }
 
+Status Resume(pipeline::Pipeline& pipeline, const Json& request, ControlReply& reply) {
+  SLUICE_ASSIGN_OR_RETURN(const auto patterns, TextsOf(request, "tables"));
+  if (patterns.empty()) return BadRequest("no table is named");
+  SLUICE_RETURN_IF_ERROR(pipeline.Resume(patterns));
+  return Send(reply, Json{{"done", true}});
+}
+
 /// Rows as text, gathered into lines.
 class TextRows {
  public:
@@ -233,6 +240,7 @@ Status Answer(pipeline::Pipeline& pipeline, const std::string& text, ControlRepl
   if (command == "verify") return Verify(pipeline, request, reply);
   if (command == "repair") return Repair(pipeline, request, reply);
   if (command == "resync") return Resync(pipeline, request, reply);
+  if (command == "resume") return Resume(pipeline, request, reply);
   if (command == "sql") return Sql(pipeline, request, reply);
   Json line = Json::object();
   if (command == "ping") {

@@ -9,6 +9,7 @@
 ///   {"command": "repair", "tables": [PATTERN], "dry_run": bool}   the same, with the report of
 ///   verify::ToJson(RepairResult)
 ///   {"command": "resync", "tables": [PATTERN]}   {"done": true}
+///   {"command": "resume", "tables": [PATTERN]}   {"done": true}
 ///   {"command": "sql", "sql": "SELECT ..."}      {"columns": [{"name", "type"}]} {"rows": [[text
 ///   or null]]}*
 ///                                                {"done": true}

@@ -62,6 +62,10 @@ void MetricsFeed::Update(const engine::PipelineStatus& status, const ProcessMemo
   metrics_.Retries("source").RaiseTo(static_cast<double>(status.retries_source));
   metrics_.Retries("destination").RaiseTo(static_cast<double>(status.retries_destination));
   metrics_.held_bytes().Set(static_cast<double>(status.held_bytes));
+  std::uint64_t kept_bytes = 0;
+  for (const engine::TableStatus& table : status.tables)
+    kept_bytes += table.record.kept ? table.record.kept->bytes : 0;
+  metrics_.kept_bytes().Set(static_cast<double>(kept_bytes));
   metrics_.spilled_bytes().Set(static_cast<double>(status.spilled_bytes));
   metrics_.Memory("limit").Set(static_cast<double>(status.memory_limit_bytes));
   metrics_.Memory("used").Set(static_cast<double>(status.staged_bytes + status.held_bytes));

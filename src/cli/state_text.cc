@@ -111,6 +111,19 @@ std::string Verdict(const Json& table) {
   return first.empty() ? out : out + " (first: " + first + ")";
 }
 
+/// What a halted table has for `sluice resume`.
+std::string KeptText(const Json& table) {
+  if (!At(table, "kept_bytes").is_number()) return {};
+  return fmt::format("{} {} of changes since {}",
+                     At(table, "resuming") == true ? "applies" : "keeps", Size(table, "kept_bytes"),
+                     Text(table, "kept_since"));
+}
+
+std::string ReasonText(const Json& table) {
+  const std::string kept = KeptText(table);
+  return Text(table, "reason") + (kept.empty() ? "" : " (" + kept + ")");
+}
+
 /// What repair did, or would do.
 std::string Deed(const Json& table, bool is_dry_run) {
   const std::string action = Text(table, "action");
@@ -169,6 +182,8 @@ std::string StatusText(const Json& status) {
   for (const Json& table : tables) {
     if (!IsOff(table)) continue;
     out += fmt::format("  {} {}: {}\n", NameOf(table), Text(table, "state"), Text(table, "reason"));
+    if (const std::string kept = KeptText(table); !kept.empty())
+      out += fmt::format("    {}\n", kept);
     if (const std::string advice = Text(table, "advice"); !advice.empty()) {
       out += fmt::format("    to do: {}\n", advice);
     }
@@ -185,7 +200,7 @@ std::string TablesText(const Json& tables) {
     const bool is_copying = state == "copying";
     out.AddRow({NameOf(table), Text(table, "mode"), state,
                 base::FormatCount(Number(table, is_copying ? "rows_copied" : "rows")),
-                Text(table, "lsn"), Text(table, "committed_at"), Text(table, "reason")});
+                Text(table, "lsn"), Text(table, "committed_at"), ReasonText(table)});
   }
   return out.Print();
 }

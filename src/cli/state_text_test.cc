@@ -81,10 +81,12 @@ TEST(StatusText, SaysWhatIsOffAndWhatToDo) {
   table.record.state = TableState::kHalted;
   table.record.reason = "a value";
   table.record.advice = "sluice resync public.orders";
+  table.record.kept = KeptChanges{.last = 3, .bytes = 3 << 20};
   const std::string text = StatusText(StatusJson(status));
   EXPECT_TRUE(Has(text, "shop (stopped)")) << text;
   EXPECT_TRUE(Has(text, "public.orders halted: a value")) << text;
   EXPECT_TRUE(Has(text, "to do: sluice resync public.orders")) << text;
+  EXPECT_TRUE(Has(text, "keeps 3.0 MiB of changes since")) << text;
   EXPECT_FALSE(Has(text, "lag:")) << text;
   EXPECT_TRUE(Has(TablesText(TablesJson(status)), "public.orders  halted")) << text;
 }

@@ -32,7 +32,8 @@ nlohmann::ordered_json StatusJsonForHttp(engine::PipelineStatus status);
 
 /// [{"schema", "table", "destination_schema", "destination_table", "state", "since", "rows",
 ///   "rows_estimated", "rows_copied", "bytes_copied", "inserted", "updated", "deleted",
-///   "truncated", "dropped", "held_bytes", "lsn", "committed_at", "reason", "advice"}]
+///   "truncated", "dropped", "held_bytes", "kept_bytes", "kept_since", "resuming",
+///   "lsn", "committed_at", "reason", "advice"}]
 nlohmann::ordered_json TablesJson(const engine::PipelineStatus& status);
 
 /// {"kind", "code", "message", "server_message", "sqlstate", "advice"}; without passwords. Not for

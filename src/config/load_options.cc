@@ -217,6 +217,12 @@ Status LoadLimits(const LoadRequest& request, const Gathered& gathered,
   if (const Given* given = gathered.Find("batch-age")) {
     SLUICE_ASSIGN_OR_RETURN(options.batch_age, DurationOf(*given, std::chrono::hours(1)));
   }
+  if (const Given* given = gathered.Find("keep-halted")) {
+    SLUICE_ASSIGN_OR_RETURN(options.keep_halted_bytes, SizeOf(*given, 0, 1024 * kGiB));
+  }
+  if (const Given* given = gathered.Find("keep-halted-for")) {
+    SLUICE_ASSIGN_OR_RETURN(options.keep_halted_for, DurationOf(*given, Duration::max()));
+  }
   if (const Given* given = gathered.Find("retry-for")) {
     SLUICE_ASSIGN_OR_RETURN(options.retry_for, DurationOf(*given, Duration::max()));
   }

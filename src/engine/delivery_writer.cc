@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/misfit_counts.h"
 
 namespace sluice::engine {
 namespace {
@@ -25,18 +26,7 @@ std::int64_t AgeOf(const ChangeSet& set) {
   return std::max<std::int64_t>(0, WallClock().value - committed_at);
 }
 
-/// Held changes and folded ones forget their transactions; what is kept of a misfit tells it.
-void StampMisfits(ChangeBatch& batch, const std::vector<TransactionMark>& marks) {
-  std::size_t run = 0;
-  for (Misfit& misfit : batch.misfits) {
-    while (run + 1 < batch.runs.size() && batch.runs[run + 1].first_row <= misfit.row) ++run;
-    const TransactionMark& mark = marks.at(batch.runs.at(run).transaction);
-    misfit.commit_lsn = mark.commit_lsn;
-    misfit.committed_at = mark.committed_at;
-  }
-}
-
-void StampMisfits(ChangeSet& set) {
+void StampAll(ChangeSet& set) {
   for (TableChanges& table : set.tables) {
     for (ChangeItem& item : table.items) {
       if (auto* batch = std::get_if<ChangeBatch>(&item)) StampMisfits(*batch, set.transactions);
@@ -67,6 +57,9 @@ DeliveryWriter::DeliveryWriter(Destination& destination, DeliveryState restored,
     position_ = restored.position->lsn;
     last_transaction_ = restored.position->last_transaction;
   }
+  for (const TableRecord& table : restored.tables) {
+    if (table.kept && table.kept->is_resuming) resuming_.insert(table.relation);
+  }
   progress_.processed.Store(position_);
   progress_.durable.Store(position_);
   progress_.visible.Store(position_);
@@ -88,6 +81,8 @@ Status DeliveryWriter::Run() {
 
 Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
   if (!takes_fences_.load()) fence_.Close();
+  if (!resuming_.empty() && !in_transaction_ && !fence_.is_open())
+    deadline = std::min(deadline, resume_next_);
   WriterInbox::Item item = inbox_.Pop(in_transaction_, fence_.blocks_sets(), deadline);
   progress_.writer_beat_us.store(WallClock().value, std::memory_order_relaxed);
   if (auto* set = std::get_if<ChangeSet>(&item)) {
@@ -113,7 +108,11 @@ Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
   fence_.CheckDeadline(Clock::now());
   if (!in_transaction_) {
     fence_.OnProcessed(position_);
-    if (!fence_.is_open()) SLUICE_RETURN_IF_ERROR(LandUnits());
+    if (!fence_.is_open()) {
+      SLUICE_RETURN_IF_ERROR(LandUnits());
+      SLUICE_RETURN_IF_ERROR(ResumeTables());
+    }
+    DropOldKept();
     SLUICE_RETURN_IF_ERROR(CommitStates());
   }
   PublishTables();
@@ -175,7 +174,7 @@ Status DeliveryWriter::CommitStates() {
 
 Status DeliveryWriter::HandleSet(ChangeSet set) {
   SLUICE_CHECK(set.continues_previous == in_transaction_);
-  StampMisfits(set);
+  StampAll(set);
   if (!set.transactions.empty() && progress_.oldest_pending_commit_us.load() == 0) {
     progress_.oldest_pending_commit_us.store(set.transactions.front().committed_at.value);
   }
@@ -188,9 +187,10 @@ Status DeliveryWriter::HandleSet(ChangeSet set) {
     // table.
     stager_.Abandon();
     held_.Rollback();
-    GiveUp(*outcome.table_failed);
-    if (set.continues_previous) {
-      // Earlier pieces of its transaction are gone already: the stream has to bring them again.
+    const bool comes_again = GiveUp(*outcome.table_failed);
+    if (set.continues_previous || comes_again) {
+      // Earlier pieces of its transaction are gone already, or all of it is to be kept: the stream
+      // has to bring them again.
       in_transaction_ = false;
       pending_.clear();
       inbox_.RefuseSets();
@@ -232,6 +232,19 @@ Result<StageOutcome> DeliveryWriter::StageTable(const TableChanges& changes,
                                                 const std::vector<TransactionMark>& marks) {
   if (!machine_.has_table(changes.relation)) return StageOutcome{};
   const UnitId unit{changes.relation, 0};
+  if (stager_.Kept(changes.relation)) {
+    SLUICE_RETURN_IF_ERROR(KeepChanges(changes, marks));
+    return StageOutcome{};
+  }
+  const TableState state = machine_.record(changes.relation).state;
+  const bool takes_changes = state != TableState::kHalted && state != TableState::kSkipped &&
+                             machine_.unit_state(unit) != replication::UnitState::kWaiting;
+  if (takes_changes && HasRaw(changes.items)) {
+    // The stream has not begun again since the table was halted.
+    auto items = DecodeItems(changes.items, marks, RedeclareFor(changes.relation));
+    if (!items) return Failed(changes.relation, std::move(items).error());
+    return StageTable({changes.relation, *std::move(items)}, marks);
+  }
   if (machine_.DecideAll(changes.relation) == replication::Decision::kApply) {
     return stager_.Apply(changes.relation, changes.items, marks);
   }

@@ -16,8 +16,10 @@
 /// stay until then.
 ///
 /// A table that cannot go on halts alone: what was staged is abandoned, the set is staged again
-/// without it. Where earlier pieces of its transaction were staged, the inbox refuses the rest and
-/// the stream begins again at the position (SLU-3090); copies go on.
+/// without it. One that was live keeps its changes from there on, undecoded, at the destination:
+/// the stream begins again at the position and brings them so. Resume() applies them in pieces.
+/// Where nothing is kept, and earlier pieces of its transaction were staged, the inbox refuses the
+/// rest and the stream begins again at the position (SLU-3090); copies go on.
 ///
 /// Thread safety: Run() (or Turn() again and again) on one thread; the steps below it run on that
 /// thread, through inbox().CallAndWait(). Lifetime: destination, progress, latency, logger must
@@ -26,9 +28,11 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +42,7 @@
 #include "engine/commits_in_flight.h"
 #include "engine/fence.h"
 #include "engine/held_changes.h"
+#include "engine/kept_changes.h"
 #include "engine/progress.h"
 #include "engine/status.h"
 #include "engine/table_renames.h"
@@ -63,6 +68,14 @@ struct WriterOptions {
   types::NameMap names = {};
   /// What is kept of them there.
   types::TableRules rules = {};
+  /// What halted tables may keep, together (0: nothing is kept), and for how long.
+  std::uint64_t keep_bytes = 0;
+  Duration keep_for = std::chrono::hours(24);
+  /// Whether the stream is to bring the table's changes undecoded from its next start on; `again`:
+  /// which is to be soon.
+  std::function<void(RelationId relation, bool is_raw, bool again)> on_raw = {};
+  /// As RelationRegistry::Redeclare().
+  Redeclare redeclare = {};
 };
 
 class DeliveryWriter {
@@ -100,7 +113,8 @@ class DeliveryWriter {
                             Lsn flushed, const MisfitCounts& misfits = {});
   /// False: the copy was given up before; what became of it says nothing about the table.
   Result<bool> CopyFailed(const replication::CopyTicket& ticket);
-  /// Or, where a copy heals the error, the table copies itself again.
+  /// Or, where a copy heals the error, the table copies itself again. Nothing is kept of it: what
+  /// comes behind this may not be in the stream.
   Status HaltTable(RelationId relation, const Error& error);
   /// What the catalog said of a live table when the log ended at catalog->since, which the stream
   /// has passed: the table gets that shape, in a commit of its own. False: not yet, or `known` is
@@ -114,6 +128,9 @@ class DeliveryWriter {
   Status Replace(std::uint64_t ticket, const std::shared_ptr<const NetChange>& rows);
   /// Its next copy waits for nothing.
   Status Resync(RelationId relation);
+  /// Applies what is kept of a halted table, piece by piece; then it is live. Returns when that is
+  /// to be. Errors: kInvalidArgument SLU-1047 (not halted), kUnsupported SLU-1048 (nothing kept).
+  Status Resume(RelationId relation);
   /// A table joins, in the state of its record. One that is known already is copied anew, or
   /// skipped for another reason.
   void Join(const TableRecord& record);
@@ -152,9 +169,29 @@ class DeliveryWriter {
                                   const std::vector<TransactionMark>& marks);
   Status HoldItem(UnitId unit, const ChangeItem& item, const std::vector<TransactionMark>& marks);
   /// The table cannot go on with the stream: copied again where that heals it, else halted.
-  void GiveUp(const TableFailed& failed);
-  void Halt(RelationId relation, const Error& error);
+  /// \return true: the stream brings everything behind the position again, to be kept.
+  bool GiveUp(const TableFailed& failed, bool may_keep = true);
+  bool Halt(RelationId relation, const Error& error, bool may_keep);
   Status CopyUnderName(RelationId relation, const TableName& source);
+  void NameInAdvice(RelationId relation, const TableName& source);
+  void TakeRaw(RelationId relation, bool is_raw, bool again);
+  /// As WriterOptions::redeclare, under the name that the table has now.
+  Redeclare RedeclareFor(RelationId relation) const;
+
+  // Of halted tables (delivery_writer_kept.cc).
+  Status KeepChanges(const TableChanges& changes, const std::vector<TransactionMark>& marks);
+  void StopKeeping(RelationId relation, const Error& why);
+  std::uint64_t KeepBytesLeft() const;
+  void DropOldKept();
+  Status ResumeTables();
+  struct Resumed {
+    std::uint64_t through = 0;
+    std::uint64_t bytes = 0;
+    bool is_whole = false;  ///< nothing is left
+  };
+  Result<StageOutcome> StageKept(RelationId relation, Resumed& resumed);
+  void StopResuming(const TableFailed& failed);
+
   void CopyAgain(RelationId relation, const Error& error);
   Status CommitPosition(Lsn end, const std::vector<TransactionMark>& marks);
   Status Commit(std::optional<Lsn> end, UnixMicros committed_at);
@@ -199,6 +236,10 @@ class DeliveryWriter {
   std::map<RelationId, std::deque<Clock::time_point>> copied_again_;
   /// Where the stream stood when a copy that is under way began.
   std::map<UnitId, Lsn> copy_began_;
+  std::set<RelationId> resuming_;
+  std::size_t resume_rows_ = 5000;  ///< applied at once; follows the time that takes
+  Clock::time_point resume_next_{};
+  Clock::time_point old_kept_dropped_at_{};
   Clock::time_point published_at_{};
   /// The last commit when no table waited for its copy any more; 0: one does.
   std::atomic<std::uint64_t> settled_sequence_{0};

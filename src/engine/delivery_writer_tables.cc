@@ -16,15 +16,14 @@ constexpr Duration kPublishInterval = std::chrono::milliseconds(100);
 
 }  // namespace
 
-void DeliveryWriter::GiveUp(const TableFailed& failed) {
-  if (!machine_.has_table(failed.relation)) return;
+bool DeliveryWriter::GiveUp(const TableFailed& failed, bool may_keep) {
+  if (!machine_.has_table(failed.relation)) return false;
   const TableRecord& record = machine_.record(failed.relation);
-  if (record.state == TableState::kHalted) return;
-  if (replication::IsHealedByCopy(failed.error)) {
-    CopyAgain(failed.relation, failed.error);
-  } else {
-    Halt(failed.relation, failed.error);
-  }
+  if (record.state == TableState::kHalted) return false;
+  if (!replication::IsHealedByCopy(failed.error))
+    return Halt(failed.relation, failed.error, may_keep);
+  CopyAgain(failed.relation, failed.error);
+  return false;
 }
 
 void DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
@@ -62,15 +61,27 @@ bool DeliveryWriter::MayCopy(RelationId relation) const {
   return found == copied_again_.end() || found->second.back() <= Clock::now();
 }
 
-void DeliveryWriter::Halt(RelationId relation, const Error& error) {
+bool DeliveryWriter::Halt(RelationId relation, const Error& error, bool may_keep) {
   const TableRecord& record = machine_.record(relation);
   Error with_advice = error;
-  if (with_advice.advice.empty()) with_advice.advice = "sluice resync " + ToString(record.source);
+  // Its rows are those of the position: what comes behind it can be applied to them later.
+  const bool keeps = may_keep && record.state == TableState::kLive && record.schema &&
+                     options_.keep_bytes > 0 && destination_.capabilities().keeps_changes;
+  with_advice.advice = HaltAdvice(with_advice, record.source, keeps);
   logger_.Failed("table {} halted: {} ({}); the others go on; to continue: {}",
                  ToString(record.source), with_advice.message, with_advice.code,
                  with_advice.advice);
   machine_.Halt(relation, with_advice, WallClock());
   held_.Drop(UnitId{relation, 0});
+  if (!keeps) return false;
+  machine_.SetKept(relation, KeptChanges{});
+  TakeRaw(relation, true, false);  // the refusal makes the stream begin again
+  inbox_.RefuseSets();
+  return true;
+}
+
+void DeliveryWriter::TakeRaw(RelationId relation, bool is_raw, bool again) {
+  if (options_.on_raw) options_.on_raw(relation, is_raw, again);
 }
 
 Result<bool> DeliveryWriter::FollowCatalog(const SchemaPtr& known, const SchemaPtr& catalog) {
@@ -127,7 +138,8 @@ void DeliveryWriter::PublishTables() {
     status.held_bytes = held_.bytes(UnitId{relation, 0});
     if (machine_.unit_state(UnitId{relation, 0}) == replication::UnitState::kCopied) ++to_land;
     is_settled = is_settled && status.record.state != TableState::kPending &&
-                 status.record.state != TableState::kCopying;
+                 status.record.state != TableState::kCopying &&
+                 !(status.record.kept && status.record.kept->is_resuming);
   }
   if (!is_settled) {
     settled_sequence_.store(0);
@@ -156,7 +168,8 @@ std::vector<TableStatus> DeliveryWriter::Tables() const {
 }
 
 Status DeliveryWriter::HaltTable(RelationId relation, const Error& error) {
-  GiveUp({relation, error});
+  if (machine_.has_table(relation) && machine_.record(relation).kept) StopKeeping(relation, error);
+  GiveUp({relation, error}, false);
   return {};
 }
 
@@ -166,6 +179,7 @@ Status DeliveryWriter::Resync(RelationId relation) {
   }
   copied_again_.erase(relation);
   held_.Drop(UnitId{relation, 0});
+  if (machine_.record(relation).state == TableState::kHalted) TakeRaw(relation, false, true);
   machine_.Resync(relation, WallClock());
   return {};
 }
@@ -274,6 +288,7 @@ Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
     const TableName& source = sources[rename.relation];
     logger_.Info("table {} is called {} now", ToString(machine_.record(rename.relation).source),
                  ToString(source));
+    if (machine_.record(rename.relation).kept) NameInAdvice(rename.relation, source);
     machine_.Rename(rename.relation, source, rename.to);
   }
   to_copy.insert(to_copy.end(), changed.begin(), changed.end());
@@ -282,14 +297,24 @@ Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
   return {};  // committed by the loop, whose error ends the writer
 }
 
-/// A live table still gets its rows under this name: it has lost it at the source, and the stream
-/// has not been told so far. Landing now would mix the rows of two tables.
+/// What helps a halted table is told under the name that it has now.
+void DeliveryWriter::NameInAdvice(RelationId relation, const TableName& source) {
+  const TableRecord& record = machine_.record(relation);
+  const std::string before = "sluice resume " + ToString(record.source);
+  std::string advice = record.advice;
+  if (const std::size_t at = advice.find(before); at != std::string::npos)
+    advice.replace(at, before.size(), "sluice resume " + ToString(source));
+  machine_.SetAdvice(relation, record.reason, std::move(advice));
+}
+
+/// A table still gets its rows under this name: it has lost it at the source, and the stream has
+/// not been told so far. Landing now would mix the rows of two tables.
 bool DeliveryWriter::IsNameInUse(RelationId landing) const {
   const TableName name = DestinationOf(machine_.record(landing).source);
   for (const RelationId relation : machine_.tables()) {
     const TableRecord& record = machine_.record(relation);
-    if (relation != landing && record.state == TableState::kLive && record.destination == name)
-      return true;
+    const bool gets_rows = record.state == TableState::kLive || record.kept;
+    if (relation != landing && gets_rows && record.destination == name) return true;
   }
   return false;
 }

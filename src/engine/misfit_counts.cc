@@ -23,6 +23,16 @@ bool Add(const MisfitCount& more, MisfitCounts& counts) {
 
 }  // namespace
 
+void StampMisfits(ChangeBatch& batch, const std::vector<TransactionMark>& marks) {
+  std::size_t run = 0;
+  for (Misfit& misfit : batch.misfits) {
+    while (run + 1 < batch.runs.size() && batch.runs[run + 1].first_row <= misfit.row) ++run;
+    const TransactionMark& mark = marks.at(batch.runs.at(run).transaction);
+    misfit.commit_lsn = mark.commit_lsn;
+    misfit.committed_at = mark.committed_at;
+  }
+}
+
 void CountMisfits(const TableSchema& schema, const std::vector<Misfit>& misfits,
                   MisfitCounts& counts) {
   for (const Misfit& misfit : misfits) {

@@ -1,5 +1,6 @@
 /// \file
-/// How many values of a table's columns had no exact form and were let go, for display.
+/// Values of a table's columns that had no exact form and were let go: how many, for display, and
+/// when they came.
 ///
 /// Thread safety: values.
 #pragma once
@@ -19,6 +20,9 @@ struct MisfitCount {
   std::int64_t cells = 0;
   std::string reason;  ///< of the first
 };
+
+/// Held changes and folded ones forget their transactions; what is kept of a misfit tells it.
+void StampMisfits(ChangeBatch& batch, const std::vector<TransactionMark>& marks);
 
 /// In the order they were first seen; a column has one entry a policy.
 using MisfitCounts = std::vector<MisfitCount>;

@@ -74,6 +74,12 @@ struct PipelineOptions {
   /// success, then forever.
   std::optional<Duration> retry_for;
 
+  /// Changes of a halted table are kept up to so much (all such tables together; also at most a
+  /// tenth of the free disk)...
+  std::size_t keep_halted_bytes = std::size_t{4} << 30;
+  /// ...and for so long; then only a copy brings it back.
+  Duration keep_halted_for = std::chrono::hours(24);
+
   /// Read up to a fence and never tell the slot (verify without a running pipeline).
   bool acknowledges = true;
   /// Commands that only read (verify) make no birth.

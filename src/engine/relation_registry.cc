@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "columnar/raw_rows.h"
 #include "postgres/catalog.h"
 #include "postgres/table_facts.h"
 
@@ -66,7 +67,10 @@ RelationRegistry::RelationRegistry(Connect connect, std::string publication,
 void RelationRegistry::AddTable(RelationId relation, TableName name, SchemaPtr known) {
   const base::MutexLock lock(mutex_);
   if (known) Merge(hidden_[relation], known->hidden);
-  tables_[relation] = {std::move(name), std::move(known)};
+  Table& table = tables_[relation];
+  table.name = std::move(name);
+  table.known = std::move(known);
+  table.is_raw = false;
 }
 
 void RelationRegistry::RemoveTable(RelationId relation) {
@@ -151,7 +155,7 @@ Result<replication::Resolution> RelationRegistry::Resolve(
     if (is_new && (!is_wanted_ || !is_wanted_(relation.name)))
       return replication::Resolution::Ignore();
     if (is_new) {
-      tables_[relation.id] = {relation.name, nullptr};
+      tables_[relation.id].name = relation.name;
       on_found_();
     } else {
       known = found->second.known;
@@ -175,6 +179,8 @@ Result<replication::Resolution> RelationRegistry::Resolve(
                  .code = "SLU-3091"};
   }
   if (is_followed && schema != known) SetKnown(relation.id, schema);
+  if (const std::optional<SchemaPtr> raw = RawOf(schema))
+    return replication::Resolution::Keep(*raw, std::move(placed->cells));
   return replication::Resolution::Use(schema, std::move(placed->cells));
 }
 
@@ -248,6 +254,37 @@ bool RelationRegistry::HasPassed(std::uint32_t altered_by, TransactionId reading
          std::any_of(alterations_.begin(), alterations_.end(), [&](const Alteration& alteration) {
            return alteration.xid.value == altered_by && now - alteration.noted_at < kAlterationLife;
          });
+}
+
+std::optional<SchemaPtr> RelationRegistry::RawOf(const SchemaPtr& schema) {
+  const base::MutexLock lock(mutex_);
+  const auto found = tables_.find(schema->relation);
+  if (found == tables_.end() || !found->second.is_raw) return std::nullopt;
+  SchemaPtr& raw = found->second.raw;
+  if (!raw || raw->raw_of != schema) raw = columnar::RawSchema(schema);
+  return raw;
+}
+
+void RelationRegistry::SetRaw(RelationId relation, bool is_raw) {
+  const base::MutexLock lock(mutex_);
+  const auto found = tables_.find(relation);
+  if (found != tables_.end()) found->second.is_raw = is_raw;
+}
+
+Result<SchemaPtr> RelationRegistry::Redeclare(const SchemaPtr& version) const {
+  auto schema = std::make_shared<TableSchema>(*version);
+  const std::shared_ptr<const types::TypeCatalog> catalog = types();
+  bool is_same = true;
+  for (Column& column : schema->columns) {
+    SLUICE_ASSIGN_OR_RETURN(
+        ColumnType type,
+        catalog->ResolveColumn(schema->name, column.name, column.type.oid, column.type.typmod));
+    const OnMisfit on_misfit = catalog->MisfitPolicy(schema->name, column.name, type);
+    is_same = is_same && type == column.type && on_misfit == column.on_misfit;
+    column.type = std::move(type);
+    column.on_misfit = on_misfit;
+  }
+  return is_same ? version : SchemaPtr(std::move(schema));
 }
 
 Result<bool> RelationRegistry::WasAltered(const TableSchema& known) {

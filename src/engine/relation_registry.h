@@ -66,6 +66,11 @@ class RelationRegistry final : public replication::RelationResolver {
 
   /// This transaction altered some table. It counts as passed for what others did after it.
   void NoteAlteration(TransactionId xid);
+  /// Changes of a halted table are taken undecoded, from its next Relation message on: they are
+  /// kept or dropped, and a value that halted it halts nothing more.
+  void SetRaw(RelationId relation, bool is_raw);
+  /// The same columns with what is declared for them now.
+  Result<SchemaPtr> Redeclare(const SchemaPtr& version) const;
 
   /// What the catalog says now: `since` is an insert LSN, all that the version shows committed
   /// before it. nullptr: the table is gone. Any thread, with a connection of its own.
@@ -91,6 +96,8 @@ class RelationRegistry final : public replication::RelationResolver {
   struct Table {
     TableName name;
     SchemaPtr known;
+    bool is_raw = false;
+    SchemaPtr raw = {};  ///< of the version that was given out last
   };
   /// A version of the catalog, and who altered each column.
   struct Loaded {
@@ -101,6 +108,8 @@ class RelationRegistry final : public replication::RelationResolver {
   bool HasPassed(std::uint32_t altered_by, TransactionId reading) const;
   Result<types::KeptColumns> Place(const pgoutput::Relation& relation, const SchemaPtr& known,
                                    TransactionId xid, bool* is_followed);
+  /// nullopt: rows of it are decoded.
+  std::optional<SchemaPtr> RawOf(const SchemaPtr& schema);
   Result<bool> WasAltered(const TableSchema& known);
   Status Open();
   Status NoteLost(const Error& error);

@@ -35,7 +35,7 @@ struct TableStatus {
   std::int64_t rows_updated = 0;
   std::int64_t rows_deleted = 0;
   std::int64_t truncates = 0;
-  std::int64_t changes_dropped = 0;  ///< arrived while halted
+  std::int64_t changes_dropped = 0;  ///< arrived while halted, and not kept
   std::uint64_t held_bytes = 0;
   MisfitCounts misfits;  ///< values let go since start, copied and streamed
 };

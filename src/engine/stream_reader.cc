@@ -105,7 +105,7 @@ Status StreamReader::CheckRestart() const {
   }
   if (inbox_.is_refusing()) {
     return Error{.kind = ErrorKind::kConnection,
-                 .message = "a table halted inside a large transaction, which is read again",
+                 .message = "a table halted, and what came since is read again",
                  .code = "SLU-3090"};
   }
   return {};

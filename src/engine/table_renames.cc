@@ -30,7 +30,7 @@ RenamePlan PlanRenames(std::span<const TableRecord> records, std::span<const Tab
       return w.relation == record.relation;
     });
     if (rename == wanted.end()) continue;
-    const bool may_move = record.state == TableState::kLive &&
+    const bool may_move = (record.state == TableState::kLive || record.kept) &&
                           record.destination.schema == rename->to.schema &&
                           record.destination != rename->to;
     if (may_move) left.push_back(*rename);

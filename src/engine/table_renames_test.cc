@@ -40,6 +40,15 @@ TEST(PlanRenames, RenamesWhereTheNameIsFree) {
   EXPECT_EQ(Text(plan.to_copy), "");
 }
 
+TEST(PlanRenames, RenamesAHaltedTableOnlyWhereItsChangesAreKept) {
+  std::vector<TableRecord> records{Record(1, "a", TableState::kHalted),
+                                   Record(2, "b", TableState::kHalted)};
+  records[0].kept = KeptChanges{};
+  const RenamePlan plan = PlanRenames(records, std::vector{To(1, "c"), To(2, "d")});
+  EXPECT_EQ(Text(plan.steps), "1>c ");
+  EXPECT_EQ(Text(plan.to_copy), "2>d ");
+}
+
 TEST(PlanRenames, WaitsForANameThatBecomesFree) {
   const std::vector<TableRecord> records{Record(1, "a"), Record(2, "b"), Record(3, "c")};
   const RenamePlan plan = PlanRenames(records, std::vector{To(1, "b"), To(2, "c"), To(3, "d")});

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "engine/kept_changes.h"
 #include "replication/lift.h"
 #include "replication/net_change_fold.h"
 #include "replication/schema_versions.h"
@@ -254,6 +255,49 @@ Result<StageOutcome> TableStager::Stage(const SequenceItem& item) {
   return destination_.Stage(item);
 }
 
+Result<std::optional<Error>> TableStager::Keep(RelationId relation,
+                                               const std::vector<ChangeItem>& items,
+                                               const std::vector<TransactionMark>& marks,
+                                               std::uint64_t bytes_left) {
+  std::optional<KeptChanges> kept = Kept(relation);
+  if (!kept) {
+    for (const ChangeItem& item : items) CountDropped(relation, item);
+    return std::optional<Error>();
+  }
+  SchemaPtr& version = kept_versions_[relation];
+  auto changes = ToKept(items, marks, kept->last + 1, version);
+  if (!changes) return std::optional(std::move(changes).error());
+  if (changes->empty()) return std::optional<Error>();
+  const std::uint64_t bytes = BytesOf(*changes);
+  if (bytes > bytes_left) {
+    return std::optional(Error{.kind = ErrorKind::kUnsupported,
+                               .message = "more changes came than --keep-halted allows",
+                               .code = "SLU-4214"});
+  }
+  has_staged_ = true;
+  SLUICE_RETURN_IF_ERROR(destination_.Keep(relation, *changes));
+  kept->last = changes->back().sequence;
+  kept->bytes += bytes;
+  effects_[relation].kept = kept;
+  return std::optional<Error>();
+}
+
+std::optional<KeptChanges> TableStager::Kept(RelationId relation) const {
+  const auto found = effects_.find(relation);
+  if (found != effects_.end() && found->second.stops_keeping) return std::nullopt;
+  if (found != effects_.end() && found->second.kept) return found->second.kept;
+  return machine_.record(relation).kept;
+}
+
+Status TableStager::DropKept(RelationId relation, std::uint64_t through, std::uint64_t bytes) {
+  has_staged_ = true;
+  if (std::optional<KeptChanges> kept = Kept(relation)) {
+    kept->bytes -= std::min(kept->bytes, bytes);
+    effects_[relation].kept = kept;
+  }
+  return destination_.DropKept(relation, through);
+}
+
 void TableStager::Count(Effect& effect, const ChangeItem& item) {
   if (std::holds_alternative<TruncateMark>(item)) {
     // It takes back what was counted before it, too.
@@ -297,6 +341,14 @@ void TableStager::Settle(replication::TableMachine& machine) {
       const std::int64_t taken_back = effect.is_truncated ? machine.record(relation).row_count : 0;
       machine.CountApplied(relation, effect.rows_delta - taken_back, *effect.last);
     }
+    const bool is_halted =
+        machine.has_table(relation) && machine.record(relation).state == TableState::kHalted;
+    if (is_halted && effect.stops_keeping) {
+      machine.SetKept(relation, std::nullopt);
+      kept_versions_.erase(relation);
+    } else if (is_halted && effect.kept) {
+      machine.SetKept(relation, effect.kept);
+    }
     TableCounters& total = counters_[relation];
     total.inserted += effect.counters.inserted;
     total.updated += effect.counters.updated;
@@ -313,6 +365,7 @@ void TableStager::Settle(replication::TableMachine& machine) {
 void TableStager::Abandon() {
   destination_.Abandon();
   effects_.clear();
+  kept_versions_.clear();
   has_staged_ = false;
 }
 

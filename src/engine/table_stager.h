@@ -61,6 +61,17 @@ class TableStager {
                               const TableName& source);
   /// Between transactions, and before any row of this one.
   Result<StageOutcome> Drop(const DropTable& item) { return Stage(item); }
+  /// Changes of a halted table whose record says that they are kept. An error inside the optional
+  /// is the table's: from here on nothing can be kept any more, and nothing was staged.
+  Result<std::optional<Error>> Keep(RelationId relation, const std::vector<ChangeItem>& items,
+                                    const std::vector<TransactionMark>& marks,
+                                    std::uint64_t bytes_left);
+  /// Nothing more is kept of it: with the next commit.
+  void StopKeeping(RelationId relation) { effects_[relation].stops_keeping = true; }
+  /// What is kept of it, as it will be committed.
+  std::optional<KeptChanges> Kept(RelationId relation) const;
+  /// Kept changes up to `through` were applied.
+  Status DropKept(RelationId relation, std::uint64_t through, std::uint64_t bytes);
   void CountDropped(RelationId relation, const ChangeItem& item);
   /// Of a copy that has ended, or of changes that are settled. The log hears of each column once.
   void CountMisfits(RelationId relation, const TableName& source, const MisfitCounts& misfits);
@@ -83,6 +94,8 @@ class TableStager {
     bool is_truncated = false;
     std::int64_t rows_delta = 0;  ///< since the truncate, if there was one
     std::optional<TransactionMark> last;
+    std::optional<KeptChanges> kept;
+    bool stops_keeping = false;
   };
 
   Result<StageOutcome> ApplyLog(RelationId relation, std::vector<ChangeItem>& items,
@@ -112,6 +125,8 @@ class TableStager {
   telemetry::Logger& logger_;
   std::map<RelationId, Effect> effects_;
   bool has_staged_ = false;
+  /// Kept last, per table; forgotten where it may have come to nothing.
+  std::map<RelationId, SchemaPtr> kept_versions_;
   std::map<RelationId, TableCounters> counters_;
 };
 

@@ -135,6 +135,7 @@ struct Pipeline::State {
   Status ForgetBirth(DeliveryState& restored);
   bool MayRemakeSlot(const Error& error, const engine::PipelineStatus& last);
   void ShowPlan(const DeliveryState& restored);
+  std::uint64_t KeepBytes() const;
   void MakeSession(const DeliveryState& restored);
   Status BeginBirth(postgres::Connection& control, DeliveryState& state, std::stop_token stop);
   Result<bool> RunSession(std::stop_token stop);
@@ -300,6 +301,16 @@ void Pipeline::State::ShowPlan(const DeliveryState& restored) {
   on_plan(plan);
 }
 
+/// A tenth of the free disk at most.
+std::uint64_t Pipeline::State::KeepBytes() const {
+  const std::string file = DestinationFile(options);
+  if (file.empty()) return options.keep_halted_bytes;
+  std::error_code failed;
+  const auto space = std::filesystem::space(std::filesystem::path(file).parent_path(), failed);
+  return failed ? options.keep_halted_bytes
+                : std::min<std::uint64_t>(options.keep_halted_bytes, space.available / 10);
+}
+
 void Pipeline::State::MakeSession(const DeliveryState& restored) {
   SessionOptions session_options;
   session_options.pipeline = &options;
@@ -307,6 +318,7 @@ void Pipeline::State::MakeSession(const DeliveryState& restored) {
   session_options.wal_segment_bytes = facts->wal_segment_size;
   session_options.wal_sender_timeout = std::chrono::milliseconds(facts->wal_sender_timeout_ms);
   session_options.retry_for = options.retry_for;
+  session_options.keep_halted_bytes = KeepBytes();
   session_options.selection = selection;
   session_options.facts = *facts;
   // Whoever holds the session keeps the destination under it.
@@ -551,6 +563,27 @@ Status Pipeline::Resync(const std::vector<std::string>& patterns) {
           [&]() -> Result<std::vector<TableRecord>> { return session->writer().Records(); }));
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables, MatchTables(patterns, records));
   return CopyAgain(*session, tables, records);
+}
+
+Status Pipeline::Resume(const std::vector<std::string>& patterns) {
+  const std::shared_ptr<Session> session = state_->CurrentSession();
+  if (!session)
+    return Error{.kind = ErrorKind::kConnection, .message = "the destination is not open now"};
+  engine::DeliveryWriter& writer = session->writer();
+  const Status marked = writer.inbox().CallAndWait([&]() -> Status {
+    const std::vector<TableRecord> records = writer.Records();
+    SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables, MatchTables(patterns, records));
+    for (const TableRecord& record : records) {
+      if (std::find(tables.begin(), tables.end(), record.relation) == tables.end()) continue;
+      if (std::optional<Error> refused = replication::WhyNoResume(record))
+        return *std::move(refused);
+    }
+    for (const RelationId relation : tables) SLUICE_RETURN_IF_ERROR(writer.Resume(relation));
+    return {};
+  });
+  SLUICE_RETURN_IF_ERROR(marked);
+  // The marks are committed when the next call is taken: a kill finds them.
+  return writer.inbox().CallAndWait([]() -> Status { return {}; });
 }
 
 Result<verify::VerifyResult> Pipeline::Verify(

@@ -82,6 +82,10 @@ class Pipeline {
   /// Copy these tables again while the others go on. Returns when they are pending.
   Status Resync(const std::vector<std::string>& patterns);
 
+  /// Go on with halted tables from the changes kept. Returns when they are being applied. Errors:
+  /// as engine::DeliveryWriter::Resume(); then none of them is.
+  Status Resume(const std::vector<std::string>& patterns);
+
   /// Compare at a fence, table by table. `patterns` empty: all live tables. `progress` gets table
   /// names.
   Result<verify::VerifyResult> Verify(const std::vector<std::string>& patterns,

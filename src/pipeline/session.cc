@@ -23,15 +23,6 @@ constexpr int kInternalErrorsMax = 6;
 /// An interrupt reaches what the destination does at that moment, not what it does next.
 constexpr Duration kInterruptAgain = std::chrono::milliseconds(50);
 
-engine::WriterOptions WriterOptionsOf(const SessionOptions& options) {
-  return {.spill_dir = options.pipeline->state_dir,
-          .held_memory_bytes = options.memory.held,
-          .inbox_bytes = options.memory.inbox,
-          .landing_bytes = options.memory.batch,
-          .names = options.pipeline->names,
-          .rules = options.pipeline->tables};
-}
-
 engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth& birth,
                                       std::function<void()> on_missing) {
   engine::CopyPoolOptions pool;
@@ -67,7 +58,7 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
       logger_(logger),
       registry_([this] { return connect_("catalog", false); }, birth_.publication,
                 std::move(types)),
-      writer_(destination, state, WriterOptionsOf(options_), progress, latency, logger),
+      writer_(destination, state, WriterOptionsOf(), progress, latency, logger),
       pool_(
           PoolOptionsOf(options_, birth_, [this] { watch_.Wake(); }),
           [this](const std::string& role) { return connect_(role, false); }, writer_, destination,
@@ -99,11 +90,30 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
     if (table.schema) registry_.RememberHidden(table.relation, *table.schema);
     if (table.state != TableState::kSkipped)
       registry_.AddTable(table.relation, table.source, table.schema);
+    if (table.state == TableState::kHalted) registry_.SetRaw(table.relation, true);
   }
   if (watches_tables_) {
     registry_.TakeUnknown([this](const TableName& name) { return watch_.Wants(name); },
                           [this] { watch_.Wake(); });
   }
+}
+
+engine::WriterOptions Session::WriterOptionsOf() {
+  engine::WriterOptions writer;
+  writer.spill_dir = options_.pipeline->state_dir;
+  writer.held_memory_bytes = options_.memory.held;
+  writer.inbox_bytes = options_.memory.inbox;
+  writer.landing_bytes = options_.memory.batch;
+  writer.names = options_.pipeline->names;
+  writer.rules = options_.pipeline->tables;
+  writer.keep_bytes = options_.keep_halted_bytes;
+  writer.keep_for = options_.pipeline->keep_halted_for;
+  writer.on_raw = [this](RelationId relation, bool is_raw, bool again) {
+    registry_.SetRaw(relation, is_raw);
+    if (again) restart_stream_.store(true);
+  };
+  writer.redeclare = [this](const SchemaPtr& version) { return registry_.Redeclare(version); };
+  return writer;
 }
 
 Session::~Session() {
@@ -264,8 +274,9 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
           now.position.last_transaction = writer_.last_transaction();
         }
         for (const TableRecord& record : writer_.Records()) {
-          now.has_append = now.has_append || (record.state == TableState::kLive && record.schema &&
-                                              types::IsAppend(*record.schema));
+          const bool gets_rows = record.state == TableState::kLive || record.kept;
+          now.has_append =
+              now.has_append || (gets_rows && record.schema && types::IsAppend(*record.schema));
         }
         return now;
       }));

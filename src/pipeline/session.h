@@ -37,6 +37,8 @@ struct SessionOptions {
   Duration wal_sender_timeout = std::chrono::seconds(60);
   postgres::TableSelection selection;
   postgres::ServerFacts facts;
+  /// What may be kept of halted tables; the disk decides, too.
+  std::uint64_t keep_halted_bytes = 0;
   /// Reconnecting goes on for so long without useful work; empty: forever.
   std::optional<Duration> retry_for;
 };
@@ -73,6 +75,7 @@ class Session {
   std::string last_stream_error() const;
 
  private:
+  engine::WriterOptions WriterOptionsOf();
   void WriterThread();
   void StreamThread(std::stop_token stop);
   /// One incarnation. The error says whether there is to be another.

@@ -25,10 +25,21 @@ Status CheckExists(const engine::PipelineOptions& options) {
                .advice = "sluice run makes it"};
 }
 
-/// What changes in the record of a table that is to be copied again.
-CommitRecord ResyncRecord(const DeliveryState& state, const std::vector<RelationId>& tables) {
+/// What changes in the records of tables that are to be copied again, or to go on.
+Result<CommitRecord> MarkedRecord(const DeliveryState& state, const std::vector<RelationId>& tables,
+                                  Mark mark) {
   replication::TableMachine machine(state);
-  for (const RelationId relation : tables) machine.Resync(relation, engine::WallClock());
+  for (const RelationId relation : tables) {
+    if (mark == Mark::kResync) {
+      machine.Resync(relation, engine::WallClock());
+      continue;
+    }
+    if (std::optional<Error> refused = replication::WhyNoResume(machine.record(relation)))
+      return *std::move(refused);
+    KeptChanges kept = *machine.record(relation).kept;
+    kept.is_resuming = true;
+    machine.SetKept(relation, kept);
+  }
   CommitRecord record;
   record.sequence = 1;
   record.tables = machine.TakeChangedRecords(1);
@@ -72,13 +83,13 @@ Result<engine::PipelineStatus> ReadStoredStatus(const engine::PipelineOptions& o
   return StatusFromState(options, state);
 }
 
-Result<std::vector<TableName>> MarkForResync(const engine::PipelineOptions& options,
-                                             const std::vector<std::string>& patterns) {
+Result<std::vector<TableName>> MarkTables(const engine::PipelineOptions& options,
+                                          const std::vector<std::string>& patterns, Mark mark) {
   SLUICE_RETURN_IF_ERROR(CheckExists(options));
   SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination, MakeDestination(options));
   SLUICE_ASSIGN_OR_RETURN(const DeliveryState state,
                           destination->Open({.pipeline = options.pipeline}));
-  const auto mark = [&]() -> Result<std::vector<TableName>> {
+  const auto commit = [&]() -> Result<std::vector<TableName>> {
     if (!state.position) {
       return Error{.kind = ErrorKind::kConfig,
                    .message = "this destination holds no pipeline of this name yet",
@@ -87,7 +98,7 @@ Result<std::vector<TableName>> MarkForResync(const engine::PipelineOptions& opti
     }
     SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> chosen,
                             MatchTables(patterns, state.tables));
-    const CommitRecord record = ResyncRecord(state, chosen);
+    SLUICE_ASSIGN_OR_RETURN(const CommitRecord record, MarkedRecord(state, chosen, mark));
     if (!record.tables.empty()) {
       SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination->Commit(record));
       if (outcome == CommitOutcome::kUnknown) {
@@ -105,7 +116,7 @@ Result<std::vector<TableName>> MarkForResync(const engine::PipelineOptions& opti
     }
     return names;
   };
-  auto marked = mark();
+  auto marked = commit();
   const Status closed = destination->Close(Clock::now() + kCloseGrace);
   if (marked && !closed) return closed.error();
   return marked;

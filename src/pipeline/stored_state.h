@@ -5,6 +5,7 @@
 /// then fail with SLU-5001.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,11 +27,17 @@ Result<engine::PipelineStatus> ReadStoredStatus(const engine::PipelineOptions& o
 engine::PipelineStatus StatusFromState(const engine::PipelineOptions& options,
                                        const DeliveryState& state);
 
-/// Marks the tables that match as pending, in one commit without a new position: the next run
-/// copies them. Returns their names. Errors: kInvalidArgument SLU-1030 (a pattern matches nothing),
-/// kConfig SLU-1031 (no pipeline has been here).
-Result<std::vector<TableName>> MarkForResync(const engine::PipelineOptions& options,
-                                             const std::vector<std::string>& patterns);
+/// What the next run is to do with tables.
+enum class Mark : std::uint8_t {
+  kResync,  ///< copy them
+  kResume,  ///< go on with the changes kept since they halted
+};
+
+/// Marks the tables that match, in one commit without a new position. Returns their names. Errors:
+/// kInvalidArgument SLU-1030 (a pattern matches nothing), kConfig SLU-1031 (no pipeline has been
+/// here); of kResume: as replication::WhyNoResume(), then none is marked.
+Result<std::vector<TableName>> MarkTables(const engine::PipelineOptions& options,
+                                          const std::vector<std::string>& patterns, Mark mark);
 
 /// A file opened for queries only. `session` goes first at the end.
 struct OpenedSql {

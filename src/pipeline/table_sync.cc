@@ -24,6 +24,14 @@ struct Restated {
   std::vector<RelationId> to_copy;
 };
 
+void ForgetKept(const std::string& why, telemetry::Logger& logger, TableRecord& table) {
+  table.kept.reset();
+  table.advice = "sluice resync " + ToString(table.source);
+  logger.Failed(
+      "table {}: what was kept since it halted is dropped: {} (SLU-4213); to continue: {}",
+      ToString(table.source), why, table.advice);
+}
+
 /// Columns with other policies. Copied are those whose rows were made with a policy that let values
 /// go: they hold NULLs, or lack texts, that the one of now would not give them.
 Restated RestatePolicies(const TableSyncInput& input, DeliveryState& state) {
@@ -45,6 +53,8 @@ Restated RestatePolicies(const TableSyncInput& input, DeliveryState& state) {
     restated.relations.push_back(table.relation);
     if (let_go && table.state == TableState::kLive && input.options.copy_existing)
       restated.to_copy.push_back(table.relation);
+    if (let_go && table.kept)
+      ForgetKept("on_misfit is another for columns that let values go", input.logger, table);
   }
   return restated;
 }
@@ -60,11 +70,34 @@ Restated RestateModes(const TableSyncInput& input, DeliveryState& state) {
     if (!table.schema || only_ends) {
       table.mode = mode;
       restated.relations.push_back(table.relation);
-    } else if (input.options.copy_existing && table.state != TableState::kSkipped) {
+    } else if (input.options.copy_existing && table.state != TableState::kSkipped &&
+               table.state != TableState::kHalted) {
       restated.to_copy.push_back(table.relation);
     }
   }
   return restated;
+}
+
+/// Of the halted tables: columns that were kept so far may be excluded now, and nothing of them is
+/// to lie anywhere. \return those of which nothing is kept any more.
+Result<std::vector<RelationId>> ForgetExcluded(const TableSyncInput& input, DeliveryState& state) {
+  std::vector<RelationId> forgotten;
+  for (TableRecord& table : state.tables) {
+    if (!table.kept || input.options.tables.For(table.source).excluded.empty()) continue;
+    const auto now =
+        postgres::LoadTableSchema(input.control, input.types, table.relation,
+                                  input.options.publication.value_or(""), table.schema->hidden);
+    if (!now && !input.control.is_alive()) return now.error();
+    const auto was_hidden = [&](const HiddenColumn& hidden) {
+      return std::ranges::any_of(table.schema->hidden, [&](const HiddenColumn& known) {
+        return known.column.attnum == hidden.column.attnum;
+      });
+    };
+    if (now && std::ranges::all_of(now->schema->hidden, was_hidden)) continue;
+    ForgetKept("a column may be in it that is excluded now", input.logger, table);
+    forgotten.push_back(table.relation);
+  }
+  return forgotten;
 }
 
 void CopyAgain(const std::vector<RelationId>& relations, const char* why, telemetry::Logger& logger,
@@ -145,7 +178,9 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
                           postgres::ReadPublishedTables(input.control, birth.publication));
   tables = PlanTables(input.planned, input.existing, state.tables, entries, input.options);
-  const Restated restated = RestatePolicies(input, state);
+  Restated restated = RestatePolicies(input, state);
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> forgotten, ForgetExcluded(input, state));
+  restated.relations.insert(restated.relations.end(), forgotten.begin(), forgotten.end());
   const Restated modes = RestateModes(input, state);
   replication::TableMachine machine(state);
   CopyAgain(restated.to_copy, "on_misfit is another for its columns", input.logger, machine);

@@ -24,11 +24,12 @@ struct Resolution {
   enum class Kind : std::uint8_t {
     kIgnore,  ///< not ours: rows are skipped undecoded
     kUse,     ///< rows are decoded under `schema`
+    kKeep,    ///< rows are taken as they are, undecoded; `schema` is columnar::RawSchema()
     kFail,    ///< the table cannot go on: one TableFailure, then its rows are skipped
   };
   Kind kind = Kind::kIgnore;
-  SchemaPtr schema;  ///< kUse; columns in the order of the Relation message
-  /// kUse: which of the message's columns those are; empty: all of them.
+  SchemaPtr schema;  ///< kUse, kKeep; of kUse: columns in the order of the Relation message
+  /// kUse, kKeep: which of the message's columns are taken; empty: all of them.
   std::vector<std::uint32_t> cells;
   Error error;  ///< kFail
 
@@ -36,6 +37,9 @@ struct Resolution {
   /// The same pointer as before means: the same version. Another one becomes a SchemaMark.
   static Resolution Use(SchemaPtr schema, std::vector<std::uint32_t> cells = {}) {
     return {Kind::kUse, std::move(schema), std::move(cells), {}};
+  }
+  static Resolution Keep(SchemaPtr schema, std::vector<std::uint32_t> cells = {}) {
+    return {Kind::kKeep, std::move(schema), std::move(cells), {}};
   }
   static Resolution Fail(Error error) { return {Kind::kFail, nullptr, {}, std::move(error)}; }
 };

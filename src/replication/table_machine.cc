@@ -26,6 +26,20 @@ const char* ToString(UnitState state) {
   return "unknown";
 }
 
+std::optional<Error> WhyNoResume(const TableRecord& record) {
+  const std::string name = ToString(record.source);
+  if (record.state != TableState::kHalted) {
+    return Error{.kind = ErrorKind::kInvalidArgument,
+                 .message = "table " + name + " is not halted: it is " + ToString(record.state),
+                 .code = "SLU-1047"};
+  }
+  if (record.kept) return std::nullopt;
+  return Error{.kind = ErrorKind::kUnsupported,
+               .message = "no changes of table " + name + " are kept",
+               .code = "SLU-1048",
+               .advice = "sluice resync " + name};
+}
+
 TableMachine::TableMachine(const DeliveryState& restored)
     : passed_(restored.passed, restored.position ? restored.position->lsn : Lsn{}),
       processed_(restored.position ? restored.position->lsn : Lsn{}) {
@@ -111,6 +125,28 @@ void TableMachine::Stop(RelationId relation, TableState state, const Error& erro
   Enter(table, state, now);
   table.record.reason = base::ReasonText(error);
   table.record.advice = error.advice;
+}
+
+void TableMachine::SetKept(RelationId relation, std::optional<KeptChanges> kept) {
+  Table& table = At(relation);
+  SLUICE_CHECK(table.record.state == TableState::kHalted);
+  Change(table);
+  table.record.kept = kept;
+}
+
+void TableMachine::SetAdvice(RelationId relation, std::string reason, std::string advice) {
+  Table& table = At(relation);
+  Change(table);
+  table.record.reason = std::move(reason);
+  table.record.advice = std::move(advice);
+}
+
+void TableMachine::Resume(RelationId relation, UnixMicros now) {
+  SLUICE_CHECK(at_boundary());
+  Table& table = At(relation);
+  SLUICE_CHECK(table.record.state == TableState::kHalted && table.record.kept);
+  Enter(table, TableState::kLive, now);
+  table.units[0].state = UnitState::kLive;
 }
 
 void TableMachine::SetSchema(RelationId relation, SchemaPtr schema) {
@@ -492,6 +528,7 @@ void TableMachine::Enter(Table& table, TableState state, UnixMicros now) {
   const TableState before = table.record.state;
   table.record.state = state;
   table.record.since = now;
+  table.record.kept.reset();
   const bool is_on_its_way = state == TableState::kPending || state == TableState::kCopying;
   const bool was_on_its_way = before == TableState::kPending || before == TableState::kCopying;
   if (!is_on_its_way || !was_on_its_way) table.record.reason.clear();

@@ -81,6 +81,10 @@ struct CopySnapshot {
   SchemaPtr schema;   ///< the table as S sees it
 };
 
+/// Why `sluice resume` cannot have this table: kInvalidArgument SLU-1047 (it is not halted),
+/// kUnsupported SLU-1048 (nothing is kept of it). nullopt: it can.
+std::optional<Error> WhyNoResume(const TableRecord& record);
+
 class TableMachine {
  public:
   /// What Open() gave back. Tables that were being copied are pending again.
@@ -109,6 +113,11 @@ class TableMachine {
   /// No change of it is applied from here on. Discard its copy, its held changes.
   void Halt(RelationId relation, const Error& error, UnixMicros now);
   void Skip(RelationId relation, const Error& error, UnixMicros now);
+  /// What the destination keeps of a halted table; nullopt: nothing any more.
+  void SetKept(RelationId relation, std::optional<KeptChanges> kept);
+  void SetAdvice(RelationId relation, std::string reason, std::string advice);
+  /// halted -> live: all that was kept is applied.
+  void Resume(RelationId relation, UnixMicros now);
   /// The destination's table was altered to this version.
   void SetSchema(RelationId relation, SchemaPtr schema);
   /// Rows were staged: for the record.

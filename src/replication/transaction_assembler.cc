@@ -280,6 +280,18 @@ bool TransactionAssembler::State::TakesChanges(TrackedRelation& relation) {
   return false;
 }
 
+/// A change that is kept as it came, but for what the user excluded.
+Status TransactionAssembler::State::AppendRaw(base::ByteReader& in, MessageKind kind,
+                                              const RelationEntry& entry,
+                                              columnar::TableBuilder& rows, std::uint32_t ordinal) {
+  SLUICE_ASSIGN_OR_RETURN(pgoutput::RowTuples tuples, pgoutput::DecodeRowTuples(in, kind, cells));
+  if (!entry.resolution.cells.empty()) SLUICE_RETURN_IF_ERROR(KeepCells(entry, tuples));
+  raw_cell.clear();
+  columnar::AppendRawCell(kind, tuples, raw_cell);
+  const pgoutput::TupleCell cell{pgoutput::TupleCell::Kind::kBinary, base::AsBytes(raw_cell)};
+  return rows.AppendInsert(pgoutput::TupleView(&cell, 1), ordinal);
+}
+
 void TransactionAssembler::State::CountRow(MessageKind kind) {
   if (kind == MessageKind::kInsert) {
     ++counters.inserts;
@@ -317,7 +329,14 @@ Status TransactionAssembler::State::OnDirectRow(base::ByteReader& in,
   TrackedRelation* relation = FindDescribed(header.relation);
   if (relation == nullptr) return NotDescribed(header.relation);
   if (!TakesChanges(*relation)) {
-    ++counters.skipped_rows;
+    if (relation->entry.resolution.kind != Resolution::Kind::kKeep) {
+      ++counters.skipped_rows;
+      return {};
+    }
+    columnar::TableBuilder& raw = set.RowsFor(relation->open, relation->entry.resolution.schema);
+    SLUICE_RETURN_IF_ERROR(AppendRaw(in, header.kind, relation->entry, raw, ordinal));
+    set.AddedRow(relation->open, wire_bytes);
+    CutInTransaction();
     return {};
   }
   SLUICE_ASSIGN_OR_RETURN(pgoutput::RowTuples tuples,
@@ -363,7 +382,8 @@ Status TransactionAssembler::State::OnDirectTruncate(const pgoutput::Truncate& t
     const auto ordinal = static_cast<std::uint32_t>(next_ordinal++);
     TrackedRelation* relation = FindDescribed(id);
     if (relation == nullptr) return NotDescribed(id);
-    if (!TakesChanges(*relation)) continue;
+    const bool is_kept = relation->entry.resolution.kind == Resolution::Kind::kKeep;
+    if (!is_kept && !TakesChanges(*relation)) continue;
     set.AddTruncate(relation->open, ordinal);
     ++counters.truncates;
   }

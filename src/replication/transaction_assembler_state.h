@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "columnar/raw_rows.h"
 #include "pgoutput/decoder.h"
 #include "replication/oid_map.h"
 #include "replication/open_set.h"
@@ -79,6 +80,8 @@ struct TransactionAssembler::State {
   /// The same inside a transaction, if that alone is over the limits.
   void CutInTransaction();
   void CountRow(pgoutput::MessageKind kind);
+  Status AppendRaw(base::ByteReader& in, pgoutput::MessageKind kind, const RelationEntry& entry,
+                   columnar::TableBuilder& rows, std::uint32_t ordinal);
 
   // transaction_assembler_streamed.cc
   Status OnStreamStart(const pgoutput::StreamStart& start);
@@ -109,6 +112,7 @@ struct TransactionAssembler::State {
   pgoutput::TupleCells cells;
   std::vector<pgoutput::TupleCell> kept_row;  ///< of `cells`, where some are left out
   std::vector<pgoutput::TupleCell> kept_old;
+  std::string raw_cell;
   AssemblerCounters counters;
   bool has_seen_witness = false;
   std::uint64_t relation_sequence = 0;

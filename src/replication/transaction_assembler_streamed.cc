@@ -56,7 +56,16 @@ Status TransactionAssembler::State::OnStagedRow(base::ByteReader& in,
   StagedTable* table = block->FindDescribed(header.relation);
   if (table == nullptr) return NotDescribed(header.relation);
   if (!TakesStagedChanges(*table, ordinal)) {
-    ++counters.skipped_rows;
+    if (table->entry.resolution.kind != Resolution::Kind::kKeep) {
+      ++counters.skipped_rows;
+      return {};
+    }
+    const std::size_t before = block->row_bytes();
+    columnar::TableBuilder& raw = block->RowsFor(*table, table->entry.resolution.schema);
+    SLUICE_RETURN_IF_ERROR(AppendRaw(in, header.kind, table->entry, raw, ordinal));
+    block->AddedRow(*table, ordinal, wire_bytes);
+    staged_row_bytes += block->row_bytes() - before;
+    if (staged_row_bytes > options.staging_bytes) SpillIfOverBudget();
     return {};
   }
   SLUICE_ASSIGN_OR_RETURN(pgoutput::RowTuples tuples,
@@ -93,7 +102,8 @@ Status TransactionAssembler::State::OnStagedTruncate(const pgoutput::Truncate& t
     const std::uint32_t ordinal = block->NextOrdinal();
     StagedTable* table = block->FindDescribed(id);
     if (table == nullptr) return NotDescribed(id);
-    if (!TakesStagedChanges(*table, ordinal)) continue;
+    const bool is_kept = table->entry.resolution.kind == Resolution::Kind::kKeep;
+    if (!is_kept && !TakesStagedChanges(*table, ordinal)) continue;
     block->AddTruncate(*table, ordinal);
     ++counters.truncates;
   }

@@ -69,6 +69,17 @@ TEST(StreamedTransaction, KeepsWhatCameBeforeANestedSubtransaction) {
   EXPECT_EQ(driver.Drain(), "8@100..110 | 1: v1 +1s#0 +2s#1 +4s#2 +5s#3 | end 110");
 }
 
+TEST(StreamedTransaction, KeepsOnlyWhatSurvivesOfATableThatIsKept) {
+  AssemblerDriver driver;
+  driver.resolver.answers[1] = Resolution::Keep(columnar::RawSchema(driver.resolver.Schema(kA, 1)));
+  driver.Block(8, true,
+               {Describe(8, kA), Insert(8, kA, 1), Insert(81, kA, 2), In(81, WriteTruncate({kA}))});
+  driver.StreamAbort(8, 81);
+  driver.Block(8, false, {Describe(8, kA), Insert(8, kA, 5), In(8, WriteDelete(kA, Key(1)))});
+  driver.StreamCommit(8, 100);
+  EXPECT_EQ(driver.Drain(), "8@100..110 | 1: v1 raw( +1s#0 ) raw( +5s#1 -1#2 ) | end 110");
+}
+
 TEST(StreamedTransaction, IsGoneAfterItsAbort) {
   AssemblerDriver driver;
   driver.Block(8, true, {Describe(8, kA), Insert(8, kA, 1), Insert(81, kA, 2)});

@@ -52,22 +52,27 @@ TEST(TransactionAssembler, TellsASchemaOnceUntilItChanges) {
   EXPECT_EQ(driver.Drain(), "8@200..210 | 1: +2x#0 v2 +3x#1 | end 210");
 }
 
-/// The cell in the middle is one that the user excluded: it ends in the assembler, in the values
-/// and in the old tuple.
-TEST(TransactionAssembler, HandsOnOnlyTheCellsThatAreKept) {
-  AssemblerDriver driver;
-  driver.resolver.answers[1] = Resolution::Use(driver.resolver.Schema(kA, 1), {0, 2});
+/// The cell in the middle of relation kA is one that the user excluded.
+std::string WriteRelationWithSecret() {
   pgoutput::Relation sent;
   sent.id = kA;
   sent.name = {"public", "t1"};
   sent.columns = {
       {"c0", Oid{23}, -1, true}, {"secret", Oid{25}, -1, false}, {"c1", Oid{25}, -1, false}};
-  const auto row = [](std::int32_t key) {
-    return pgoutput::testing::Cells{Int4(key), Text("hush"), Text("x")};
-  };
+  return WriteRelation(sent);
+}
+
+pgoutput::testing::Cells RowWithSecret(std::int32_t key) {
+  return {Int4(key), Text("hush"), Text("x")};
+}
+
+/// It ends in the assembler, in the values and in the old tuple.
+TEST(TransactionAssembler, HandsOnOnlyTheCellsThatAreKept) {
+  AssemblerDriver driver;
+  driver.resolver.answers[1] = Resolution::Use(driver.resolver.Schema(kA, 1), {0, 2});
   driver.Begin(7, 100);
-  driver.SendAll({WriteRelation(sent), WriteInsert(kA, row(1)), WriteUpdate(kA, row(2)),
-                  WriteDelete(kA, {Int4(3), Null(), Null()})});
+  driver.SendAll({WriteRelationWithSecret(), WriteInsert(kA, RowWithSecret(1)),
+                  WriteUpdate(kA, RowWithSecret(2)), WriteDelete(kA, {Int4(3), Null(), Null()})});
   driver.Commit();
   EXPECT_EQ(driver.Drain(), "7@100..110 | 1: v1 +1x#0 ~2x#1 -3#2 | end 110");
   driver.Begin(8, 200);
@@ -82,6 +87,32 @@ TEST(TransactionAssembler, KeepsATruncateInItsPlaceForEachRelation) {
   driver.Commit();
   EXPECT_EQ(driver.Drain(), "7@100..110 | 1: v1 +1x#0 T#1 +2y#3 | 2: T#2 | end 110");
   EXPECT_EQ(driver.assembler.counters().truncates, 2U);
+}
+
+TEST(TransactionAssembler, TakesRowsOfATableThatIsKeptAsTheyCome) {
+  AssemblerDriver driver;
+  const SchemaPtr version = driver.resolver.Schema(kA, 1);
+  driver.resolver.answers[1] = Resolution::Keep(columnar::RawSchema(version));
+  driver.Begin(7, 100);
+  driver.SendAll({driver.Describe(kA), WriteInsert(kA, Row(1, "x")), driver.Describe(kB),
+                  WriteInsert(kB, Row(5, "b")), WriteTruncate({kA, kB}),
+                  WriteUpdate(kA, Row(2, "y")), WriteDelete(kA, Key(2))});
+  driver.Commit();
+  EXPECT_EQ(driver.Drain(),
+            "7@100..110 | 1: v1 raw( +1x#0 ) T#2 raw( ~2y#4 -2#5 ) | 2: v1 +5b#1 T#3 | end 110");
+}
+
+TEST(TransactionAssembler, TakesNoExcludedCellOfATableThatIsKept) {
+  AssemblerDriver driver;
+  driver.resolver.answers[1] =
+      Resolution::Keep(columnar::RawSchema(driver.resolver.Schema(kA, 1)), {0, 2});
+  driver.Begin(7, 100);
+  driver.SendAll({WriteRelationWithSecret(), WriteInsert(kA, RowWithSecret(1)),
+                  WriteUpdate(kA, RowWithSecret(2)), WriteDelete(kA, {Int4(3), Null(), Null()})});
+  driver.Commit();
+  EXPECT_EQ(driver.Drain(), "7@100..110 | 1: v1 raw( +1x#0 ~2x#1 -3#2 ) | end 110");
+  driver.Begin(8, 200);
+  EXPECT_THAT(driver.Send(WriteInsert(kA, Row(1, "x"))), CodeIs("SLU-4111"));
 }
 
 TEST(TransactionAssembler, SealsNothingInsideADirectTransaction) {

@@ -115,6 +115,8 @@ struct Metrics::State {
       Count("sluice_misfits_total", "Values handled by a declared policy.");
   Family<prometheus::Gauge>& held =
       Level("sluice_held_bytes", "Changes held until their table lands.");
+  Family<prometheus::Gauge>& kept =
+      Level("sluice_kept_bytes", "Changes of halted tables kept at the destination.");
   Family<prometheus::Gauge>& spilled = Level("sluice_spilled_bytes", "Bytes in spill files.");
   Family<prometheus::Gauge>& memory = Level("sluice_memory_bytes", "Memory of the process.");
   Family<prometheus::Gauge>& connected =
@@ -141,6 +143,7 @@ Metrics::Metrics(const std::string& pipeline, const std::string& version)
   lag_bytes();
   slot_retained_bytes();
   held_bytes();
+  kept_bytes();
   spilled_bytes();
   source_connected();
   Retries("source");
@@ -230,6 +233,9 @@ Counter Metrics::Retries(std::string_view kind) {
 }
 Gauge Metrics::held_bytes() {
   return Gauge(state_->held.Add({}));
+}
+Gauge Metrics::kept_bytes() {
+  return Gauge(state_->kept.Add({}));
 }
 Gauge Metrics::spilled_bytes() {
   return Gauge(state_->spilled.Add({}));

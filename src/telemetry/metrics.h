@@ -82,6 +82,7 @@ class Metrics {
   void SetSlotWalStatus(std::string_view status);
   Counter Retries(std::string_view kind);  // source, destination
   Gauge held_bytes();
+  Gauge kept_bytes();
   Gauge spilled_bytes();
   Gauge Memory(std::string_view kind);  // limit, used, peak, resident
   Gauge source_connected();

@@ -231,7 +231,7 @@ void SimulatedReplica::Connect() {
   resolver_ = std::make_unique<Resolver>(server_);
   replication::AssemblerOptions options;
   options.batch_rows = 1 + random_() % 12;
-  options.staging_bytes = Chance(2) ? 1 : std::size_t{64} << 20;
+  options.staging_bytes = Chance(2) ? 1 + random_() % 1024 : std::size_t{64} << 20;
   const Lsn begin = std::max(durable.lsn, progress_.processed.Load());
   assembler_.emplace(options, begin, start->witness, *resolver_);
   tracker_.emplace(durable.lsn, Duration{}, Clock::time_point{});

@@ -3,6 +3,7 @@
 //
 //     simulation_test --gtest_filter='*Schedules*' SEED...    (SLUICE_SIMULATION_SEEDS=FROM-TO)
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -20,10 +21,14 @@ constexpr std::size_t kTransactions = 16;
 constexpr int kSteps = 700;
 constexpr int kStepsToRest = 20'000;
 
+/// A schedule takes milliseconds; one that is at it for so long waits for what never comes.
+constexpr unsigned kSecondsMax = 20;
+
 std::uint32_t g_seed = 0;
 
-void SayTheSeed(int) {
-  std::fprintf(stderr, "aborted in the schedule of seed %u\n", g_seed);
+void SayTheSeed(int signal) {
+  std::fprintf(stderr, "%s in the schedule of seed %u\n", signal == SIGALRM ? "stuck" : "aborted",
+               g_seed);
   std::_Exit(1);
 }
 
@@ -74,11 +79,14 @@ Seeds AskedSeeds() {
 
 TEST(Simulation, EveryScheduleEndsWithWhatTheSourceHolds) {
   std::signal(SIGABRT, SayTheSeed);
+  std::signal(SIGALRM, SayTheSeed);
   const Seeds seeds = AskedSeeds();
   Coverage coverage;
   for (std::uint32_t seed = seeds.first; seed <= seeds.last; ++seed) {
+    alarm(kSecondsMax);
     ASSERT_EQ(RunSchedule(seed, coverage), "") << "seed " << seed;
   }
+  alarm(0);
   std::printf(
       "%u schedules: %lu commits, %lu landings, %lu kills, %lu server crashes, %lu reconnects, "
       "%lu unknown commits, %lu failed stages, %lu refused snapshots, %lu failed copies, "

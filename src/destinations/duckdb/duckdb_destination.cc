@@ -79,6 +79,7 @@ class DuckDb final : public DuckDbDestination {
   explicit DuckDb(DuckDbOptions options) : options_(std::move(options)) {
     capabilities_.wants = Capabilities::Rows::kNet;
     capabilities_.fencing = Capabilities::Fencing::kCompareAndSet;
+    capabilities_.keeps_changes = true;
   }
   ~DuckDb() override {
     // Without Close() it ends like a kill: what was committed is in the log.
@@ -177,6 +178,18 @@ class DuckDb final : public DuckDbDestination {
         .kind = ErrorKind::kInternal, .message = "DuckDB was given log rows", .code = "SLU-9001"};
   }
 
+  Status Keep(RelationId relation, const std::vector<KeptChange>& changes) override {
+    return writer_ == nullptr ? NotOpen() : writer_->Keep(relation, changes);
+  }
+  Status DropKept(RelationId relation, std::uint64_t through) override {
+    return writer_ == nullptr ? NotOpen() : writer_->DropKept(relation, through);
+  }
+  Result<std::vector<KeptChange>> ReadKept(RelationId relation, std::uint64_t after,
+                                           std::size_t count_max) override {
+    if (writer_ == nullptr) return NotOpen();
+    return writer_->ReadKept(relation, after, count_max);
+  }
+
   Result<CommitOutcome> Commit(const CommitRecord& record) override {
     if (writer_ == nullptr) return NotOpen();
     SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, writer_->Commit(record));
@@ -261,6 +274,7 @@ class DuckDb final : public DuckDbDestination {
     SLUICE_ASSIGN_OR_RETURN(Connection connection, opened.Connect());
     SLUICE_ASSIGN_OR_RETURN(StoredState state, ReadState(connection));
     SLUICE_RETURN_IF_ERROR(CheckOwner(state, request));
+    if (state.exists) SLUICE_RETURN_IF_ERROR(ReadKeptSums(connection, state.delivery));
     return std::move(state.delivery);
   }
 
@@ -316,7 +330,7 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
     SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
     for (const StoredUnit& unit : state.units)
       SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
-    return {};
+    return ReadKeptSums(connection, state.delivery);
   });
   if (!status) return std::move(status).error();
   epoch_ = state.delivery.epoch;

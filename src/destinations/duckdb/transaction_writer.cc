@@ -9,6 +9,7 @@
 #include "columnar/copy_decoder.h"
 #include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/history_log.h"
+#include "destinations/duckdb/kept_changes.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/type_map.h"
@@ -557,6 +558,22 @@ Result<StageOutcome> TransactionWriter::Log(const HistoryRows& item) {
   return StageOutcome{};
 }
 
+Status TransactionWriter::Keep(RelationId relation, const std::vector<KeptChange>& changes) {
+  SLUICE_RETURN_IF_ERROR(Begin());
+  return AppendKept(connection_, relation, changes);
+}
+
+Status TransactionWriter::DropKept(RelationId relation, std::uint64_t through) {
+  SLUICE_RETURN_IF_ERROR(Begin());
+  return duckdb::DropKept(connection_, relation, through);
+}
+
+Result<std::vector<KeptChange>> TransactionWriter::ReadKept(RelationId relation,
+                                                            std::uint64_t after,
+                                                            std::size_t count_max) {
+  return duckdb::ReadKept(connection_, relation, after, count_max);
+}
+
 QuarantineOwner TransactionWriter::OwnerOf(RelationId relation, const Table& table) const {
   return {.relation = relation, .source = table.shape->name, .destination = table.name};
 }
@@ -622,6 +639,9 @@ Status TransactionWriter::WriteRecords(const CommitRecord& record) {
   for (const TableRecord& table : record.tables) {
     const auto known = records_.find(table.relation);
     const bool is_changed = known == records_.end() || !SameInternals(known->second, table);
+    const std::optional<KeptChanges> kept =
+        known == records_.end() ? std::nullopt : known->second.kept;
+    SLUICE_RETURN_IF_ERROR(WriteKept(connection_, table.relation, kept, table.kept));
     SLUICE_RETURN_IF_ERROR(WriteTable(connection_, table, is_changed));
   }
   SLUICE_ASSIGN_OR_RETURN(const bool is_mine, WritePosition(connection_, record, epoch_));

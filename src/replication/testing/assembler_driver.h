@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/byte_reader.h"
+#include "columnar/raw_rows.h"
 #include "columnar/table_builder.h"
 #include "columnar/testing/schemas.h"
 #include "pgoutput/testing/message_writer.h"
@@ -110,6 +111,10 @@ inline std::string PrintItem(const ChangeItem& item) {
     return " F(" + failure->error.code + ")";
   }
   const auto& batch = std::get<ChangeBatch>(item);
+  if (batch.schema->raw_of) {
+    const auto decoded = columnar::DecodeRaw(batch, batch.schema->raw_of);
+    return " raw(" + (decoded ? PrintItem(*decoded) : decoded.error().message) + " )";
+  }
   std::string out;
   std::size_t run = 0;
   for (std::size_t row = 0; row < batch.row_count(); ++row) {
