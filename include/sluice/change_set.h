@@ -202,4 +202,30 @@ struct NetChange {
   std::size_t bytes = 0;
 };
 
+/// What a row of a table's log tells of.
+enum class LogOp : std::uint8_t { kCopy, kInsert, kUpdate, kDelete, kTruncate };
+/// copy, insert, update, delete, truncate.
+const char* ToString(LogOp op);
+
+/// Changes of one table as its log keeps them: nothing is folded. An update that changes its row's
+/// key is two rows, the delete of the old one and the update, with one ordinal; so is every update
+/// of a table without a key.
+struct HistoryChange {
+  SchemaPtr schema;
+  /// All columns. Of a delete the old row as far as it was sent; all NULL for a truncate.
+  RowsPtr rows;
+  // Per row.
+  std::vector<LogOp> ops;
+  std::vector<Lsn> commit_lsns;
+  std::vector<std::uint32_t> ordinals;
+  std::vector<TransactionId> xids;
+  std::vector<UnixMicros> committed_at;
+  RowBits key_only;  ///< deletes that carry only what identifies the row
+  /// Per column: values that the server did not send and nothing else told, NULL in `rows`. Empty:
+  /// none.
+  std::vector<RowBits> unchanged;
+
+  std::size_t row_count() const { return ops.size(); }
+};
+
 }  // namespace sluice

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sluice/ids.h"
@@ -54,6 +55,26 @@ struct PassedList {
   std::vector<TransactionId> xids;
 };
 
+/// What the destination keeps of a table.
+enum class TableMode : std::uint8_t {
+  kMirror,   ///< its current state
+  kAppend,   ///< every row inserted; published for INSERT only, needs no identity
+  kHistory,  ///< the log of its changes
+  kBoth,     ///< its current state, and the log beside it
+};
+/// mirror, append, history, both.
+const char* ToString(TableMode mode);
+/// nullopt: there is none of that name.
+std::optional<TableMode> ParseTableMode(std::string_view text);
+inline bool HasState(TableMode mode) {
+  return mode != TableMode::kHistory;
+}
+inline bool HasLog(TableMode mode) {
+  return mode == TableMode::kHistory || mode == TableMode::kBoth;
+}
+/// The log of the table that has this name at the destination: `s.t__history`.
+TableName LogOf(const TableName& destination);
+
 enum class TableState : std::uint8_t { kPending, kCopying, kLive, kHalted, kSkipped };
 const char* ToString(TableState state);
 
@@ -88,6 +109,7 @@ struct TableRecord {
   RelationId relation;
   TableName source;
   TableName destination;
+  TableMode mode = TableMode::kMirror;  ///< of what lies there; another one comes with a copy
   TableState state = TableState::kPending;
   std::string reason;          ///< why halted or skipped; empty else
   std::string advice;          ///< the command or statement that continues

@@ -59,32 +59,46 @@ struct LogRows {
 struct NetRows {
   std::shared_ptr<const NetChange> change;
 };
+/// For `wants == kNet`: rows for the log of a table whose mode has one (LogOf()). NetRows of the
+/// same changes come beside it where the mode has the current state too, or a column has values
+/// that are kept in quarantine.
+struct HistoryRows {
+  std::shared_ptr<const HistoryChange> change;
+};
 /// For `wants == kLog`; a net destination gets NetChange::truncate.
 struct TruncateTable {
   RelationId relation;
   TransactionMark transaction;
   std::uint32_t ordinal = 0;
 };
-/// From `from`'s shape to `to`'s: columns added at the end; or only to its name. Idempotent.
+/// From `from`'s shape to `to`'s: columns added at the end; or only to its name. A log follows, and
+/// keeps the columns that are dropped. Idempotent.
 struct AlterTable {
   SchemaPtr from;
   SchemaPtr to;
   Lsn lsn;
 };
-/// What a CopyWriter wrote for this unit becomes the table, replacing the one there is.
+/// What a CopyWriter wrote for this unit becomes the table, replacing the one there is; where
+/// `mode` has a log its rows are added there as copied. A log that is there already is kept: a
+/// truncate without a transaction comes before the rows.
 struct LandUnit {
   UnitId unit;
   SchemaPtr schema;
   TableName destination;
   Lsn lsn;
+  TableMode mode = TableMode::kMirror;
+  /// Of the rows in the log, whose ordinals are 1, 2, ...: above all that was logged before, below
+  /// all that will be.
+  Lsn log_lsn = {};
 };
-/// The source's table is gone, and the user wants it gone here too. Idempotent; its record is
-/// removed by the commit that follows.
+/// The source's table is gone, and the user wants it gone here too, with its log. Idempotent; its
+/// record is removed by the commit that follows.
 struct DropTable {
   RelationId relation;
   TableName destination;
 };
-using SequenceItem = std::variant<LogRows, NetRows, TruncateTable, AlterTable, LandUnit, DropTable>;
+using SequenceItem =
+    std::variant<LogRows, NetRows, HistoryRows, TruncateTable, AlterTable, LandUnit, DropTable>;
 
 /// P4. What became of an item; kUnknown means of the whole destination: re-open and replay.
 struct TableFailed {
@@ -146,7 +160,8 @@ class DestinationReader {
   DestinationReader(const DestinationReader&) = delete;
   DestinationReader& operator=(const DestinationReader&) = delete;
 
-  /// Calls `sink` with batches of the table's rows; `columns`: indexes into schema.columns, in the
+  /// Calls `sink` with batches of the table's rows, of one of which only the log is kept those that
+  /// follow from it; `columns`: indexes into schema.columns, in the
   /// order wanted. A sink that returns an error ends the scan with it.
   virtual Status Scan(const TableRecord& table, const std::vector<std::int32_t>& columns,
                       const std::function<Status(const RowsPtr&)>& sink) = 0;
@@ -176,7 +191,8 @@ class Destination {
   /// Why this table cannot have this name and shape here; nullopt: it can. `adopt`: an existing one
   /// that is not ours may be used. Reads only.
   virtual Result<std::optional<Error>> CheckTable(const TableSchema& schema,
-                                                  const TableName& destination, bool adopt) = 0;
+                                                  const TableName& destination, TableMode mode,
+                                                  bool adopt) = 0;
 
   /// Makes an empty shadow for the unit (dropping what an earlier try left) and a writer into it.
   /// Any thread.

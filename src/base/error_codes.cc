@@ -651,7 +651,7 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Start again: the table is copied again. Report it if it comes back."},
     {"SLU-5115", "two source tables want one destination table",
      "Another source table is already mirrored under this name, or under one that differs in case "
-     "only.",
+     "only; or the log of one (t__history) has the name of another.",
      "Leave one of them out with -T, or give one another name by `names` in the config file."},
     {"SLU-5116", "a destination table was not made by Sluice",
      "A table of this name exists already, and would be overwritten.",

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "sluice/change_set.h"
 #include "sluice/delivery_state.h"
 #include "sluice/ids.h"
 #include "sluice/schema.h"
@@ -36,6 +37,48 @@ const char* ToString(OnMisfit policy) {
       return "null";
     case OnMisfit::kQuarantine:
       return "quarantine";
+  }
+  return "unknown";
+}
+
+const char* ToString(TableMode mode) {
+  switch (mode) {
+    case TableMode::kMirror:
+      return "mirror";
+    case TableMode::kAppend:
+      return "append";
+    case TableMode::kHistory:
+      return "history";
+    case TableMode::kBoth:
+      return "both";
+  }
+  return "unknown";
+}
+
+std::optional<TableMode> ParseTableMode(std::string_view text) {
+  for (const TableMode mode :
+       {TableMode::kMirror, TableMode::kAppend, TableMode::kHistory, TableMode::kBoth}) {
+    if (text == ToString(mode)) return mode;
+  }
+  return std::nullopt;
+}
+
+TableName LogOf(const TableName& destination) {
+  return {destination.schema, destination.table + "__history"};
+}
+
+const char* ToString(LogOp op) {
+  switch (op) {
+    case LogOp::kCopy:
+      return "copy";
+    case LogOp::kInsert:
+      return "insert";
+    case LogOp::kUpdate:
+      return "update";
+    case LogOp::kDelete:
+      return "delete";
+    case LogOp::kTruncate:
+      return "truncate";
   }
   return "unknown";
 }

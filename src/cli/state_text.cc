@@ -193,12 +193,12 @@ std::string StatusText(const Json& status) {
 
 std::string TablesText(const Json& tables) {
   if (!tables.is_array() || tables.empty()) return "no tables\n";
-  TextTable out({"table", "state", "rows", "position", "last commit", "reason"});
-  out.AlignRight(2);
+  TextTable out({"table", "mode", "state", "rows", "position", "last commit", "reason"});
+  out.AlignRight(3);
   for (const Json& table : tables) {
     const std::string state = Text(table, "state");
     const bool is_copying = state == "copying";
-    out.AddRow({NameOf(table), state,
+    out.AddRow({NameOf(table), Text(table, "mode"), state,
                 base::FormatCount(Number(table, is_copying ? "rows_copied" : "rows")),
                 Text(table, "lsn"), Text(table, "committed_at"), ReasonText(table)});
   }

@@ -88,7 +88,7 @@ TEST(StatusText, SaysWhatIsOffAndWhatToDo) {
   EXPECT_TRUE(Has(text, "to do: sluice resync public.orders")) << text;
   EXPECT_TRUE(Has(text, "keeps 3.0 MiB of changes since")) << text;
   EXPECT_FALSE(Has(text, "lag:")) << text;
-  EXPECT_TRUE(Has(TablesText(TablesJson(status)), "public.orders  halted")) << text;
+  EXPECT_TRUE(Has(TablesText(TablesJson(status)), "public.orders  mirror  halted")) << text;
 }
 
 TEST(StatusText, TakesAnythingForJson) {

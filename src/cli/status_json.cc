@@ -64,6 +64,7 @@ Json TableJson(const engine::TableStatus& table) {
       {"table", record.source.table},
       {"destination_schema", record.destination.schema},
       {"destination_table", record.destination.table},
+      {"mode", ToString(record.mode)},
       {"state", ToString(record.state)},
       {"since", TimeJson(record.since)},
       {"rows", record.row_count},

@@ -250,19 +250,12 @@ Status LoadTypes(const Gathered& gathered, engine::PipelineOptions& options) {
   return {};
 }
 
-/// The modes that this version does not have are refused here, wherever they are asked for.
-Status RefuseUnbuilt(types::TableMode mode, const std::string& origin) {
-  if (mode == types::TableMode::kMirror || mode == types::TableMode::kAppend) return {};
-  return Unbuilt(fmt::format("{}: {}", origin, types::ToString(mode)));
-}
-
 Status LoadTables(const Gathered& gathered, engine::PipelineOptions& options) {
   types::TableMode mode = types::TableMode::kMirror;
   types::OnDrop on_drop = types::OnDrop::kKeep;
   if (const Given* given = gathered.Find("mode")) {
     SLUICE_ASSIGN_OR_RETURN(const std::string choice, ChoiceOf(*given));
     mode = *types::ParseTableMode(choice);
-    SLUICE_RETURN_IF_ERROR(RefuseUnbuilt(mode, given->origin));
   }
   if (const Given* given = gathered.Find("on-drop")) {
     SLUICE_ASSIGN_OR_RETURN(const std::string choice, ChoiceOf(*given));
@@ -277,9 +270,6 @@ Status LoadTables(const Gathered& gathered, engine::PipelineOptions& options) {
                        ? options.tables.SetOnDrop(table.name, table.values.back())
                        : options.tables.Exclude(table.name, table.values);
     if (!taken) return std::move(taken).error().At(table.origin);
-    if (table.key != "mode") continue;
-    SLUICE_RETURN_IF_ERROR(
-        RefuseUnbuilt(*types::ParseTableMode(table.values.back()), table.origin));
   }
   return {};
 }

@@ -170,24 +170,26 @@ TEST_F(LoadOptionsTest, HttpCanBeOffOrNamed) {
 }
 
 TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
-  const std::pair<const char*, const char*> planned[] = {{"mode", "history"},
-                                                         {"mode", "both"},
-                                                         {"on-lost-slot", "resync"},
-                                                         {"max-retained-wal", "1GiB"},
-                                                         {"on-retained-wal", "drop-slot"}};
+  const std::pair<const char*, const char*> planned[] = {
+      {"on-lost-slot", "resync"}, {"max-retained-wal", "1GiB"}, {"on-retained-wal", "drop-slot"}};
   for (const auto& [name, value] : planned) {
     const FlagValues before = request_.flags;
     request_.flags[name] = {value};
     EXPECT_EQ(Failure().code, "SLU-1006") << name;
     request_.flags = before;
   }
-  request_.flags["mode"] = {"mirror"};
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
-  for (const char* text : {"tables: {public.orders: {mode: history}}\n"}) {
-    UseFile(text);
-    EXPECT_EQ(Failure().code, "SLU-1006") << text;
-  }
+}
+
+TEST_F(LoadOptionsTest, ModesOfTablesComeFromTheOptionAndTheFile) {
+  EXPECT_EQ(Load().pipeline.tables.For({"public", "t"}).mode, TableMode::kMirror);
+  request_.flags["mode"] = {"both"};
+  UseFile("tables: {public.orders: {mode: history}, public.events: {mode: append}}\n");
+  const types::TableRules rules = Load().pipeline.tables;
+  EXPECT_EQ(rules.For({"public", "t"}).mode, TableMode::kBoth);
+  EXPECT_EQ(rules.For({"public", "orders"}).mode, TableMode::kHistory);
+  EXPECT_EQ(rules.For({"public", "events"}).mode, TableMode::kAppend);
 }
 
 TEST_F(LoadOptionsTest, TypesOfColumnsComeFromTheFile) {

@@ -128,6 +128,8 @@ Result<replication::CopyStart> DeliveryWriter::BeginUnit(UnitId unit) {
     return Error{.kind = ErrorKind::kCancelled, .message = "the unit is not waiting any more"};
   }
   held_.Drop(unit);
+  if (HasLog(ModeOf(machine_.record(unit.relation).source))) held_.KeepMarks(unit);
+  copy_began_[unit] = position_;
   return machine_.BeginUnit(unit);
 }
 
@@ -290,8 +292,8 @@ Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
   }
   // Only a unit whose snapshot is known drops some and holds others; the single marks are not asked
   // for again.
-  for (ChangeBatch& kept : KeepRuns(*batch, is_dropped)) {
-    SLUICE_RETURN_IF_ERROR(held_.Append(unit, std::move(kept), {run_marks.back()}));
+  for (KeptRuns& kept : KeepRuns(*batch, run_marks, is_dropped)) {
+    SLUICE_RETURN_IF_ERROR(held_.Append(unit, std::move(kept.batch), std::move(kept.marks)));
   }
   return {};
 }
@@ -394,6 +396,8 @@ Status DeliveryWriter::Land(UnitId unit) {
   }
   machine_.Land(unit, WallClock());
   machine_.Rename(unit.relation, source, DestinationOf(source));
+  machine_.SetMode(unit.relation, ModeOf(source));
+  copy_began_.erase(unit);
   held_.Drop(unit);
   ForgetReplaced(unit.relation);
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
@@ -404,17 +408,23 @@ Status DeliveryWriter::Land(UnitId unit) {
 
 /// The copied rows, then what was held for them.
 Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
+  const TableName& source = machine_.record(unit.relation).source;
+  // Transactions that were passed when the copy began ended at or before that position and are in
+  // it; those that are logged behind it commit there or later.
   const LandUnit item{.unit = unit,
                       .schema = machine_.unit_schema(unit),
-                      .destination = DestinationOf(machine_.record(unit.relation).source),
-                      .lsn = position_};
+                      .destination = DestinationOf(source),
+                      .lsn = position_,
+                      .mode = ModeOf(source),
+                      .log_lsn = {std::max<std::uint64_t>(1, copy_began_[unit].value) - 1}};
   SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, stager_.Land(item));
   std::vector<ChangeItem> items;
   std::vector<TransactionMark> marks;
   std::size_t bytes = 0;
   Status applied;
   const auto flush = [&] {
-    Result<StageOutcome> staged = stager_.Apply(unit.relation, std::exchange(items, {}), marks);
+    Result<StageOutcome> staged =
+        stager_.Apply(unit.relation, std::exchange(items, {}), std::exchange(marks, {}));
     bytes = 0;
     if (!staged) {
       applied = std::move(staged).error();
@@ -423,13 +433,17 @@ Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
     }
     return applied && !outcome.table_failed;
   };
-  const auto take = [&](ChangeItem change, const TransactionMark& last) {
-    marks.assign(1, last);
+  const auto take = [&](ChangeItem change, const std::vector<TransactionMark>& of_item) {
+    const std::size_t first = marks.size();
+    marks.insert(marks.end(), of_item.begin(), of_item.end());
     if (auto* batch = std::get_if<ChangeBatch>(&change)) {
       bytes += batch->bytes;
-      for (TransactionRun& run : batch->runs) run.transaction = 0;
+      for (std::size_t run = 0; run < batch->runs.size(); ++run) {
+        batch->runs[run].transaction =
+            static_cast<std::uint32_t>(first + std::min(run, of_item.size() - 1));
+      }
     } else if (auto* truncate = std::get_if<TruncateMark>(&change)) {
-      truncate->transaction = 0;
+      truncate->transaction = static_cast<std::uint32_t>(first);
     }
     items.push_back(std::move(change));
     return bytes < options_.landing_bytes || flush();

@@ -51,6 +51,7 @@
 #include "replication/table_machine.h"
 #include "telemetry/log.h"
 #include "types/name_map.h"
+#include "types/table_rules.h"
 
 namespace sluice::engine {
 
@@ -65,6 +66,8 @@ struct WriterOptions {
   Duration copies_again_window = std::chrono::minutes(10);
   /// What tables are called at the destination.
   types::NameMap names = {};
+  /// What is kept of them there.
+  types::TableRules rules = {};
   /// What halted tables may keep, together (0: nothing is kept), and for how long.
   std::uint64_t keep_bytes = 0;
   Duration keep_for = std::chrono::hours(24);
@@ -146,6 +149,8 @@ class DeliveryWriter {
   /// Where a source table is copied to. A table that was renamed lies under its old name until its
   /// next copy lands. Any thread.
   TableName DestinationOf(const TableName& source) const { return options_.names.For(source); }
+  /// What is kept of it from its next copy on. Any thread.
+  TableMode ModeOf(const TableName& source) const { return options_.rules.For(source).mode; }
   Fence& fence() { return fence_; }
   /// From now on none stops the change sets. Any thread.
   void GiveUpFences() { takes_fences_.store(false); }
@@ -229,6 +234,8 @@ class DeliveryWriter {
   CommitsInFlight in_flight_;
   /// When tables began, or may begin, to copy themselves again; none is empty.
   std::map<RelationId, std::deque<Clock::time_point>> copied_again_;
+  /// Where the stream stood when a copy that is under way began.
+  std::map<UnitId, Lsn> copy_began_;
   std::set<RelationId> resuming_;
   std::size_t resume_rows_ = 5000;  ///< applied at once; follows the time that takes
   Clock::time_point resume_next_{};

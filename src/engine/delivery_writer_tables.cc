@@ -256,6 +256,13 @@ Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
     sources[rename.relation] = rename.to;
     rename.to = DestinationOf(rename.to);
   }
+  // Under its new name another mode may be declared: what is kept then comes with a copy.
+  const auto other_mode =
+      std::stable_partition(wanted.begin(), wanted.end(), [&](const TableRename& rename) {
+        return ModeOf(sources[rename.relation]) == machine_.record(rename.relation).mode;
+      });
+  const std::vector<TableRename> changed(other_mode, wanted.end());
+  wanted.erase(other_mode, wanted.end());
   const RenamePlan plan = PlanRenames(Records(), wanted);
   std::vector<TableRename> to_copy = plan.to_copy;
   std::map<RelationId, TableName> names;
@@ -284,6 +291,7 @@ Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
     if (machine_.record(rename.relation).kept) NameInAdvice(rename.relation, source);
     machine_.Rename(rename.relation, source, rename.to);
   }
+  to_copy.insert(to_copy.end(), changed.begin(), changed.end());
   for (const TableRename& rename : to_copy)
     SLUICE_RETURN_IF_ERROR(CopyUnderName(rename.relation, sources[rename.relation]));
   return {};  // committed by the loop, whose error ends the writer

@@ -17,8 +17,9 @@ std::size_t BytesOf(std::size_t base, const ChangeItem& item, std::size_t mark_c
 
 }  // namespace
 
-std::vector<ChangeBatch> KeepRuns(const ChangeBatch& batch, const std::vector<bool>& is_dropped) {
-  std::vector<ChangeBatch> kept;
+std::vector<KeptRuns> KeepRuns(const ChangeBatch& batch, const std::vector<TransactionMark>& marks,
+                               const std::vector<bool>& is_dropped) {
+  std::vector<KeptRuns> kept;
   const std::size_t run_count = batch.runs.size();
   for (std::size_t run = 0; run < run_count;) {
     if (is_dropped[run]) {
@@ -29,11 +30,10 @@ std::vector<ChangeBatch> KeepRuns(const ChangeBatch& batch, const std::vector<bo
     while (end_run < run_count && !is_dropped[end_run]) ++end_run;
     const std::size_t begin = batch.runs[run].first_row;
     const std::size_t end = end_run < run_count ? batch.runs[end_run].first_row : batch.row_count();
-    if (begin == 0 && end == batch.row_count()) {
-      kept.push_back(batch);
-    } else {
-      kept.push_back(columnar::SliceRows(batch, begin, end));
-    }
+    const bool is_whole = begin == 0 && end == batch.row_count();
+    const auto first = static_cast<std::ptrdiff_t>(run);
+    kept.push_back({is_whole ? batch : columnar::SliceRows(batch, begin, end),
+                    {marks.begin() + first, marks.begin() + static_cast<std::ptrdiff_t>(end_run)}});
     run = end_run;
   }
   return kept;
@@ -42,7 +42,7 @@ std::vector<ChangeBatch> KeepRuns(const ChangeBatch& batch, const std::vector<bo
 Status HeldChanges::Append(UnitId unit_id, ChangeItem item, std::vector<TransactionMark> marks) {
   SLUICE_CHECK(!marks.empty());
   Unit& unit = units_[unit_id];
-  if (unit.is_decided) marks.assign(1, TransactionMark(marks.back()));
+  if (unit.is_decided && !unit.keeps_marks) marks.assign(1, TransactionMark(marks.back()));
   Entry entry{.item = std::move(item), .marks = std::move(marks)};
   entry.bytes = BytesOf(sizeof(Entry), entry.item, entry.marks.size());
   unit.bytes += entry.bytes;
@@ -58,6 +58,7 @@ Status HeldChanges::Decide(UnitId unit_id,
   Unit old = std::exchange(units_[unit_id], Unit{});
   SLUICE_CHECK(old.is_at_boundary());
   units_[unit_id].is_decided = true;
+  units_[unit_id].keeps_marks = old.keeps_marks;
   Status status;
   for (spill::LogPlace place; status && old.log && place < old.log->end();) {
     Result<spill::SequentialLog::Record> read = old.log->Read(place);
@@ -81,24 +82,25 @@ Status HeldChanges::Keep(UnitId unit_id, ChangeItem item, const std::vector<Tran
   if (batch == nullptr) {
     return is_dropped.front() ? Status{} : Append(unit_id, std::move(item), {marks.back()});
   }
-  for (ChangeBatch& kept : KeepRuns(*batch, is_dropped)) {
-    SLUICE_RETURN_IF_ERROR(Append(unit_id, std::move(kept), {marks.back()}));
+  for (KeptRuns& kept : KeepRuns(*batch, marks, is_dropped)) {
+    SLUICE_RETURN_IF_ERROR(Append(unit_id, std::move(kept.batch), std::move(kept.marks)));
   }
   return {};
 }
 
 Status HeldChanges::Replay(
-    UnitId unit_id, const std::function<bool(ChangeItem item, const TransactionMark& last)>& sink) {
+    UnitId unit_id,
+    const std::function<bool(ChangeItem item, const std::vector<TransactionMark>& marks)>& sink) {
   const auto found = units_.find(unit_id);
   if (found == units_.end()) return {};
   const Unit& unit = found->second;
   SLUICE_CHECK(unit.is_decided);
   for (spill::LogPlace place; unit.log && place < unit.log->end();) {
     SLUICE_ASSIGN_OR_RETURN(spill::SequentialLog::Record read, unit.log->Read(place));
-    if (!sink(std::move(read.item), read.marks.back())) return {};
+    if (!sink(std::move(read.item), read.marks)) return {};
   }
   for (const Entry& entry : unit.tail) {
-    if (!sink(entry.item, entry.marks.back())) return {};
+    if (!sink(entry.item, entry.marks)) return {};
   }
   return {};
 }

@@ -37,6 +37,9 @@ class HeldChanges {
   HeldChanges(std::string spill_dir, std::size_t memory_bytes_max)
       : spill_dir_(std::move(spill_dir)), memory_bytes_max_(memory_bytes_max) {}
 
+  /// The transaction of each change is asked for at the landing: a log names it. Until Drop().
+  void KeepMarks(UnitId unit) { units_[unit].keeps_marks = true; }
+
   /// A batch or a truncate of `unit`'s table. `marks`: for a batch one per run, else exactly one.
   /// Errors: kStateStore from the disk (SLU-61xx): the unit cannot go on, Drop() it.
   Status Append(UnitId unit, ChangeItem item, std::vector<TransactionMark> marks);
@@ -45,10 +48,12 @@ class HeldChanges {
   /// Errors: as Append().
   Status Decide(UnitId unit, const std::function<bool(const TransactionMark&)>& is_seen);
 
-  /// Calls `sink` with the kept items in order, `last` being the newest transaction in the item,
-  /// until it says false. Errors: as Append(), of reading; the sink keeps its own.
-  Status Replay(UnitId unit,
-                const std::function<bool(ChangeItem item, const TransactionMark& last)>& sink);
+  /// Calls `sink` with the kept items in order until it says false. `marks`: one per run where
+  /// they are kept, else the newest in the item. Errors: as Append(), of reading; the sink keeps
+  /// its own.
+  Status Replay(
+      UnitId unit,
+      const std::function<bool(ChangeItem item, const std::vector<TransactionMark>& marks)>& sink);
 
   void Drop(UnitId unit);
   void Boundary();
@@ -62,7 +67,7 @@ class HeldChanges {
  private:
   struct Entry {
     ChangeItem item;
-    std::vector<TransactionMark> marks;  ///< per run; one when decided
+    std::vector<TransactionMark> marks;  ///< per run; one when decided and they are not kept
     std::size_t bytes = 0;
   };
   /// The older part on disk, the newer one in memory.
@@ -72,6 +77,7 @@ class HeldChanges {
     std::size_t tail_bytes = 0;
     std::uint64_t bytes = 0;
     bool is_decided = false;
+    bool keeps_marks = false;
     /// What there was at the last boundary. A log that is longer was spilled to since then.
     spill::LogPlace log_boundary;
     std::size_t tail_boundary = 0;
@@ -93,7 +99,13 @@ class HeldChanges {
   std::map<UnitId, Unit> units_;
 };
 
-/// The kept runs of a batch as batches of their own; `is_dropped[run]`.
-std::vector<ChangeBatch> KeepRuns(const ChangeBatch& batch, const std::vector<bool>& is_dropped);
+/// Runs of a batch, with the transaction of each.
+struct KeptRuns {
+  ChangeBatch batch;
+  std::vector<TransactionMark> marks;
+};
+/// The kept runs of a batch as batches of their own. Per run `marks` and `is_dropped`.
+std::vector<KeptRuns> KeepRuns(const ChangeBatch& batch, const std::vector<TransactionMark>& marks,
+                               const std::vector<bool>& is_dropped);
 
 }  // namespace sluice::engine

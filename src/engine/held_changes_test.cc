@@ -47,13 +47,14 @@ class HeldChangesTest : public ::testing::TestWithParam<std::size_t> {
   }
   std::string Replayed(UnitId unit) {
     std::string out;
-    const Status read = held_.Replay(unit, [&](ChangeItem item, const TransactionMark& last) {
-      if (auto* batch = std::get_if<ChangeBatch>(&item)) {
-        for (TransactionRun& run : batch->runs) run.transaction = 0;
-      }
-      out += PrintItem(item) + " (" + std::to_string(last.xid.value) + ")";
-      return true;
-    });
+    const Status read =
+        held_.Replay(unit, [&](ChangeItem item, const std::vector<TransactionMark>& marks) {
+          if (auto* batch = std::get_if<ChangeBatch>(&item)) {
+            for (TransactionRun& run : batch->runs) run.transaction = 0;
+          }
+          out += PrintItem(item) + " (" + std::to_string(marks.back().xid.value) + ")";
+          return true;
+        });
     EXPECT_THAT(read, IsOk());
     return out;
   }
@@ -75,8 +76,25 @@ TEST_P(HeldChangesTest, GiveBackInOrderWhatTheSnapshotDoesNotSee) {
   // Judged before it comes here.
   ASSERT_THAT(Hold(unit_, {13}), IsOk());
   held_.Boundary();
-  EXPECT_EQ(Replayed(unit_), " +8x#8 (9) +9x#9 (9) T#8 (10) +11x#11 +12x#12 (12) +13x#13 (13)");
+  EXPECT_EQ(Replayed(unit_), " +8x#8 (8) +9x#9 (9) T#8 (10) +11x#11 +12x#12 (12) +13x#13 (13)");
   EXPECT_EQ(Replayed(unit_), Replayed(unit_));
+}
+
+TEST_P(HeldChangesTest, TellTheTransactionOfEachChangeWhereALogAsksForIt) {
+  held_.KeepMarks(unit_);
+  ASSERT_THAT(Hold(unit_, {3, 8, 4, 9, 10}), IsOk());
+  held_.Boundary();
+  ASSERT_THAT(DecideBelow(unit_, 5), IsOk());
+  ASSERT_THAT(Hold(unit_, {11, 12}), IsOk());
+  std::string xids;
+  const auto read =
+      held_.Replay(unit_, [&](const ChangeItem& item, const std::vector<TransactionMark>& marks) {
+        EXPECT_EQ(std::get<ChangeBatch>(item).runs.size(), marks.size());
+        for (const TransactionMark& mark : marks) xids += " " + std::to_string(mark.xid.value);
+        return true;
+      });
+  EXPECT_THAT(read, IsOk());
+  EXPECT_EQ(xids, " 8 9 10 11 12");
 }
 
 TEST_P(HeldChangesTest, AreEmptyWhereNothingCame) {
@@ -119,9 +137,9 @@ TEST_P(HeldChangesTest, EndTheReplayWhenTheSinkHasEnough) {
   held_.Boundary();
   ASSERT_THAT(DecideBelow(unit_, 0), IsOk());
   int count = 0;
-  EXPECT_THAT(
-      held_.Replay(unit_, [&](const ChangeItem&, const TransactionMark&) { return ++count < 3; }),
-      IsOk());
+  EXPECT_THAT(held_.Replay(unit_, [&](const ChangeItem&,
+                                      const std::vector<TransactionMark>&) { return ++count < 3; }),
+              IsOk());
   EXPECT_EQ(count, 3);
 }
 
@@ -173,7 +191,7 @@ TEST(HeldChangesInBounds, LoseNothingWhenASpillFails) {
   ASSERT_THAT(held.Decide(unit, [](const TransactionMark&) { return false; }), IsOk());
   std::string keys;
   ASSERT_THAT(held.Replay(unit,
-                          [&](const ChangeItem& item, const TransactionMark&) {
+                          [&](const ChangeItem& item, const std::vector<TransactionMark>&) {
                             keys += PrintItem(item);
                             return true;
                           }),

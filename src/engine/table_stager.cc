@@ -23,6 +23,23 @@ const ChangeBatch* LastBatch(const std::vector<replication::FoldItem>& fold) {
   return nullptr;
 }
 
+/// Rows are found by the same columns, whatever these are called.
+bool HasSameKey(const TableSchema& from, const TableSchema& to) {
+  const auto origins = ColumnOrigins(from, to);
+  return from.key.size() == to.key.size() &&
+         std::all_of(to.key.begin(), to.key.end(), [&](std::int32_t index) {
+           const auto& origin = origins[static_cast<std::size_t>(index)];
+           return origin && std::find(from.key.begin(), from.key.end(),
+                                      static_cast<std::int32_t>(*origin)) != from.key.end();
+         });
+}
+
+bool HasQuarantine(const TableSchema& schema) {
+  return std::any_of(schema.columns.begin(), schema.columns.end(), [](const Column& column) {
+    return column.on_misfit == OnMisfit::kQuarantine;
+  });
+}
+
 Status LiftTo(const SchemaPtr& schema, ChangeBatch* batch) {
   if (batch->schema == schema) return {};
   const auto origins = ColumnOrigins(*batch->schema, *schema);
@@ -58,6 +75,7 @@ Result<StageOutcome> TableStager::Apply(RelationId relation, std::vector<ChangeI
 
 Result<StageOutcome> TableStager::Land(const LandUnit& item) {
   effects_[item.unit.relation].shape = item.schema;
+  effects_[item.unit.relation].mode = item.mode;
   return Stage(item);
 }
 
@@ -90,24 +108,54 @@ Result<StageOutcome> TableStager::ApplyNet(RelationId relation, std::vector<Chan
   SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, BringTo(relation, items, marks));
   if (outcome.table_failed) return outcome;
   const SchemaPtr schema = Shape(relation);
-  std::vector<replication::FoldItem> fold;
+  Run run;
   for (ChangeItem& item : items) {
-    if (std::holds_alternative<TruncateMark>(item)) fold.emplace_back();
+    if (const auto* truncate = std::get_if<TruncateMark>(&item)) {
+      run.fold.emplace_back();
+      run.log.push_back({.truncate = *truncate});
+    }
     auto* batch = std::get_if<ChangeBatch>(&item);
     if (batch == nullptr) continue;
     if (Status lifted = LiftTo(schema, batch); !lifted)
       return Failed(relation, std::move(lifted).error());
     // Rows are followed by one key at a time.
-    const ChangeBatch* before = LastBatch(fold);
+    const ChangeBatch* before = LastBatch(run.fold);
     if (before != nullptr && !SameShape(*before->schema, *batch->schema)) {
-      SLUICE_ASSIGN_OR_RETURN(outcome, StageFolded(schema, std::exchange(fold, {})));
+      SLUICE_ASSIGN_OR_RETURN(outcome, StageRun(schema, std::exchange(run, {}), marks));
       if (outcome.table_failed) return outcome;
     }
-    replication::FoldItem& added = fold.emplace_back();
+    replication::FoldItem& added = run.fold.emplace_back();
     added.batch = batch;
     added.transactions = &marks;
+    run.log.push_back({.batch = batch});
   }
-  return fold.empty() ? StageOutcome{} : StageFolded(schema, fold);
+  return run.fold.empty() ? StageOutcome{} : StageRun(schema, run, marks);
+}
+
+TableMode TableStager::Mode(RelationId relation) const {
+  const auto found = effects_.find(relation);
+  if (found != effects_.end() && found->second.mode) return *found->second.mode;
+  return machine_.record(relation).mode;
+}
+
+Result<StageOutcome> TableStager::StageRun(const SchemaPtr& shape, const Run& run,
+                                           const std::vector<TransactionMark>& marks) {
+  const TableMode mode = Mode(shape->relation);
+  if (HasLog(mode)) {
+    const ChangeBatch* last = LastBatch(run.fold);
+    Result<HistoryChange> history =
+        replication::MakeHistory(last == nullptr ? shape : last->schema, run.log, marks);
+    if (!history) return Failed(shape->relation, std::move(history).error());
+    if (history->row_count() != 0) {
+      SLUICE_ASSIGN_OR_RETURN(
+          StageOutcome outcome,
+          Stage(HistoryRows{std::make_shared<const HistoryChange>(*std::move(history))}));
+      if (outcome.table_failed) return outcome;
+    }
+  }
+  // What is in quarantine is of the current rows, whether these are kept or not.
+  const bool needs_net = HasState(mode) || HasQuarantine(*shape);
+  return needs_net ? StageFolded(shape, run.fold) : StageOutcome{};
 }
 
 Result<StageOutcome> TableStager::StageFolded(const SchemaPtr& shape,
@@ -164,6 +212,11 @@ Result<StageOutcome> TableStager::AlterTo(const SchemaPtr& schema, Lsn lsn) {
     if (replication::LooksSame(*shape, *schema)) return StageOutcome{};
     return Failed(relation,
                   replication::CopyAgainError("rows of an older version came behind a newer one"));
+  }
+  if (HasLog(Mode(relation)) && !HasSameKey(*shape, *schema)) {
+    return Failed(relation, replication::CopyAgainError(
+                                "the key of a table with a log is another: what follows from the"
+                                " log could not be told"));
   }
   const replication::SchemaComparison change = replication::CompareVersions(*shape, *schema);
   if (change.change == replication::SchemaChange::kCopyAgain)

@@ -1,6 +1,6 @@
 /// \file
 /// Changes of tables on their way into the open destination transaction: lifted to the table's
-/// shape, folded to their net effect, staged, counted.
+/// shape, folded to their net effect, or made rows of its log, or both, staged, counted.
 ///
 ///   { Apply | Land | CountDropped }* -> Settle, then the destination's Commit
 ///                                    -> or Abandon: nothing of it happened, nothing was counted
@@ -20,6 +20,7 @@
 #include "sluice/destination.h"
 
 #include "engine/misfit_counts.h"
+#include "replication/history_change.h"
 #include "replication/net_change_fold.h"
 #include "replication/table_machine.h"
 #include "telemetry/log.h"
@@ -88,6 +89,7 @@ class TableStager {
   /// What is staged of one table and not committed.
   struct Effect {
     SchemaPtr shape;  ///< null: as in its record
+    std::optional<TableMode> mode;
     TableCounters counters;
     bool is_truncated = false;
     std::int64_t rows_delta = 0;  ///< since the truncate, if there was one
@@ -105,6 +107,14 @@ class TableStager {
   Result<StageOutcome> BringTo(RelationId relation, const std::vector<ChangeItem>& items,
                                const std::vector<TransactionMark>& marks);
   Result<StageOutcome> AlterTo(const SchemaPtr& schema, Lsn lsn);
+  /// Changes of one table in order, under one key.
+  struct Run {
+    std::vector<replication::FoldItem> fold;
+    std::vector<replication::HistoryItem> log;
+  };
+  TableMode Mode(RelationId relation) const;
+  Result<StageOutcome> StageRun(const SchemaPtr& shape, const Run& run,
+                                const std::vector<TransactionMark>& marks);
   Result<StageOutcome> StageFolded(const SchemaPtr& shape,
                                    const std::vector<replication::FoldItem>& fold);
   Result<StageOutcome> Stage(const SequenceItem& item);

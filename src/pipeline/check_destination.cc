@@ -75,9 +75,9 @@ Status CheckNames(const engine::PipelineOptions& options, const std::vector<Sche
   SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Destination> destination, MakeDestination(scratch));
   SLUICE_RETURN_IF_ERROR(destination->Open({.pipeline = options.pipeline}));
   for (const SchemaPtr& schema : schemas) {
-    SLUICE_ASSIGN_OR_RETURN(
-        const std::optional<Error> refusal,
-        destination->CheckTable(*schema, options.names.For(schema->name), true));
+    SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refusal,
+                            destination->CheckTable(*schema, options.names.For(schema->name),
+                                                    options.tables.For(schema->name).mode, true));
     if (refusal) AddProblem(*refusal, schema->name, check);
   }
   return destination->Close(Clock::now() + kCloseGrace);
@@ -109,11 +109,25 @@ Result<std::map<std::string, Existing>> ReadExisting(Destination& destination) {
   return out;
 }
 
-bool IsOurs(const DeliveryState& state, const TableSchema& schema) {
+/// What the pipeline keeps of this table has the name.
+bool IsOurs(const DeliveryState& state, const TableSchema& schema, const TableName& name) {
   for (const TableRecord& record : state.tables) {
-    if (record.relation == schema.relation && record.schema) return state.position.has_value();
+    if (record.relation != schema.relation || !record.schema) continue;
+    const bool has_name = (HasState(record.mode) && record.destination == name) ||
+                          (HasLog(record.mode) && LogOf(record.destination) == name);
+    return has_name && state.position.has_value();
   }
   return false;
+}
+
+/// The names that a table takes at the destination.
+std::vector<TableName> NamesOf(const engine::PipelineOptions& options, const TableName& source) {
+  const TableMode mode = options.tables.For(source).mode;
+  const TableName name = options.names.For(source);
+  std::vector<TableName> names;
+  if (HasState(mode)) names.push_back(name);
+  if (HasLog(mode)) names.push_back(LogOf(name));
+  return names;
 }
 
 /// Tables and views that are in the way.
@@ -121,19 +135,21 @@ Status CheckExisting(const engine::PipelineOptions& options, Destination& destin
                      const std::vector<SchemaPtr>& schemas, DestinationCheck& check) {
   SLUICE_ASSIGN_OR_RETURN(const auto existing, ReadExisting(destination));
   for (const SchemaPtr& schema : schemas) {
-    const TableName name = options.names.For(schema->name);
-    const auto found = existing.find(Folded(name.schema, name.table));
-    if (found == existing.end()) continue;
-    const bool is_view = found->second.is_view;
-    const bool may_use =
-        options.existing != engine::Existing::kRefuse || IsOurs(*check.state, *schema);
-    if (!is_view && may_use) continue;
-    AddProblem({.kind = ErrorKind::kSchemaConflict,
-                .message = std::string(is_view ? "a view" : "a table that Sluice did not make") +
-                           " is there already: " + ToString(found->second.name),
-                .code = "SLU-5116",
-                .advice = is_view ? "rename the view" : "--existing replace, or --existing adopt"},
-               schema->name, check);
+    for (const TableName& name : NamesOf(options, schema->name)) {
+      const auto found = existing.find(Folded(name.schema, name.table));
+      if (found == existing.end()) continue;
+      const bool is_view = found->second.is_view;
+      const bool may_use =
+          options.existing != engine::Existing::kRefuse || IsOurs(*check.state, *schema, name);
+      if (!is_view && may_use) continue;
+      AddProblem(
+          {.kind = ErrorKind::kSchemaConflict,
+           .message = std::string(is_view ? "a view" : "a table that Sluice did not make") +
+                      " is there already: " + ToString(found->second.name),
+           .code = "SLU-5116",
+           .advice = is_view ? "rename the view" : "--existing replace, or --existing adopt"},
+          schema->name, check);
+    }
   }
   return {};
 }

@@ -189,6 +189,7 @@ Status CopyOnce::State::CheckTables(postgres::Connection& control,
     SLUICE_ASSIGN_OR_RETURN(
         const std::optional<Error> refusal,
         destination->CheckTable(*loaded.schema, options.names.For(table.table.name),
+                                options.tables.For(table.table.name).mode,
                                 options.existing != engine::Existing::kRefuse));
     if (refusal) return *refusal;
   }
@@ -274,6 +275,7 @@ Status CopyOnce::State::LoadTables(postgres::SnapshotExporter& exporter,
     table.record.relation = source.relation;
     table.record.source = source.name;
     table.record.destination = options.names.For(source.name);
+    table.record.mode = options.tables.For(source.name).mode;
     table.record.state = TableState::kLive;
     table.record.lsn = insert_lsn;
     table.record.schema = schema;
@@ -369,7 +371,9 @@ Status CopyOnce::State::Land() {
                               destination->Stage(LandUnit{.unit = table.copy.target.unit,
                                                           .schema = table.copy.loaded.schema,
                                                           .destination = table.record.destination,
-                                                          .lsn = table.record.lsn}));
+                                                          .lsn = table.record.lsn,
+                                                          .mode = table.record.mode,
+                                                          .log_lsn = table.record.lsn}));
       if (!outcome.table_failed) continue;
       table.record.state = TableState::kHalted;
       table.record.reason = base::ReasonText(outcome.table_failed->error);

@@ -135,7 +135,7 @@ Result<verify::TableRepair> RepairRunner::RepairTable(const TableRecord& record,
     repair.now = comparison.result.status;
     repair.reason_now = comparison.result.reason;
     if (repair.now != verify::ComparisonStatus::kDifferent || round == kRoundsMax) return repair;
-    std::string why = WhyCopy(comparison);
+    std::string why = HasState(record.mode) ? WhyCopy(comparison) : "only its log is kept";
     if (is_dry_run) {
       repair.action = why.empty() ? verify::RepairAction::kRows : verify::RepairAction::kCopy;
       repair.why = std::move(why);

@@ -105,6 +105,7 @@ engine::WriterOptions Session::WriterOptionsOf() {
   writer.inbox_bytes = options_.memory.inbox;
   writer.landing_bytes = options_.memory.batch;
   writer.names = options_.pipeline->names;
+  writer.rules = options_.pipeline->tables;
   writer.keep_bytes = options_.keep_halted_bytes;
   writer.keep_for = options_.pipeline->keep_halted_for;
   writer.on_raw = [this](RelationId relation, bool is_raw, bool again) {

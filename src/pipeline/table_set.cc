@@ -32,6 +32,7 @@ TableRecord NewRecord(const postgres::PlannedTable& planned,
   record.relation = planned.table.relation;
   record.source = planned.table.name;
   record.destination = options.names.For(planned.table.name);
+  record.mode = options.tables.For(planned.table.name).mode;
   record.since = engine::WallClock();
   record.publication_entry = EntryOf(planned.table.relation, entries);
   if (planned.is_skipped) {
@@ -65,7 +66,10 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
       set.removed.push_back(relation);
       // Its rows lie where they lay, and stay ours.
       added.schema = known->schema;
-      if (known->schema) added.destination = known->destination;
+      if (known->schema) {
+        added.destination = known->destination;
+        added.mode = known->mode;
+      }
       continue;
     }
     if (table.is_skipped || known->publication_entry == 0 || !IsPublished(relation, entries))

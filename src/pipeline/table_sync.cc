@@ -18,11 +18,9 @@ namespace sluice::pipeline {
 
 namespace {
 
-/// Tables whose columns are stored with other policies than those of now.
+/// Tables that are stored with other declarations than those of now.
 struct Restated {
-  std::vector<RelationId> relations;
-  /// Of them, those whose rows were made with a policy that let values go: they hold NULLs, or lack
-  /// texts, that the one of now would not give them.
+  std::vector<RelationId> relations;  ///< stored anew
   std::vector<RelationId> to_copy;
 };
 
@@ -34,6 +32,8 @@ void ForgetKept(const std::string& why, telemetry::Logger& logger, TableRecord& 
       ToString(table.source), why, table.advice);
 }
 
+/// Columns with other policies. Copied are those whose rows were made with a policy that let values
+/// go: they hold NULLs, or lack texts, that the one of now would not give them.
 Restated RestatePolicies(const TableSyncInput& input, DeliveryState& state) {
   Restated restated;
   for (TableRecord& table : state.tables) {
@@ -55,6 +55,25 @@ Restated RestatePolicies(const TableSyncInput& input, DeliveryState& state) {
       restated.to_copy.push_back(table.relation);
     if (let_go && table.kept)
       ForgetKept("on_misfit is another for columns that let values go", input.logger, table);
+  }
+  return restated;
+}
+
+/// Tables of which something else is to be kept than what lies there, where one of the two is a
+/// log. What has no rows yet, or only loses its log, gets its mode at once.
+Restated RestateModes(const TableSyncInput& input, DeliveryState& state) {
+  Restated restated;
+  for (TableRecord& table : state.tables) {
+    const TableMode mode = input.options.tables.For(table.source).mode;
+    if (table.mode == mode || (!HasLog(table.mode) && !HasLog(mode))) continue;
+    const bool only_ends = table.mode == TableMode::kBoth && mode == TableMode::kMirror;
+    if (!table.schema || only_ends) {
+      table.mode = mode;
+      restated.relations.push_back(table.relation);
+    } else if (input.options.copy_existing && table.state != TableState::kSkipped &&
+               table.state != TableState::kHalted) {
+      restated.to_copy.push_back(table.relation);
+    }
   }
   return restated;
 }
@@ -81,13 +100,12 @@ Result<std::vector<RelationId>> ForgetExcluded(const TableSyncInput& input, Deli
   return forgotten;
 }
 
-void CopyAgain(const std::vector<RelationId>& relations, telemetry::Logger& logger,
+void CopyAgain(const std::vector<RelationId>& relations, const char* why, telemetry::Logger& logger,
                replication::TableMachine& machine) {
   for (const RelationId relation : relations) {
-    logger.Warn("table {} is copied again: on_misfit is another for its columns",
-                ToString(machine.record(relation).source));
+    logger.Warn("table {} is copied again: {}", ToString(machine.record(relation).source), why);
     machine.Resync(relation, engine::WallClock());
-    machine.SetReason(relation, "copied again: on_misfit is another for its columns");
+    machine.SetReason(relation, std::string("copied again: ") + why);
   }
 }
 
@@ -125,6 +143,7 @@ Status CheckDestinationTables(const TableSyncInput& input, Destination& destinat
     SLUICE_ASSIGN_OR_RETURN(
         const std::optional<Error> refusal,
         destination.CheckTable(*loaded->schema, input.options.names.For(table.table.name),
+                               input.options.tables.For(table.table.name).mode,
                                input.options.existing != engine::Existing::kRefuse));
     if (refusal) return *refusal;
   }
@@ -162,8 +181,10 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   Restated restated = RestatePolicies(input, state);
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> forgotten, ForgetExcluded(input, state));
   restated.relations.insert(restated.relations.end(), forgotten.begin(), forgotten.end());
+  const Restated modes = RestateModes(input, state);
   replication::TableMachine machine(state);
-  CopyAgain(restated.to_copy, input.logger, machine);
+  CopyAgain(restated.to_copy, "on_misfit is another for its columns", input.logger, machine);
+  CopyAgain(modes.to_copy, "its mode is another", input.logger, machine);
   for (const RelationId relation : tables.removed) machine.RemoveTable(relation);
   for (const auto& [relation, entry] : tables.rejoined)
     machine.Rejoined(relation, entry, engine::WallClock());
@@ -179,6 +200,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
     if (known == record.tables.end()) record.tables.push_back(added);
   }
   AddMissing(restated.relations, state, record);
+  AddMissing(modes.relations, state, record);
   if (record.tables.empty()) return {};
   record.position = state.position;
   record.passed = state.passed;

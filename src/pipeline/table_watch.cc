@@ -331,6 +331,7 @@ Result<std::optional<TableWatch::Candidate>> TableWatch::Prepare(postgres::Conne
                           in_.writer.inbox().CallAndWait([&]() -> Result<std::optional<Error>> {
                             return in_.destination.CheckTable(
                                 *loaded->schema, in_.options.names.For(table.name),
+                                candidate.record.mode,
                                 in_.options.existing != engine::Existing::kRefuse);
                           }));
   if (refusal) {

@@ -89,6 +89,13 @@ void TableMachine::Rename(RelationId relation, TableName source, TableName desti
   table.record.destination = std::move(destination);
 }
 
+void TableMachine::SetMode(RelationId relation, TableMode mode) {
+  Table& table = At(relation);
+  if (table.record.mode == mode) return;
+  Change(table);
+  table.record.mode = mode;
+}
+
 void TableMachine::Resync(RelationId relation, UnixMicros now) {
   SLUICE_CHECK(at_boundary());
   Table& table = At(relation);

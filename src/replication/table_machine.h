@@ -103,6 +103,8 @@ class TableMachine {
   /// It has another name at the source. Rows go to `destination` from the next landing on; a table
   /// that is there must have been renamed, or be copied again.
   void Rename(RelationId relation, TableName source, TableName destination);
+  /// What is kept of it at the destination is another thing from the landing on.
+  void SetMode(RelationId relation, TableMode mode);
   /// live, halted, copying or skipped -> pending. Other tables are untouched. Discard its copy, its
   /// held changes.
   void Resync(RelationId relation, UnixMicros now);

@@ -205,6 +205,7 @@ TableRecord RecordOf(const Json& json) {
   table.source = NameOf(json.at("source"));
   table.destination = NameOf(json.at("destination"));
   table.state = StateOf(json.at("state").get<std::string>());
+  table.mode = ParseTableMode(json.value("mode", "mirror")).value_or(TableMode::kMirror);
   table.reason = json.at("reason").get<std::string>();
   table.advice = json.at("advice").get<std::string>();
   table.since = UnixMicros{json.at("since").get<std::int64_t>()};
@@ -317,6 +318,7 @@ std::string TableToJson(const TableRecord& table) {
   Json out{{"relation", table.relation.value},
            {"source", Of(table.source)},
            {"destination", Of(table.destination)},
+           {"mode", ToString(table.mode)},
            {"state", ToString(table.state)},
            {"reason", table.reason},
            {"advice", table.advice},

@@ -39,8 +39,8 @@ class StatefulDestination final : public Destination {
     return store_->StoreBirth(birth);
   }
   Result<std::optional<Error>> CheckTable(const TableSchema& schema, const TableName& name,
-                                          bool adopt) override {
-    return destination_->CheckTable(schema, name, adopt);
+                                          TableMode mode, bool adopt) override {
+    return destination_->CheckTable(schema, name, mode, adopt);
   }
   Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& target) override {
     return destination_->OpenCopy(target);

@@ -18,9 +18,9 @@ class LateDestination final : public Destination {
   const Capabilities& capabilities() const override { return capabilities_; }
   Result<DeliveryState> Open(const OpenRequest& r) override { return null_.Open(r); }
   Status StoreBirth(const Birth& b) override { return null_.StoreBirth(b); }
-  Result<std::optional<Error>> CheckTable(const TableSchema& s, const TableName& n,
+  Result<std::optional<Error>> CheckTable(const TableSchema& s, const TableName& n, TableMode m,
                                           bool a) override {
-    return null_.CheckTable(s, n, a);
+    return null_.CheckTable(s, n, m, a);
   }
   Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& t) override {
     return null_.OpenCopy(t);

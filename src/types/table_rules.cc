@@ -18,28 +18,6 @@ Error NotAllowed(std::string_view value, std::string_view allowed) {
 
 }  // namespace
 
-const char* ToString(TableMode mode) {
-  switch (mode) {
-    case TableMode::kMirror:
-      return "mirror";
-    case TableMode::kAppend:
-      return "append";
-    case TableMode::kHistory:
-      return "history";
-    case TableMode::kBoth:
-      return "both";
-  }
-  return "";
-}
-
-std::optional<TableMode> ParseTableMode(std::string_view text) {
-  for (const TableMode mode :
-       {TableMode::kMirror, TableMode::kAppend, TableMode::kHistory, TableMode::kBoth}) {
-    if (text == ToString(mode)) return mode;
-  }
-  return std::nullopt;
-}
-
 std::optional<OnDrop> ParseOnDrop(std::string_view text) {
   if (text == "keep") return OnDrop::kKeep;
   if (text == "drop") return OnDrop::kDrop;

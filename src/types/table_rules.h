@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sluice/delivery_state.h"
 #include "sluice/ids.h"
 #include "sluice/result.h"
 
@@ -26,17 +27,12 @@
 
 namespace sluice::types {
 
-/// What the destination keeps of a table.
-enum class TableMode : std::uint8_t {
-  kMirror,   ///< its current state
-  kAppend,   ///< every row inserted; published for INSERT only, needs no identity
-  kHistory,  ///< the log of its changes
-  kBoth,     ///< its current state, and the log beside it
-};
+using sluice::ParseTableMode;
+using sluice::TableMode;
+using sluice::ToString;
+
 /// What becomes of the destination's table when the source's is dropped.
 enum class OnDrop : std::uint8_t { kKeep, kDrop };
-
-const char* ToString(TableMode mode);
 
 struct ExcludedColumn {
   std::string name;
@@ -84,7 +80,6 @@ class TableRules {
 };
 
 /// nullopt: there is none of that name.
-std::optional<TableMode> ParseTableMode(std::string_view text);
 std::optional<OnDrop> ParseOnDrop(std::string_view text);
 
 }  // namespace sluice::types

@@ -9,12 +9,14 @@ namespace sluice::doubles {
 namespace {
 
 bool IsRows(const SequenceItem& item) {
-  return std::holds_alternative<LogRows>(item) || std::holds_alternative<NetRows>(item);
+  return std::holds_alternative<LogRows>(item) || std::holds_alternative<NetRows>(item) ||
+         std::holds_alternative<HistoryRows>(item);
 }
 
 RelationId RelationOf(const SequenceItem& item) {
   if (const auto* log = std::get_if<LogRows>(&item)) return log->batch->schema->relation;
   if (const auto* net = std::get_if<NetRows>(&item)) return net->change->schema->relation;
+  if (const auto* log = std::get_if<HistoryRows>(&item)) return log->change->schema->relation;
   return {};
 }
 

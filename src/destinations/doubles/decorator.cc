@@ -15,8 +15,9 @@ Status Decorator::StoreBirth(const Birth& birth) {
   return inner_->StoreBirth(birth);
 }
 Result<std::optional<Error>> Decorator::CheckTable(const TableSchema& schema,
-                                                   const TableName& destination, bool adopt) {
-  return inner_->CheckTable(schema, destination, adopt);
+                                                   const TableName& destination, TableMode mode,
+                                                   bool adopt) {
+  return inner_->CheckTable(schema, destination, mode, adopt);
 }
 Result<std::unique_ptr<CopyWriter>> Decorator::OpenCopy(const CopyTarget& target) {
   return inner_->OpenCopy(target);

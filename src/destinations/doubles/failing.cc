@@ -55,6 +55,7 @@ RelationId RelationOf(const SequenceItem& item) {
   struct Visitor {
     RelationId operator()(const LogRows& rows) const { return rows.batch->schema->relation; }
     RelationId operator()(const NetRows& rows) const { return rows.change->schema->relation; }
+    RelationId operator()(const HistoryRows& rows) const { return rows.change->schema->relation; }
     RelationId operator()(const TruncateTable& truncate) const { return truncate.relation; }
     RelationId operator()(const AlterTable& alter) const { return alter.to->relation; }
     RelationId operator()(const LandUnit& land) const { return land.unit.relation; }

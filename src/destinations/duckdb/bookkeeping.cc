@@ -9,7 +9,6 @@
 #include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/schema_json.h"
 #include "destinations/duckdb/type_map.h"
-#include "types/hidden_columns.h"
 #include "types/type_policies.h"
 
 namespace sluice::duckdb {
@@ -195,13 +194,14 @@ std::optional<TableState> ParseState(const std::string& text) {
 Status ReadTables(Connection& connection, StoredState* out) {
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult rows,
-      connection.Query("SELECT t.table_oid::UBIGINT, t.source_schema, t.source_table, t.\"schema\","
-                       " t.\"table\", t.state, epoch_us(t.since), t.\"rows\", t.lsn,"
-                       " epoch_us(t.committed_at), t.reason, t.advice,"
-                       " s.publication_entry::UBIGINT, s.\"schema\", s.older_writers_done FROM " +
-                           In("tables") + " t LEFT JOIN " + In("_schemas") +
-                           " s ON s.relation = t.table_oid ORDER BY t.table_oid",
-                       "read sluice.tables"));
+      connection.Query(
+          "SELECT t.table_oid::UBIGINT, t.source_schema, t.source_table, t.\"schema\","
+          " t.\"table\", t.state, epoch_us(t.since), t.\"rows\", t.lsn,"
+          " epoch_us(t.committed_at), t.reason, t.advice,"
+          " s.publication_entry::UBIGINT, s.\"schema\", s.older_writers_done, t.mode FROM " +
+              In("tables") + " t LEFT JOIN " + In("_schemas") +
+              " s ON s.relation = t.table_oid ORDER BY t.table_oid",
+          "read sluice.tables"));
   for (std::size_t row = 0; row < rows.row_count(); ++row) {
     TableRecord record;
     record.relation.value = static_cast<std::uint32_t>(rows.u64(row, 0));
@@ -218,6 +218,9 @@ Status ReadTables(Connection& connection, StoredState* out) {
     record.advice = rows.text(row, 11);
     record.publication_entry = static_cast<std::uint32_t>(rows.u64(row, 12));
     record.older_writers_done = rows.boolean(row, 14);
+    const auto mode = ParseTableMode(rows.text(row, 15));
+    if (!mode) return Unreadable("sluice.tables has a mode that does not exist");
+    record.mode = *mode;
     if (!rows.is_null(row, 13)) {
       SLUICE_ASSIGN_OR_RETURN(record.schema, SchemaFromJson(rows.text(row, 13)));
     }
@@ -395,7 +398,7 @@ Status WriteTable(Connection& connection, const TableRecord& record, bool shape_
       {"source_table", QuoteLiteral(record.source.table)},
       {"\"schema\"", QuoteLiteral(record.destination.schema)},
       {"\"table\"", QuoteLiteral(record.destination.table)},
-      {"mode", record.schema && types::IsAppend(*record.schema) ? "'append'" : "'mirror'"},
+      {"mode", QuoteLiteral(ToString(record.mode))},
       {"state", QuoteLiteral(ToString(record.state))},
       {"since", Time(record.since)},
       {"\"rows\"", std::to_string(record.row_count)},

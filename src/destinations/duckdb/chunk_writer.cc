@@ -255,20 +255,28 @@ std::vector<ColumnSource> SourcesOf(const arrow::RecordBatch& batch,
 
 Result<ChunkWriter> ChunkWriter::Open(Connection& connection, const std::string& catalog,
                                       const std::string& schema, const std::string& table,
-                                      const std::vector<const ColumnType*>& types) {
+                                      const std::vector<const ColumnType*>& types,
+                                      const std::vector<std::string>& names) {
   AppenderHandle appender;
   if (duckdb_appender_create_ext(connection.get(), catalog.c_str(), schema.c_str(), table.c_str(),
                                  appender.out()) == DuckDBError) {
     const ErrorDataHandle error(duckdb_appender_error_data(appender.get()));
     return MakeError("open an appender", duckdb_error_data_message(error.get()));
   }
+  for (const std::string& name : names) {
+    if (duckdb_appender_add_column(appender.get(), name.c_str()) == DuckDBError)
+      return OtherColumns(schema, table);
+  }
   ChunkWriter writer(std::move(appender));
   if (duckdb_appender_column_count(writer.appender_.get()) != types.size())
     return OtherColumns(schema, table);
   for (std::size_t i = 0; i < types.size(); ++i) {
     LogicalTypeHandle type(duckdb_appender_column_type(writer.appender_.get(), i));
-    const bool fits = types[i] == nullptr ? duckdb_get_type_id(type.get()) == DUCKDB_TYPE_BOOLEAN
-                                          : IsSameType(*types[i], type.get());
+    const duckdb_type id = duckdb_get_type_id(type.get());
+    const bool is_unsigned = !names.empty() && id == DUCKDB_TYPE_UBIGINT && types[i] != nullptr &&
+                             types[i]->carrier == Carrier::kInt64;
+    const bool fits = types[i] == nullptr ? id == DUCKDB_TYPE_BOOLEAN
+                                          : is_unsigned || IsSameType(*types[i], type.get());
     if (!fits) return OtherColumns(schema, table);
     writer.has_nested_ |= types[i] != nullptr && IsNested(*types[i]);
     writer.types_.push_back(std::move(type));

@@ -37,9 +37,12 @@ class ChunkWriter {
  public:
   /// `types`: of the table's columns in order; null: a BOOLEAN. Error SLU-5025 (kSchemaConflict)
   /// where the table has other columns.
+  /// \param names which columns these are; the others become NULL, and a kInt64 may fill a UBIGINT.
+  /// Empty: all, in order.
   static Result<ChunkWriter> Open(Connection& connection, const std::string& catalog,
                                   const std::string& schema, const std::string& table,
-                                  const std::vector<const ColumnType*>& types);
+                                  const std::vector<const ColumnType*>& types,
+                                  const std::vector<std::string>& names = {});
 
   /// `columns` as at Open(). Rows [0, row_count) of each.
   Status Append(std::span<const ColumnSource> columns, std::size_t row_count);

@@ -127,7 +127,7 @@ class DuckDb final : public DuckDbDestination {
   }
 
   Result<std::optional<Error>> CheckTable(const TableSchema& schema, const TableName& destination,
-                                          bool adopt) override;
+                                          TableMode mode, bool adopt) override;
 
   Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& target) override {
     const auto db = database();
@@ -170,6 +170,7 @@ class DuckDb final : public DuckDbDestination {
   Result<StageOutcome> Stage(const SequenceItem& item) override {
     if (writer_ == nullptr) return NotOpen();
     if (const auto* rows = std::get_if<NetRows>(&item)) return writer_->Apply(*rows);
+    if (const auto* rows = std::get_if<HistoryRows>(&item)) return writer_->Log(*rows);
     if (const auto* alter = std::get_if<AlterTable>(&item)) return writer_->Alter(*alter);
     if (const auto* land = std::get_if<LandUnit>(&item)) return Land(*land);
     if (const auto* drop = std::get_if<DropTable>(&item)) return writer_->Drop(*drop);
@@ -198,7 +199,10 @@ class DuckDb final : public DuckDbDestination {
       for (const UnitId unit : std::exchange(landed_, {})) shadows_->units.erase(unit);
     }
     // What is stored speaks for itself from here on.
-    for (const TableRecord& table : record.tables) promised_.erase(FoldKey(table.destination));
+    for (const TableRecord& table : record.tables) {
+      promised_.erase(FoldKey(table.destination));
+      promised_.erase(FoldKey(LogOf(table.destination)));
+    }
     if (options_.after_commit) SLUICE_RETURN_IF_ERROR(options_.after_commit());
     if (listener_)
       listener_({.durable_sequence = record.sequence, .visible_sequence = record.sequence});
@@ -278,7 +282,10 @@ class DuckDb final : public DuckDbDestination {
                                  const OpenRequest& request);
   static Status DropShadows(Connection& connection);
   Result<StageOutcome> Land(const LandUnit& item);
-  std::optional<Error> CheckOtherTables(const TableSchema& schema, const TableName& destination);
+  std::optional<Error> CheckOtherTables(const TableSchema& schema, const TableName& name);
+  /// Whether the table may have a table of this name made.
+  Result<std::optional<Error>> CheckName(const TableSchema& schema, const TableName& name,
+                                         bool adopt);
 
   std::uint64_t WalBound() const {
     return std::clamp<std::uint64_t>(database_->file_bytes() / 8, options_.wal_bytes_min,
@@ -375,39 +382,63 @@ Result<StageOutcome> DuckDb::Land(const LandUnit& item) {
   return outcome;
 }
 
-std::optional<Error> DuckDb::CheckOtherTables(const TableSchema& schema,
-                                              const TableName& destination) {
-  const std::string key = FoldKey(destination);
+std::optional<Error> DuckDb::CheckOtherTables(const TableSchema& schema, const TableName& name) {
+  const std::string key = FoldKey(name);
   const TableName* other = nullptr;
+  bool is_log = false;
   for (const auto& [relation, record] : writer_->records()) {
+    const bool is_other = relation != schema.relation && record.source != schema.name &&
+                          record.state != TableState::kSkipped;
     // One that has left (dropped, renamed out of the selection) only keeps rows, which are
     // replaced, as does one that was renamed and waits for its copy under its new name.
     const bool leaves_name = FoldKey(record.source) != FoldKey(record.destination);
-    const bool is_other = relation != schema.relation && record.source != schema.name &&
-                          record.state != TableState::kSkipped && !leaves_name;
-    if (is_other && FoldKey(record.destination) == key) other = &record.source;
+    if (is_other && !leaves_name && HasState(record.mode) && FoldKey(record.destination) == key)
+      other = &record.source;
+    // A log is never replaced by another table.
+    if (relation == schema.relation || !HasLog(record.mode)) continue;
+    if (FoldKey(LogOf(record.destination)) != key || record.source == schema.name) continue;
+    other = &record.source;
+    is_log = true;
   }
-  if (const auto it = promised_.find(key); it != promised_.end() && it->second != schema.name)
+  if (const auto it = promised_.find(key); it != promised_.end() && it->second != schema.name) {
     other = &it->second;
+    is_log = false;
+  }
   if (other == nullptr) return std::nullopt;
   return Error{
       .kind = ErrorKind::kUnsupported,
-      .message = "source tables " + ToString(*other) + " and " + ToString(schema.name) +
-                 " have one name at the destination",
+      .message = is_log ? "the log of source table " + ToString(*other) + " is called " +
+                              ToString(name) + ", which source table " + ToString(schema.name) +
+                              " needs"
+                        : "source tables " + ToString(*other) + " and " + ToString(schema.name) +
+                              " have one name at the destination: " + ToString(name),
       .code = "SLU-5115",
       .advice =
           "leave one of them out with -T, or give one another name by `names` in the config file"};
 }
 
 Result<std::optional<Error>> DuckDb::CheckTable(const TableSchema& schema,
-                                                const TableName& destination, bool adopt) {
+                                                const TableName& destination, TableMode mode,
+                                                bool adopt) {
   if (writer_ == nullptr) return NotOpen();
   if (auto error = CheckNames(schema, destination)) return error;
-  if (auto error = CheckOtherTables(schema, destination)) return error;
+  std::vector<TableName> names;
+  if (HasState(mode)) names.push_back(destination);
+  if (HasLog(mode)) names.push_back(LogOf(destination));
+  for (const TableName& name : names) {
+    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, CheckName(schema, name, adopt));
+    if (refused) return refused;
+  }
+  for (const TableName& name : names) promised_[FoldKey(name)] = schema.name;
+  return std::optional<Error>();
+}
+
+Result<std::optional<Error>> DuckDb::CheckName(const TableSchema& schema, const TableName& name,
+                                               bool adopt) {
+  if (auto error = CheckOtherTables(schema, name)) return error;
   SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Database::Lease> lease, database_->NewLease());
   const std::string where = " WHERE database_name = " + QuoteLiteral(kCatalog) +
-                            " AND lower(schema_name) = lower(" + QuoteLiteral(destination.schema) +
-                            ")";
+                            " AND lower(schema_name) = lower(" + QuoteLiteral(name.schema) + ")";
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult found,
       lease->connection().Query(
@@ -417,21 +448,23 @@ Result<std::optional<Error>> DuckDb::CheckTable(const TableSchema& schema,
   // Its own, or that of a table which had the name before it at the source.
   const bool is_ours =
       std::any_of(writer_->records().begin(), writer_->records().end(), [&](const auto& known) {
-        return known.second.schema != nullptr &&
-               FoldKey(known.second.destination) == FoldKey(destination);
+        const TableRecord& record = known.second;
+        const bool is_state = HasState(record.mode) && FoldKey(record.destination) == FoldKey(name);
+        const bool is_log =
+            HasLog(record.mode) && FoldKey(LogOf(record.destination)) == FoldKey(name);
+        return record.schema != nullptr && (is_state || is_log);
       });
   for (std::size_t row = 0; row < found.row_count(); ++row) {
-    if (FoldKey({found.text(row, 0), found.text(row, 1)}) != FoldKey(destination)) continue;
+    if (FoldKey({found.text(row, 0), found.text(row, 1)}) != FoldKey(name)) continue;
     const bool is_view = found.boolean(row, 2);
     if (!is_view && (adopt || is_ours)) continue;
     return std::optional(
         Error{.kind = ErrorKind::kSchemaConflict,
               .message = std::string(is_view ? "a view" : "a table that Sluice did not make") +
-                         " is there already: " + ToString(destination),
+                         " is there already: " + ToString(name),
               .code = "SLU-5116",
               .advice = is_view ? "rename the view" : "--existing replace, or --existing adopt"});
   }
-  promised_[FoldKey(destination)] = schema.name;
   return std::optional<Error>();
 }
 

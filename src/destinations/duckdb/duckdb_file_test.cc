@@ -79,10 +79,11 @@ TEST_F(FileTest, ATableOfTheUsersIsNotTakenUnlessAdopted) {
   ASSERT_TRUE(destination_->Forget());
   CloseFile();
   OpenFile();
-  const auto refused = destination_->CheckTable(*orders, orders->name, false);
+  const auto refused = destination_->CheckTable(*orders, orders->name, TableMode::kMirror, false);
   ASSERT_TRUE(refused && *refused);
   EXPECT_EQ((*refused)->code, "SLU-5116");
-  const auto adopted = destination_->CheckTable(*orders, {"Public", "ORDERS"}, true);
+  const auto adopted =
+      destination_->CheckTable(*orders, {"Public", "ORDERS"}, TableMode::kMirror, true);
   ASSERT_TRUE(adopted);
   EXPECT_FALSE(*adopted);
 }
@@ -90,7 +91,7 @@ TEST_F(FileTest, ATableOfTheUsersIsNotTakenUnlessAdopted) {
 TEST_F(FileTest, NamesThatFoldTogetherOrAreReservedAreRefused) {
   OpenFile();
   const auto code = [&](const TableSchema& schema, const TableName& name) {
-    const auto checked = destination_->CheckTable(schema, name, false);
+    const auto checked = destination_->CheckTable(schema, name, TableMode::kMirror, false);
     if (!checked) return Why(checked);
     return *checked ? (*checked)->code : std::string("ok");
   };

@@ -154,7 +154,7 @@ TEST_F(TablesTest, RenamedOnesThatWaitForTheirCopyHoldNoName) {
   CommitRecord record{.sequence = ++sequence_};
   record.tables.push_back(renamed);
   ASSERT_TRUE(destination_->Commit(record));
-  const auto checked = destination_->CheckTable(*other, other->name, false);
+  const auto checked = destination_->CheckTable(*other, other->name, TableMode::kMirror, false);
   ASSERT_TRUE(checked) << Why(checked);
   EXPECT_FALSE(*checked);
 }

@@ -6,6 +6,7 @@
 
 #include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/chunk_reader.h"
+#include "destinations/duckdb/history_log.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/streaming_query.h"
@@ -23,8 +24,12 @@ class Reader final : public DestinationReader {
       return Error{.kind = ErrorKind::kInvalidArgument,
                    .message = "table has no shape yet: " + ToString(table.destination)};
     }
+    Connection& connection = lease_->connection();
+    const TableName log = LogOf(table.destination);
     SLUICE_ASSIGN_OR_RETURN(std::optional<Error> altered,
-                            CompareShape(lease_->connection(), table.destination, *table.schema));
+                            HasState(table.mode)
+                                ? CompareShape(connection, table.destination, *table.schema)
+                                : CompareLog(connection, log, *table.schema));
     if (altered) return std::move(*altered);
     std::vector<const Column*> wanted;
     std::string names;
@@ -37,9 +42,11 @@ class Reader final : public DestinationReader {
     }
     if (wanted.empty())
       return Error{.kind = ErrorKind::kInvalidArgument, .message = "no columns to scan"};
-    SLUICE_ASSIGN_OR_RETURN(const PreparedHandle prepared,
-                            Prepare(lease_->connection(), "SELECT " + names + " FROM " +
-                                                              QualifiedName(table.destination)));
+    std::string sql = "SELECT " + names + " FROM " + QualifiedName(table.destination);
+    if (!HasState(table.mode)) {
+      SLUICE_ASSIGN_OR_RETURN(sql, StateOfLogSql(connection, log, *table.schema, wanted));
+    }
+    SLUICE_ASSIGN_OR_RETURN(const PreparedHandle prepared, Prepare(connection, sql));
     const auto schema = ArrowSchema(wanted);
     return RunStreaming(
         prepared, [](duckdb_result*) { return Status(); },

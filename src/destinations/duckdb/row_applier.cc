@@ -103,14 +103,6 @@ bool ComparesLoosely(const ColumnType& type) {
   return false;
 }
 
-/// What `=` does not see of a value: the sign of a zero, the fields of an interval. Empty: nothing.
-std::string BeyondEquality(const ColumnType& type, const std::string& value) {
-  if (!ComparesLoosely(type)) return {};
-  if (type.carrier == Carrier::kFloat32 || type.carrier == Carrier::kFloat64)
-    return "(" + value + " = 0 AND signbit(" + value + "))";
-  return "CAST(" + value + " AS VARCHAR)";
-}
-
 enum class Sent { kAll, kSome, kNone };
 
 /// Which rows of an update bring a value for this column.
@@ -283,6 +275,13 @@ Error Altered(const TableName& table, const std::string& how) {
 }
 
 }  // namespace
+
+std::string BeyondEquality(const ColumnType& type, const std::string& value) {
+  if (!ComparesLoosely(type)) return {};
+  if (type.carrier == Carrier::kFloat32 || type.carrier == Carrier::kFloat64)
+    return "(" + value + " = 0 AND signbit(" + value + "))";
+  return "CAST(" + value + " AS VARCHAR)";
+}
 
 Status StageRows(Connection& connection, const std::vector<ColumnSource>& columns,
                  std::size_t row_count) {

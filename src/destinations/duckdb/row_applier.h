@@ -42,6 +42,9 @@ std::optional<Error> CheckChange(const NetChange& change);
 Result<std::optional<Error>> ApplyChange(Connection& connection, const TableName& table,
                                          const NetChange& change);
 
+/// What `=` does not see of a value: the sign of a zero, the fields of an interval. Empty: nothing.
+std::string BeyondEquality(const ColumnType& type, const std::string& value);
+
 /// Sets columns of every row to the values in `row`, a batch of one row. `columns`: of the table.
 Status FillColumns(Connection& connection, const TableName& table,
                    const std::vector<const Column*>& columns, const RowsPtr& row);

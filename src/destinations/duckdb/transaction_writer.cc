@@ -8,6 +8,7 @@
 
 #include "columnar/copy_decoder.h"
 #include "destinations/duckdb/bookkeeping.h"
+#include "destinations/duckdb/history_log.h"
 #include "destinations/duckdb/kept_changes.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/row_applier.h"
@@ -120,7 +121,8 @@ TransactionWriter::TransactionWriter(Connection connection, const DeliveryState&
   for (const TableRecord& record : state.tables) {
     records_[record.relation] = record;
     if (record.schema != nullptr)
-      tables_[record.relation] = {.name = record.destination, .shape = record.schema};
+      tables_[record.relation] = {
+          .name = record.destination, .shape = record.schema, .mode = record.mode};
   }
 }
 
@@ -142,24 +144,33 @@ TransactionWriter::Staged* TransactionWriter::Find(RelationId relation) {
 
 bool TransactionWriter::HasName(const TableName& name, RelationId but) const {
   const std::string key = FoldKey(name);
+  const auto has_it = [&](const Table& table) {
+    return (HasState(table.mode) && FoldKey(table.name) == key) ||
+           (HasLog(table.mode) && FoldKey(LogOf(table.name)) == key);
+  };
   for (const auto& [relation, staged] : staged_) {
-    if (relation != but && FoldKey(staged.table.name) == key) return true;
+    if (relation != but && has_it(staged.table)) return true;
   }
   // Where one landed under a new name, the old one is not its any more.
   return std::any_of(tables_.begin(), tables_.end(), [&](const auto& known) {
-    return known.first != but && !staged_.contains(known.first) &&
-           FoldKey(known.second.name) == key;
+    return known.first != but && !staged_.contains(known.first) && has_it(known.second);
   });
 }
 
-TransactionWriter::Staged& TransactionWriter::StageTable(const TableSchema& schema) {
-  if (Staged* found = Find(schema.relation)) return *found;
+Result<TransactionWriter::Staged*> TransactionWriter::StageTable(const TableSchema& schema) {
+  if (Staged* found = Find(schema.relation)) return found;
   // Never landed here: rows go on from a table that was there (--copy none).
   Staged& staged = staged_[schema.relation];
   const auto record = records_.find(schema.relation);
   staged.table.name = record == records_.end() ? schema.name : record->second.destination;
   staged.table.shape = std::make_shared<const TableSchema>(schema);
-  return staged;
+  if (record != records_.end()) staged.table.mode = record->second.mode;
+  if (HasLog(staged.table.mode)) {
+    SLUICE_RETURN_IF_ERROR(Begin());
+    has_ddl_ = true;
+    SLUICE_RETURN_IF_ERROR(CreateLog(connection_, LogOf(staged.table.name), schema));
+  }
+  return &staged;
 }
 
 Result<std::optional<Error>> TransactionWriter::MakeRoom(const TableName& name) {
@@ -188,6 +199,36 @@ Result<std::optional<Error>> TransactionWriter::MakeRoom(const TableName& name) 
   return std::optional<Error>();
 }
 
+Result<std::optional<Error>> TransactionWriter::LandRows(const LandUnit& item,
+                                                         const TableName& shadow,
+                                                         const Table* before, Staged& staged) {
+  const bool has_state = HasState(item.mode);
+  if (has_state) {
+    if (FindLog(item.destination) != nullptr) return std::optional(NameIsTaken(item.destination));
+    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, MakeRoom(item.destination));
+    if (refused) return refused;
+    SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " +
+                                               QuoteIdentifier(item.destination.table),
+                                           "land a copy"));
+  }
+  // Another table may have got the name this one had.
+  const bool leaves_name = before != nullptr && HasState(before->mode) &&
+                           (!has_state || FoldKey(before->name) != FoldKey(item.destination)) &&
+                           !HasName(before->name, item.unit.relation);
+  if (leaves_name) {
+    SLUICE_RETURN_IF_ERROR(connection_.Run("DROP TABLE IF EXISTS " + QualifiedName(before->name),
+                                           "drop the old table"));
+  }
+  if (HasLog(item.mode)) {
+    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused,
+                            LandLog(item, before, has_state ? item.destination : shadow, staged));
+    if (refused) return refused;
+  }
+  if (has_state) return std::optional<Error>();
+  SLUICE_RETURN_IF_ERROR(connection_.Run("DROP TABLE " + QualifiedName(shadow), "drop a copy"));
+  return std::optional<Error>();
+}
+
 Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableName& shadow) {
   Staged* before = Find(item.unit.relation);
   if (before != nullptr && before->has_rows)
@@ -204,29 +245,25 @@ Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableNa
                    .advice = "sluice resync " + ToString(item.destination)});
   }
   has_ddl_ = true;
-  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, MakeRoom(item.destination));
-  if (refused) return Failed(item.unit.relation, std::move(*refused));
-  // Another table may have got the name this one had.
-  const bool leaves_name = before != nullptr &&
-                           FoldKey(before->table.name) != FoldKey(item.destination) &&
-                           !HasName(before->table.name, item.unit.relation);
-  if (leaves_name) {
-    SLUICE_RETURN_IF_ERROR(connection_.Run(
-        "DROP TABLE IF EXISTS " + QualifiedName(before->table.name), "drop the old table"));
-  }
-  SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " +
-                                             QuoteIdentifier(item.destination.table),
-                                         "land a copy"));
+  std::optional<Table> known;
+  if (before != nullptr) known = before->table;
   Staged staged;
-  staged.table = {.name = item.destination, .shape = item.schema, .is_verified = true};
+  staged.table = {.name = item.destination,
+                  .shape = item.schema,
+                  .mode = item.mode,
+                  .is_verified = true,
+                  .is_log_verified = true};
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused,
+                          LandRows(item, shadow, known ? &*known : nullptr, staged));
+  if (refused) return Failed(item.unit.relation, std::move(*refused));
   SLUICE_ASSIGN_OR_RETURN(
       const bool has_entries,
       LandQuarantine(connection_, item.unit, OwnerOf(item.unit.relation, staged.table),
                      item.schema->since));
   if (has_entries) quarantined_.insert(item.unit.relation);
   SLUICE_RETURN_IF_ERROR(RemoveUnit(connection_, item.unit));
-  if (before != nullptr) {
-    std::vector<ShapeChange> changes = ChangesBetween(*before->table.shape, *item.schema);
+  if (known) {
+    std::vector<ShapeChange> changes = ChangesBetween(*known->shape, *item.schema);
     if (!changes.empty()) staged.changes.push_back({{"copy again", "", ""}, item.lsn});
     for (ShapeChange& change : changes) staged.changes.push_back({std::move(change), item.lsn});
   }
@@ -235,7 +272,8 @@ Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableNa
 }
 
 Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
-  Staged& staged = StageTable(*item.from);
+  SLUICE_ASSIGN_OR_RETURN(Staged* const found, StageTable(*item.from));
+  Staged& staged = *found;
   const RelationId relation = item.to->relation;
   const SchemaPtr before = staged.table.shape;
   if (item.from->name != item.to->name) return Rename(staged, item);
@@ -262,8 +300,11 @@ Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
       if (!row) return Failed(relation, std::move(row).error());
       to_fill.emplace_back(column, *std::move(row));
     }
-    const Status altered = AlterColumns(staged, *item.to);
-    if (!altered && altered.error().code == "SLU-5027") return Failed(relation, altered.error());
+    Status altered = HasState(staged.table.mode) ? AlterColumns(staged, *item.to) : Status();
+    if (altered && HasLog(staged.table.mode))
+      altered = AlterLog(LogOf(staged.table.name), before.get(), *item.to, staged);
+    if (!altered && altered.error().kind == ErrorKind::kSchemaConflict)
+      return Failed(relation, altered.error());
     SLUICE_RETURN_IF_ERROR(altered);
     staged.to_fill = std::move(to_fill);
   }
@@ -282,15 +323,22 @@ Result<StageOutcome> TransactionWriter::Rename(Staged& staged, const AlterTable&
   const bool has_rows = std::any_of(staged_.begin(), staged_.end(),
                                     [](const auto& entry) { return entry.second.has_rows; });
   if (has_rows) return Failed(relation, OutOfOrder(before));
-  if (HasName(name, relation) || FoldKey(before) == FoldKey(name) || before.schema != name.schema) {
+  const bool is_taken = (HasState(staged.table.mode) && HasName(name, relation)) ||
+                        (HasLog(staged.table.mode) && HasName(LogOf(name), relation));
+  if (is_taken || FoldKey(before) == FoldKey(name) || before.schema != name.schema) {
     return Failed(relation, {.kind = ErrorKind::kSchemaConflict,
                              .message = "table " + ToString(before) + " cannot be renamed to " +
                                         ToString(name) + " where it lies",
                              .code = "SLU-5027",
                              .advice = "sluice resync " + ToString(name)});
   }
-  const Status renamed =
-      RunDdl(before, "RENAME TO " + QuoteIdentifier(name.table), "rename a table");
+  Status renamed;
+  if (HasState(staged.table.mode))
+    renamed = RunDdl(before, "RENAME TO " + QuoteIdentifier(name.table), "rename a table");
+  if (renamed && HasLog(staged.table.mode)) {
+    renamed =
+        RunDdl(LogOf(before), "RENAME TO " + QuoteIdentifier(LogOf(name).table), "rename a log");
+  }
   // Something of the user's has the name, or holds the table.
   if (!renamed && renamed.error().kind != ErrorKind::kConnection)
     return Failed(relation, renamed.error());
@@ -305,12 +353,18 @@ Result<StageOutcome> TransactionWriter::Drop(const DropTable& item) {
   const Staged* before = Find(item.relation);
   if (before != nullptr && before->has_rows)
     return Failed(item.relation, OutOfOrder(item.destination));
+  const TableMode mode = before == nullptr ? TableMode::kMirror : before->table.mode;
   staged_.erase(item.relation);
-  if (HasName(item.destination, item.relation)) return StageOutcome{};
-  SLUICE_RETURN_IF_ERROR(Begin());
-  has_ddl_ = true;
-  SLUICE_RETURN_IF_ERROR(
-      connection_.Run("DROP TABLE IF EXISTS " + QualifiedName(item.destination), "drop a table"));
+  std::vector<TableName> names;
+  if (HasState(mode)) names.push_back(item.destination);
+  if (HasLog(mode)) names.push_back(LogOf(item.destination));
+  for (const TableName& name : names) {
+    if (HasName(name, item.relation)) continue;
+    SLUICE_RETURN_IF_ERROR(Begin());
+    has_ddl_ = true;
+    SLUICE_RETURN_IF_ERROR(
+        connection_.Run("DROP TABLE IF EXISTS " + QualifiedName(name), "drop a table"));
+  }
   return StageOutcome{};
 }
 
@@ -331,7 +385,8 @@ Result<std::optional<Error>> TransactionWriter::CheckAlter(Staged& staged, const
               .code = "SLU-5027",
               .advice = "sluice resync " + ToString(name)});
   }
-  if (staged.table.is_verified) return std::optional<Error>();
+  // The log says itself whether it can follow.
+  if (staged.table.is_verified || !HasState(staged.table.mode)) return std::optional<Error>();
   SLUICE_ASSIGN_OR_RETURN(std::optional<Error> altered,
                           CompareShape(connection_, name, *staged.table.shape));
   staged.table.is_verified = !altered.has_value();
@@ -414,8 +469,14 @@ Status TransactionWriter::RenameColumns(const Staged& staged, const TableSchema&
 Status TransactionWriter::Fill(Staged& staged) {
   // From the first statement on the table has rows in this transaction.
   staged.has_rows = true;
-  for (const auto& [column, row] : std::exchange(staged.to_fill, {}))
-    SLUICE_RETURN_IF_ERROR(FillColumns(connection_, staged.table.name, {&column}, row));
+  const TableMode mode = staged.table.mode;
+  const TableName log = LogOf(staged.table.name);
+  SLUICE_RETURN_IF_ERROR(RetellUnchanged(connection_, log, std::exchange(staged.to_retell, {})));
+  for (const auto& [column, row] : std::exchange(staged.to_fill, {})) {
+    if (HasState(mode))
+      SLUICE_RETURN_IF_ERROR(FillColumns(connection_, staged.table.name, {&column}, row));
+    if (HasLog(mode)) SLUICE_RETURN_IF_ERROR(FillLog(connection_, log, column, row));
+  }
   return {};
 }
 
@@ -445,15 +506,55 @@ Result<StageOutcome> TransactionWriter::Apply(const NetRows& item) {
     return Failed(relation, std::move(*misfit));
   }
   SLUICE_RETURN_IF_ERROR(Begin());
-  Staged& staged = StageTable(*change.schema);
-  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> failed, Prepare(staged, *change.schema));
-  if (!failed) {
+  SLUICE_ASSIGN_OR_RETURN(Staged* const table, StageTable(*change.schema));
+  Staged& staged = *table;
+  // Of a table without rows of its own only what is in quarantine follows.
+  const bool has_rows = HasState(staged.table.mode);
+  std::optional<Error> failed;
+  if (has_rows) {
+    SLUICE_ASSIGN_OR_RETURN(failed, Prepare(staged, *change.schema));
+  }
+  if (has_rows && !failed) {
     SLUICE_ASSIGN_OR_RETURN(failed, ApplyChange(connection_, staged.table.name, change));
   }
   if (!failed) {
     SLUICE_ASSIGN_OR_RETURN(failed, Quarantine(staged, change));
   }
   if (failed) return Failed(relation, std::move(*failed));
+  return StageOutcome{};
+}
+
+Result<std::optional<Error>> TransactionWriter::PrepareLog(Staged& staged,
+                                                           const TableSchema& schema) {
+  if (!HasSameColumns(*staged.table.shape, schema)) {
+    return std::optional(
+        Error{.kind = ErrorKind::kSchemaConflict,
+              .message = "rows of another shape than the log of " + ToString(staged.table.name),
+              .code = "SLU-5027",
+              .advice = "sluice resync " + ToString(staged.table.name)});
+  }
+  if (!staged.table.is_log_verified) {
+    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> altered,
+                            CompareLog(connection_, LogOf(staged.table.name), schema));
+    if (altered) return altered;
+    staged.table.is_log_verified = true;
+  }
+  SLUICE_RETURN_IF_ERROR(Fill(staged));
+  return std::optional<Error>();
+}
+
+Result<StageOutcome> TransactionWriter::Log(const HistoryRows& item) {
+  const HistoryChange& change = *item.change;
+  const RelationId relation = change.schema->relation;
+  if (auto misfit = CheckHistory(change)) {
+    if (misfit->kind == ErrorKind::kInternal) return std::move(*misfit);
+    return Failed(relation, std::move(*misfit));
+  }
+  SLUICE_RETURN_IF_ERROR(Begin());
+  SLUICE_ASSIGN_OR_RETURN(Staged* const staged, StageTable(*change.schema));
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> failed, PrepareLog(*staged, *change.schema));
+  if (failed) return Failed(relation, std::move(*failed));
+  SLUICE_RETURN_IF_ERROR(AppendHistory(connection_, LogOf(staged->table.name), change));
   return StageOutcome{};
 }
 
@@ -507,7 +608,7 @@ Result<std::optional<Error>> TransactionWriter::Quarantine(const Staged& staged,
 
 Status TransactionWriter::FillRest() {
   for (auto& [relation, staged] : staged_) {
-    if (!staged.to_fill.empty()) SLUICE_RETURN_IF_ERROR(Fill(staged));
+    if (!staged.to_fill.empty() || !staged.to_retell.empty()) SLUICE_RETURN_IF_ERROR(Fill(staged));
   }
   return {};
 }

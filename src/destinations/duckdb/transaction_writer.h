@@ -39,6 +39,7 @@ class TransactionWriter {
   Result<StageOutcome> Alter(const AlterTable& item);
   Result<StageOutcome> Drop(const DropTable& item);
   Result<StageOutcome> Apply(const NetRows& item);
+  Result<StageOutcome> Log(const HistoryRows& item);
   /// As of Destination.
   Status Keep(RelationId relation, const std::vector<KeptChange>& changes);
   Status DropKept(RelationId relation, std::uint64_t through);
@@ -63,7 +64,9 @@ class TransactionWriter {
   struct Table {
     TableName name;
     SchemaPtr shape;
+    TableMode mode = TableMode::kMirror;
     bool is_verified = false;  ///< is as it was given, looked at since this was opened
+    bool is_log_verified = false;
   };
   struct LoggedChange {
     ShapeChange change;
@@ -76,6 +79,8 @@ class TransactionWriter {
     /// Added columns and what older rows read as there: batches of one row.
     std::vector<std::pair<Column, RowsPtr>> to_fill;
     std::vector<LoggedChange> changes;  ///< rows for sluice.schema_changes
+    /// What columns were called in older rows of the log, and are called now.
+    std::vector<std::pair<std::string, std::string>> to_retell;
   };
 
   Status Begin();
@@ -83,7 +88,7 @@ class TransactionWriter {
   Staged* Find(RelationId relation);
   /// Another table of ours than `but` lies under this name.
   bool HasName(const TableName& name, RelationId but) const;
-  Staged& StageTable(const TableSchema& schema);
+  Result<Staged*> StageTable(const TableSchema& schema);
   Result<std::optional<Error>> MakeRoom(const TableName& name);
   Result<StageOutcome> Rename(Staged& staged, const AlterTable& item);
   /// Names that wait for others to become free go over a third one.
@@ -91,6 +96,19 @@ class TransactionWriter {
   /// Drops, renames, widenings, then additions, in this order.
   Status AlterColumns(const Staged& staged, const TableSchema& to);
   Result<std::optional<Error>> CheckAlter(Staged& staged, const TableSchema& to);
+  /// What the log needs to have the columns of `to`.
+  Status AlterLog(const TableName& log, const TableSchema* from, const TableSchema& to,
+                  Staged& staged);
+  /// The copied rows become the table, the log, or both. `before`: what the table was; null: new.
+  Result<std::optional<Error>> LandRows(const LandUnit& item, const TableName& shadow,
+                                        const Table* before, Staged& staged);
+  static Error NameIsTaken(const TableName& name);
+  /// The log of a table that lands: kept, made, or in the way of another.
+  Result<std::optional<Error>> LandLog(const LandUnit& item, const Table* before,
+                                       const TableName& rows, Staged& staged);
+  /// Whose log has this name, in a table of ours; null: nobody's.
+  const Table* FindLog(const TableName& log) const;
+  Result<std::optional<Error>> PrepareLog(Staged& staged, const TableSchema& schema);
   Status RunDdl(const TableName& table, const std::string& action, const char* doing);
   Status Fill(Staged& staged);
   Result<std::optional<Error>> Prepare(Staged& staged, const TableSchema& schema);

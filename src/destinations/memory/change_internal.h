@@ -25,6 +25,8 @@ struct MemoryDestination::Change {
   /// Count 0: gone.
   std::map<std::string, Entry> overlay;
   std::vector<LogRow> log;
+  bool replaces_log = false;  ///< `log` has what was committed, too
+  TableMode mode = TableMode::kMirror;
 
   Entry Find(const std::string& key) const {
     if (const auto found = overlay.find(key); found != overlay.end()) return found->second;

@@ -34,6 +34,7 @@ RelationId RelationOf(const SequenceItem& item) {
   struct Visitor {
     RelationId operator()(const LogRows& rows) const { return rows.batch->schema->relation; }
     RelationId operator()(const NetRows& rows) const { return rows.change->schema->relation; }
+    RelationId operator()(const HistoryRows& rows) const { return rows.change->schema->relation; }
     RelationId operator()(const TruncateTable& truncate) const { return truncate.relation; }
     RelationId operator()(const AlterTable& alter) const { return alter.to->relation; }
     RelationId operator()(const LandUnit& land) const { return land.unit.relation; }
@@ -96,7 +97,7 @@ Status MemoryDestination::StoreBirth(const Birth& birth) {
 
 Result<std::optional<Error>> MemoryDestination::CheckTable(const TableSchema& schema,
                                                            const TableName& destination,
-                                                           bool adopt) {
+                                                           TableMode /*mode*/, bool adopt) {
   const base::MutexLock lock(storage_->mutex_);
   if (!storage_->tables_.contains(destination)) return std::optional<Error>();
   const auto& tables = storage_->state_.tables;
@@ -176,7 +177,9 @@ void MemoryDestination::Apply(Change& change) {
       table->rows[key] = std::move(entry);
     }
   }
+  if (change.replaces_log) table->log.clear();
   table->log.insert(table->log.end(), change.log.begin(), change.log.end());
+  table->mode = change.mode;
   storage_->names_[change.relation] = change.name;
   if (change.landed) storage_->shadows_.erase(*change.landed);
 }

@@ -37,7 +37,7 @@ class MemoryDestination final : public Destination {
   Result<DeliveryState> Open(const OpenRequest& request) override;
   Status StoreBirth(const Birth& birth) override;
   Result<std::optional<Error>> CheckTable(const TableSchema& schema, const TableName& destination,
-                                          bool adopt) override;
+                                          TableMode mode, bool adopt) override;
   Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& target) override;
   Status DiscardCopy(UnitId unit) override;
   Result<StageOutcome> Stage(const SequenceItem& item) override;
@@ -49,16 +49,19 @@ class MemoryDestination final : public Destination {
   Status Forget() override;
   Status Close(Clock::time_point deadline) override;
 
- private:
   /// What the open transaction makes of one table.
   struct Change;
 
+ private:
   Status StageItem(const LogRows& item);
   Status StageItem(const NetRows& item);
+  Status StageItem(const HistoryRows& item);
   Status StageItem(const TruncateTable& item);
   Status StageItem(const AlterTable& item);
   Status StageItem(const LandUnit& item);
   Status StageItem(const DropTable& item);
+  void LogCopied(Change& change, const LandUnit& item, const Shadow& shadow)
+      SLUICE_REQUIRES(storage_->mutex_);
   /// The change of a table that exists, or is landed in this transaction.
   Result<Change*> ChangeOf(const TableSchema& schema);
   Result<Change*> ChangeOf(RelationId relation);

@@ -165,11 +165,11 @@ TEST_F(MemoryDestinationTest, AForeignTableIsRefusedUnlessAdopted) {
   MemoryDestination destination(storage_);
   ASSERT_TRUE(destination.Open({.pipeline = "shop"}));
   storage_->PutForeignTable(schema_->name, schema_);
-  const auto refused = destination.CheckTable(*schema_, schema_->name, false);
+  const auto refused = destination.CheckTable(*schema_, schema_->name, TableMode::kMirror, false);
   ASSERT_TRUE(refused);
   ASSERT_TRUE(*refused);
   EXPECT_EQ((*refused)->code, "SLU-5116");
-  const auto adopted = destination.CheckTable(*schema_, schema_->name, true);
+  const auto adopted = destination.CheckTable(*schema_, schema_->name, TableMode::kMirror, true);
   ASSERT_TRUE(adopted);
   EXPECT_FALSE(*adopted);
 }

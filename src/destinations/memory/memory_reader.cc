@@ -5,7 +5,11 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "destinations/memory/change_internal.h"
 
@@ -30,6 +34,42 @@ Result<RowsPtr> BatchOf(const TableSchema& schema, const std::vector<std::int32_
   }
   return RowsPtr(arrow::RecordBatch::Make(
       arrow::schema(std::move(fields)), static_cast<std::int64_t>(rows.size()), std::move(arrays)));
+}
+
+/// A row of the log belongs to the change before it: together they are one that moved a row.
+bool IsSameChange(const LogRow& a, const LogRow& b) {
+  return a.commit_lsn == b.commit_lsn && a.ordinal == b.ordinal;
+}
+
+/// The rows that follow from a log.
+std::map<std::string, Entry> RowsOfLog(const TableSchema& schema, std::vector<LogRow> log) {
+  std::stable_sort(log.begin(), log.end(), [](const LogRow& a, const LogRow& b) {
+    return std::pair(a.commit_lsn, a.ordinal) < std::pair(b.commit_lsn, b.ordinal);
+  });
+  std::map<std::string, Entry> rows;
+  Entry moved;
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    LogRow& row = log[i];
+    if (row.op == LogOp::kTruncate) {
+      rows.clear();
+      continue;
+    }
+    Entry& entry = rows[KeyOf(schema, row.values)];
+    if (row.op == LogOp::kDelete) {
+      moved = entry;
+      --entry.count;
+      continue;
+    }
+    const bool is_moved = i > 0 && log[i - 1].op == LogOp::kDelete && IsSameChange(log[i - 1], row);
+    const RowPtr before = is_moved ? moved.row : entry.row;
+    for (const std::int32_t column : row.unchanged) {
+      const auto at = static_cast<std::size_t>(column);
+      if (before != nullptr) row.values[at] = (*before)[at];
+    }
+    entry.row = std::make_shared<const TextRow>(std::move(row.values));
+    entry.count = schema.is_keyless() ? entry.count + 1 : 1;
+  }
+  return rows;
 }
 
 }  // namespace
@@ -63,7 +103,9 @@ Status MemoryReader::Scan(const TableRecord& table, const std::vector<std::int32
     rows.clear();
     return sink(batch);
   };
-  for (const auto& [key, entry] : found->second->rows) {
+  std::map<std::string, Entry> of_log;
+  if (!HasState(table.mode)) of_log = RowsOfLog(schema, found->second->log);
+  for (const auto& [key, entry] : HasState(table.mode) ? found->second->rows : of_log) {
     for (std::int64_t copy = 0; copy < entry.count; ++copy) {
       rows.push_back(entry.row);
       if (rows.size() == kScanRows) SLUICE_RETURN_IF_ERROR(flush());

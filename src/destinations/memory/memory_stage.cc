@@ -219,6 +219,32 @@ Result<Cell> MissingValue(const TableName& table, const Column& column) {
 
 }  // namespace
 
+namespace {
+
+/// The rows that were logged get the columns of a newer version; those that are gone go here.
+void LiftLog(MemoryDestination::Change& change, const std::shared_ptr<const Table>& base,
+             const std::vector<std::optional<std::size_t>>& origins, const TextRow& added) {
+  if (!change.replaces_log && base != nullptr)
+    change.log.insert(change.log.begin(), base->log.begin(), base->log.end());
+  change.replaces_log = true;
+  for (LogRow& log : change.log) {
+    const bool has_row = log.op != LogOp::kDelete && log.op != LogOp::kTruncate;
+    TextRow values = has_row ? added : TextRow(added.size());
+    std::vector<std::int32_t> unchanged;
+    for (std::size_t i = 0; i < origins.size(); ++i) {
+      if (!origins[i]) continue;
+      if (*origins[i] < log.values.size()) values[i] = std::move(log.values[*origins[i]]);
+      const auto before = static_cast<std::int32_t>(*origins[i]);
+      if (std::find(log.unchanged.begin(), log.unchanged.end(), before) != log.unchanged.end())
+        unchanged.push_back(static_cast<std::int32_t>(i));
+    }
+    log.values = std::move(values);
+    log.unchanged = std::move(unchanged);
+  }
+}
+
+}  // namespace
+
 Result<MemoryDestination::Change*> MemoryDestination::ChangeOf(RelationId relation) {
   if (const auto found = changes_.find(relation); found != changes_.end()) {
     return found->second.get();
@@ -241,6 +267,7 @@ Result<MemoryDestination::Change*> MemoryDestination::ChangeOf(RelationId relati
   }
   change->base = table->second;
   change->schema = table->second->schema;
+  change->mode = table->second->mode;
   return changes_.emplace(relation, std::move(change)).first->second.get();
 }
 
@@ -255,6 +282,7 @@ Result<MemoryDestination::Change*> MemoryDestination::ChangeOf(const TableSchema
 Status MemoryDestination::StageItem(const NetRows& item) {
   const NetChange& net = *item.change;
   SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(*net.schema));
+  if (!HasState(change->mode)) return {};  // only for those who keep texts in quarantine
   Edit<Change> edit(*change, options_.strict);
   if (net.truncate) edit.Truncate();
   SLUICE_ASSIGN_OR_RETURN(const auto row_deletes, RowsOf(*net.schema, {}, net.row_deletes));
@@ -303,6 +331,28 @@ Status MemoryDestination::StageItem(const LogRows& item) {
   return {};
 }
 
+Status MemoryDestination::StageItem(const HistoryRows& item) {
+  const HistoryChange& history = *item.change;
+  SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(history.schema->relation));
+  SLUICE_ASSIGN_OR_RETURN(auto values, RowsOf(*history.schema, {}, history.rows));
+  for (std::size_t row = 0; row < history.row_count(); ++row) {
+    LogRow log;
+    log.op = history.ops[row];
+    log.commit_lsn = history.commit_lsns[row];
+    log.xid = history.xids[row];
+    log.ordinal = history.ordinals[row];
+    log.committed_at = history.committed_at[row];
+    log.key_only = history.key_only[row];
+    log.values = std::move(values.at(row));
+    for (std::size_t column = 0; column < history.unchanged.size(); ++column) {
+      if (history.unchanged[column][row])
+        log.unchanged.push_back(static_cast<std::int32_t>(column));
+    }
+    change->log.push_back(std::move(log));
+  }
+  return {};
+}
+
 Status MemoryDestination::StageItem(const TruncateTable& item) {
   SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(item.relation));
   if (options_.wants == Capabilities::Rows::kNet) {
@@ -333,6 +383,7 @@ Status MemoryDestination::StageItem(const AlterTable& item) {
     if (origins[i]) continue;
     SLUICE_ASSIGN_OR_RETURN(added[i], MissingValue(change->name, item.to->columns[i]));
   }
+  if (HasLog(change->mode)) LiftLog(*change, change->base, origins, added);
   std::map<std::string, Entry> entries;
   if (change->base != nullptr && !change->hides_base) entries = change->base->rows;
   for (const auto& [key, entry] : change->overlay) entries[key] = entry;
@@ -359,6 +410,30 @@ Status MemoryDestination::StageItem(const AlterTable& item) {
   return {};
 }
 
+/// The copied rows in the log of the table; one that is there goes on.
+void MemoryDestination::LogCopied(Change& change, const LandUnit& item, const Shadow& shadow) {
+  const auto named = storage_->names_.find(item.unit.relation);
+  const TableName& name = named == storage_->names_.end() ? item.destination : named->second;
+  const auto known = storage_->tables_.find(name);
+  LogRow log;
+  log.commit_lsn = item.log_lsn;
+  if (known != storage_->tables_.end() && HasLog(known->second->mode)) {
+    const auto origins = ColumnOrigins(*known->second->schema, *item.schema);
+    LiftLog(change, known->second, origins, TextRow(origins.size()));
+    log.op = LogOp::kTruncate;
+    log.values.resize(item.schema->columns.size());
+    change.log.push_back(log);
+  }
+  log.op = LogOp::kCopy;
+  for (const auto& [key, entry] : shadow.rows) {
+    log.values = *entry.row;
+    for (std::int64_t i = 0; i < entry.count; ++i) {
+      ++log.ordinal;
+      change.log.push_back(log);
+    }
+  }
+}
+
 Status MemoryDestination::StageItem(const LandUnit& item) {
   const base::MutexLock lock(storage_->mutex_);
   const auto shadow = storage_->shadows_.find(item.unit);
@@ -373,7 +448,9 @@ Status MemoryDestination::StageItem(const LandUnit& item) {
   change->schema = item.schema;
   change->hides_base = true;
   change->landed = item.unit;
-  change->overlay = shadow->second.rows;
+  change->mode = item.mode;
+  if (HasState(item.mode)) change->overlay = shadow->second.rows;
+  if (HasLog(item.mode)) LogCopied(*change, item, shadow->second);
   if (options_.wants == Capabilities::Rows::kLog) {
     for (const auto& [key, entry] : shadow->second.rows) {
       LogRow log;

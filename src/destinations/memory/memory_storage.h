@@ -34,20 +34,23 @@ struct Entry {
 
 /// A row of the log, where log rows are kept.
 struct LogRow {
-  enum class Op : std::uint8_t { kCopy, kInsert, kUpdate, kDelete, kTruncate };
+  using Op = LogOp;
   Op op = Op::kInsert;
   Lsn commit_lsn;
   TransactionId xid;
   std::uint32_t ordinal = 0;
-  TextRow values;  ///< empty for kDelete and kTruncate
+  TextRow values;  ///< empty for kDelete and kTruncate, except of HistoryRows
   TextRow old;     ///< identity columns as sent; empty: none
   std::vector<std::int32_t> unchanged;
+  bool key_only = false;         ///< of HistoryRows
+  UnixMicros committed_at = {};  ///< of HistoryRows
 
   bool operator==(const LogRow&) const = default;
 };
 
 struct Table {
   SchemaPtr schema;
+  TableMode mode = TableMode::kMirror;
   /// By EncodeCells() of the key, of the whole row where there is none.
   std::map<std::string, Entry> rows;
   std::vector<LogRow> log;

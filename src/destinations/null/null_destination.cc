@@ -20,7 +20,7 @@ std::uint64_t RowsIn(const SequenceItem& item) {
     return RowsIn(change.deletes) + RowsIn(change.update_values) + RowsIn(change.inserts) +
            RowsIn(change.row_deletes);
   }
-  return 0;
+  return 0;  // it wants log rows: no HistoryRows come
 }
 
 class CountingWriter final : public CopyWriter {
@@ -61,7 +61,7 @@ Status NullDestination::StoreBirth(const Birth& /*birth*/) {
 
 Result<std::optional<Error>> NullDestination::CheckTable(const TableSchema& /*schema*/,
                                                          const TableName& /*destination*/,
-                                                         bool /*adopt*/) {
+                                                         TableMode /*mode*/, bool /*adopt*/) {
   return std::optional<Error>();
 }
 

@@ -33,7 +33,7 @@ class NullDestination final : public Destination {
   Result<DeliveryState> Open(const OpenRequest& request) override;
   Status StoreBirth(const Birth& birth) override;
   Result<std::optional<Error>> CheckTable(const TableSchema& schema, const TableName& destination,
-                                          bool adopt) override;
+                                          TableMode mode, bool adopt) override;
   Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& target) override;
   Status DiscardCopy(UnitId unit) override;
   Result<StageOutcome> Stage(const SequenceItem& item) override;

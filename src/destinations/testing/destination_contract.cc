@@ -5,7 +5,8 @@
 
 namespace sluice::testing {
 
-void AnchorContractRows();  // contract_rows.cc: links its tests
+void AnchorContractRows();     // contract_rows.cc: links its tests
+void AnchorContractHistory();  // contract_history.cc
 
 namespace {
 
@@ -13,17 +14,6 @@ constexpr std::uint64_t kSystem = 7'000'000'000'000'000'001;
 
 OpenRequest Request() {
   return {.pipeline = "shop", .system_identifier = kSystem};
-}
-
-Birth MakeBirth() {
-  Birth birth;
-  birth.pipeline = "shop";
-  birth.slot = "sluice_shop";
-  birth.publication = "sluice_shop";
-  birth.generation = "6f1c2e5a-0d3b-4c7e-9a51-3f2b8c4d6e70";
-  birth.system_identifier = kSystem;
-  birth.timeline = 3;
-  return birth;
 }
 
 Clock::time_point Soon() {
@@ -37,8 +27,24 @@ SchemaPtr Orders() {
 
 }  // namespace
 
+Birth MakeBirth() {
+  Birth birth;
+  birth.pipeline = "shop";
+  birth.slot = "sluice_shop";
+  birth.publication = "sluice_shop";
+  birth.generation = "6f1c2e5a-0d3b-4c7e-9a51-3f2b8c4d6e70";
+  birth.system_identifier = kSystem;
+  birth.timeline = 3;
+  return birth;
+}
+
+void PrintTo(const ContractParam& param, std::ostream* out) {
+  *out << param.name;
+}
+
 void DestinationContract::SetUp() {
   AnchorContractRows();
+  AnchorContractHistory();
   place_ = GetParam().make_place();
   ASSERT_NE(place_, nullptr);
 }
@@ -89,8 +95,8 @@ void DestinationContract::CopyRows(const SchemaPtr& schema, const std::vector<Te
 }
 
 void DestinationContract::StageLand(const SchemaPtr& schema) {
-  const auto staged =
-      destination_->Stage(LandUnit{{schema->relation, 0}, schema, schema->name, Lsn{lsn_}});
+  const auto staged = destination_->Stage(
+      LandUnit{{schema->relation, 0}, schema, schema->name, Lsn{lsn_}, mode_, Lsn{lsn_}});
   ASSERT_TRUE(staged) << staged.error().message << " " << staged.error().server_message;
   ASSERT_FALSE(staged->table_failed) << staged->table_failed->error.message;
 }
@@ -132,6 +138,7 @@ TableRecord DestinationContract::RecordOf(const SchemaPtr& schema) const {
   table.relation = schema->relation;
   table.source = schema->name;
   table.destination = schema->name;
+  table.mode = mode_;
   table.state = TableState::kLive;
   table.since = UnixMicros{1'700'000'000'000'000};
   table.row_count = 17;
@@ -151,6 +158,14 @@ void DestinationContract::CommitNow(const SchemaPtr& schema) {
 }
 
 std::vector<TextRow> DestinationContract::ReadRows(const SchemaPtr& schema) {
+  return Read(schema, mode_);
+}
+
+std::vector<TextRow> DestinationContract::ReadLog(const SchemaPtr& schema) {
+  return Read(schema, TableMode::kHistory);
+}
+
+std::vector<TextRow> DestinationContract::Read(const SchemaPtr& schema, TableMode mode) {
   std::vector<TextRow> out;
   auto reader = destination_->OpenReader();
   if (!reader || *reader == nullptr) {
@@ -161,11 +176,12 @@ std::vector<TextRow> DestinationContract::ReadRows(const SchemaPtr& schema) {
   for (std::size_t i = 0; i < schema->columns.size(); ++i) {
     columns.push_back(static_cast<std::int32_t>(i));
   }
-  const Status scanned =
-      (*reader)->Scan(RecordOf(schema), columns, [&](const RowsPtr& rows) -> Status {
-        for (TextRow& row : TextOf(*schema, rows)) out.push_back(std::move(row));
-        return {};
-      });
+  TableRecord record = RecordOf(schema);
+  record.mode = mode;
+  const Status scanned = (*reader)->Scan(record, columns, [&](const RowsPtr& rows) -> Status {
+    for (TextRow& row : TextOf(*schema, rows)) out.push_back(std::move(row));
+    return {};
+  });
   EXPECT_TRUE(scanned) << scanned.error().message << " " << scanned.error().server_message;
   std::sort(out.begin(), out.end());
   return out;

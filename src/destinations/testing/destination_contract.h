@@ -32,9 +32,10 @@ struct ContractParam {
   std::string name;
   std::function<std::unique_ptr<DestinationPlace>()> make_place;
 };
-inline void PrintTo(const ContractParam& param, std::ostream* out) {
-  *out << param.name;
-}
+/// Not inline: who prints it links the tests.
+void PrintTo(const ContractParam& param, std::ostream* out);
+
+Birth MakeBirth();
 
 class DestinationContract : public ::testing::TestWithParam<ContractParam> {
  protected:
@@ -58,10 +59,14 @@ class DestinationContract : public ::testing::TestWithParam<ContractParam> {
   TableRecord RecordOf(const SchemaPtr& schema) const;
   /// Sorted.
   std::vector<TextRow> ReadRows(const SchemaPtr& schema);
+  /// Those that follow from the log.
+  std::vector<TextRow> ReadLog(const SchemaPtr& schema);
   CommitRecord NextRecord();
+  std::vector<TextRow> Read(const SchemaPtr& schema, TableMode mode);
 
   std::unique_ptr<DestinationPlace> place_;
   std::unique_ptr<Destination> destination_;
+  TableMode mode_ = TableMode::kMirror;  ///< of what lands and is recorded
   Watermarks watermarks_;
   std::uint64_t sequence_ = 0;
   std::uint64_t lsn_ = 0x1000;
