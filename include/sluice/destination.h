@@ -87,8 +87,9 @@ struct LandUnit {
   TableName destination;
   Lsn lsn;
   TableMode mode = TableMode::kMirror;
-  /// Of the rows in the log, whose ordinals are 1, 2, ...: above all that was logged before, below
-  /// all that will be.
+  /// Of the rows in the log, whose ordinals are 1, 2, ...: above all changes that were logged
+  /// before, below all that will be. Where an earlier copy has it too, its rows come first and the
+  /// ordinals go on.
   Lsn log_lsn = {};
 };
 /// The source's table is gone, and the user wants it gone here too, with its log. Idempotent; its

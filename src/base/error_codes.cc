@@ -105,6 +105,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-1048", "nothing is kept of the table",
      "It was not live when it halted, or what was kept was dropped by its limits.",
      "Copy it again: sluice resync TABLE."},
+    {"SLU-1049", "a repair under another configuration",
+     "The table has to be copied again as a whole, and what is configured here (mode, names, "
+     "excluded "
+     "columns, types, misfits) is not what its contents were made by: the copy would change them.",
+     "Give the pipeline's own configuration with --config, or repair while the pipeline runs."},
     {"SLU-2001", "the source's URL cannot be read",
      "It is neither a postgres:// URL nor a libpq keyword string, or holds characters that must be "
      "written as %XX.",

@@ -607,7 +607,8 @@ Result<verify::RepairResult> Pipeline::Repair(
   FenceMeeting meeting = state_->MeetingOf(*session);
   RepairRunner runner(
       *session, *opened, meeting,
-      [&](RelationId relation) { return CopyAgain(*session, {relation}, {}); }, state_->logger);
+      [&](RelationId relation) { return CopyAgain(*session, {relation}, {}); }, state_->options,
+      state_->logger);
   return runner.Run(request, std::move(stop), progress);
 }
 

@@ -11,6 +11,8 @@
 #include "base/units.h"
 #include "columnar/copy_decoder.h"
 #include "postgres/copy_reader.h"
+#include "types/hidden_columns.h"
+#include "types/type_policies.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -99,15 +101,45 @@ Result<std::optional<CopiedRows>> ReadRows(const AtFence& fence,
   return std::optional(decoder.Finish());
 }
 
+/// Is the table kept as the configuration says? A copy goes by the configuration, so that a repair
+/// under another one would change what it should restore. Errors: kConfig SLU-1049.
+Status CheckDeclared(const TableRecord& record, Session& session,
+                     const engine::PipelineOptions& options) {
+  bool is_same = record.schema != nullptr &&
+                 record.mode == options.tables.For(record.source).mode &&
+                 record.destination == options.names.For(record.source);
+  if (is_same) {
+    const std::vector<HiddenColumn>& hidden = record.schema->hidden;
+    SLUICE_ASSIGN_OR_RETURN(const SchemaPtr declared, session.registry().Redeclare(record.schema));
+    is_same = types::WithoutReleased(hidden, options.tables).size() == hidden.size() &&
+              std::ranges::equal(
+                  declared->columns, record.schema->columns, [](const Column& a, const Column& b) {
+                    return a.on_misfit == b.on_misfit &&
+                           types::DeclaredPolicy(a.type) == types::DeclaredPolicy(b.type);
+                  });
+  }
+  if (is_same) return {};
+  return Error{
+      .kind = ErrorKind::kConfig,
+      .message = ToString(record.source) +
+                 " has to be copied again, and the configuration is not what it is kept by",
+      .code = "SLU-1049",
+      .advice =
+          "give the pipeline's own with --config; where that was changed, run it and "
+          "use sluice resync"};
+}
+
 }  // namespace
 
 RepairRunner::RepairRunner(Session& session, Destination& destination, FenceMeeting& meeting,
-                           CopyAgain copy_again, telemetry::Logger& logger)
+                           CopyAgain copy_again, const engine::PipelineOptions& options,
+                           telemetry::Logger& logger)
     : session_(session),
       destination_(destination),
       meeting_(meeting),
       verify_(session, destination, meeting),
       copy_again_(std::move(copy_again)),
+      options_(options),
       logger_(logger) {}
 
 Result<verify::RepairResult> RepairRunner::Run(
@@ -220,6 +252,7 @@ Status RepairRunner::WriteRows(const AtFence& fence, RowsPtr keys, CopiedRows ro
 
 /// Marks it, and waits until it is live or halted.
 Status RepairRunner::CopyTableAgain(const TableRecord& record, std::stop_token stop) {
+  SLUICE_RETURN_IF_ERROR(CheckDeclared(record, session_, options_));
   SLUICE_RETURN_IF_ERROR(copy_again_(record.relation));
   for (;;) {
     SLUICE_ASSIGN_OR_RETURN(

@@ -39,9 +39,11 @@ class RepairRunner {
   using CopyAgain = std::function<Status(RelationId)>;
 
   RepairRunner(Session& session, Destination& destination, FenceMeeting& meeting,
-               CopyAgain copy_again, telemetry::Logger& logger);
+               CopyAgain copy_again, const engine::PipelineOptions& options,
+               telemetry::Logger& logger);
 
-  /// Errors: as VerifyRunner::Run(). What was repaired until then stays.
+  /// Errors: as VerifyRunner::Run(); kConfig SLU-1049 (a table would be copied otherwise than it is
+  /// kept). What was repaired until then stays.
   Result<verify::RepairResult> Run(const RepairRequest& request, std::stop_token stop,
                                    const std::function<void(const std::string&)>& progress);
 
@@ -65,6 +67,7 @@ class RepairRunner {
   FenceMeeting& meeting_;
   VerifyRunner verify_;
   CopyAgain copy_again_;
+  const engine::PipelineOptions& options_;
   telemetry::Logger& logger_;
 };
 

@@ -251,15 +251,23 @@ Status CreateLog(Connection& connection, const TableName& log, const TableSchema
 Status LogCopied(Connection& connection, const TableName& log, const TableSchema& schema,
                  const TableName& rows, Lsn lsn, bool is_again) {
   const std::string place = std::to_string(lsn.value) + "::UBIGINT";
+  std::string first = "0";
   if (is_again) {
+    // Nothing happened at the source since an earlier copy: this one comes behind its rows.
+    SLUICE_ASSIGN_OR_RETURN(
+        const SmallResult last,
+        connection.Query("SELECT coalesce(max(_sluice_ordinal) + 1, 0)::UBIGINT FROM " +
+                             QualifiedName(log) + " WHERE _sluice_lsn = " + place,
+                         "log a copy"));
+    first = std::to_string(last.u64(0, 0));
     SLUICE_RETURN_IF_ERROR(connection.Run("INSERT INTO " + QualifiedName(log) + "(" + OwnNames() +
-                                              ") VALUES ('truncate', " + place +
-                                              ", 0, NULL, NULL, [], false)",
+                                              ") VALUES ('truncate', " + place + ", " + first +
+                                              ", NULL, NULL, [], false)",
                                           "log a copy"));
   }
   return connection.Run("INSERT INTO " + QualifiedName(log) + "(" + NamesOf(schema) + ", " +
                             OwnNames() + ") SELECT " + NamesOf(schema) + ", 'copy', " + place +
-                            ", rowid + 1, NULL, NULL, []::VARCHAR[], false FROM " +
+                            ", rowid + 1 + " + first + ", NULL, NULL, []::VARCHAR[], false FROM " +
                             QualifiedName(rows),
                         "log a copy");
 }

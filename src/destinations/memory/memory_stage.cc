@@ -420,6 +420,10 @@ void MemoryDestination::LogCopied(Change& change, const LandUnit& item, const Sh
   if (known != storage_->tables_.end() && HasLog(known->second->mode)) {
     const auto origins = ColumnOrigins(*known->second->schema, *item.schema);
     LiftLog(change, known->second, origins, TextRow(origins.size()));
+    for (const LogRow& before : change.log) {
+      if (before.commit_lsn == log.commit_lsn)
+        log.ordinal = std::max(log.ordinal, before.ordinal + 1);
+    }
     log.op = LogOp::kTruncate;
     log.values.resize(item.schema->columns.size());
     change.log.push_back(log);

@@ -136,6 +136,22 @@ TEST_P(DestinationContract, ALogStaysWhereItsTableIsCopiedAgain) {
   EXPECT_TRUE(ReadRows(orders).empty());
 }
 
+TEST_P(DestinationContract, ALogTellsTwoCopiesApartBetweenWhichNothingHappened) {
+  SLUICE_NEEDS_LOGS();
+  mode_ = TableMode::kHistory;
+  const SchemaPtr orders = Orders();
+  MakeLive(orders, {});
+  const Lsn place{lsn_};
+  for (const Rows& rows :
+       {Rows{{"1", "a", kNull}, {"2", "b", kNull}, {"3", "c", kNull}}, Rows{{"2", "B", kNull}}}) {
+    CopyRows(orders, rows);
+    StageIt(*destination_,
+            LandUnit{{orders->relation, 0}, orders, orders->name, Lsn{lsn_}, mode_, place});
+    CommitNow(orders);
+    EXPECT_EQ(ReadRows(orders), rows);
+  }
+}
+
 TEST_P(DestinationContract, BothAreKeptInOneTransaction) {
   SLUICE_NEEDS_LOGS();
   mode_ = TableMode::kBoth;
