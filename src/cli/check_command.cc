@@ -69,8 +69,8 @@ void ExcuseRunning(const config::RunOptions& options, pipeline::CheckReport& rep
   if (!running || !*running) return;
   held->severity = postgres::Severity::kWarning;
   held->code = "SLU-1012";
-  held->message = "pipeline " + report.pipeline + " is running, and holds the destination";
-  held->advice = "see it with: sluice status --pipeline " + report.pipeline;
+  held->message = "its pipeline is running, and holds the destination";
+  held->advice = "see it with: sluice status";
 }
 
 }  // namespace

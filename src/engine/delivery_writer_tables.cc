@@ -214,6 +214,7 @@ Status DeliveryWriter::Forget(RelationId relation) {
   // A copy that is under way finds its ticket stale and removes what it wrote.
   const bool has_shadow = machine_.unit_state(unit) == replication::UnitState::kCopied;
   copied_again_.erase(relation);
+  copy_began_.erase(unit);
   held_.Drop(unit);
   machine_.RemoveTable(relation);
   return has_shadow ? destination_.DiscardCopy(unit) : Status{};
