@@ -104,6 +104,17 @@ struct KeptChanges {
   bool is_resuming = false;  ///< they are being applied; goes on after a restart
 };
 
+/// A table that is copied in ranges of a key column, as far as it is: each range is a unit.
+struct CopyRanges {
+  std::int16_t attnum = 0;  ///< the column: an integer, NOT NULL, part of the replica identity
+  /// Ascending: range i is what is above bounds[i-1], up to and with bounds[i]; the first and the
+  /// last are open.
+  std::vector<std::int64_t> bounds;
+  std::vector<bool> landed;    ///< per range: one more than there are bounds
+  SchemaPtr schema;            ///< what the rows of all ranges have; null before the first is read
+  std::int64_t row_count = 0;  ///< in landed ranges; an estimate
+};
+
 /// One table as the delivery keeps it. The row of sluice.tables.
 struct TableRecord {
   RelationId relation;
@@ -126,6 +137,9 @@ struct TableRecord {
   bool older_writers_done = false;
   /// Only of a halted table. Where a commit empties it, the destination forgets the changes.
   std::optional<KeptChanges> kept = {};
+  /// Only while some ranges of it are landed and others are not. Where a commit empties it without
+  /// landing the last one, the destination forgets the landed ones.
+  std::optional<CopyRanges> ranges = {};
 };
 
 struct DeliveryState {

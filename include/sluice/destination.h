@@ -37,6 +37,7 @@ struct Capabilities {
   bool keeps_rows = true;          ///< false: null: and other sinks without a read side
   bool wants_change_ids = false;
   bool keeps_changes = false;         ///< of halted tables: Keep(), ReadKept(), DropKept() work
+  bool lands_ranges = false;          ///< of tables that are mirrored: LandUnit::part, NetRows::of_ranges
   bool takes_unchanged_cells = true;  ///< updates may leave columns out
   std::size_t commits_in_flight_max = 1;
   Duration preferred_interval{};  ///< between commits; 0: as soon as there is something
@@ -58,6 +59,9 @@ struct LogRows {
 };
 struct NetRows {
   std::shared_ptr<const NetChange> change;
+  /// Of the landed ranges of a table that is not whole yet. What is there under the table's name is
+  /// another, older table.
+  bool of_ranges = false;
 };
 /// For `wants == kNet`: rows for the log of a table whose mode has one (LogOf()). NetRows of the
 /// same changes come beside it where the mode has the current state too, or a column has values
@@ -81,7 +85,11 @@ struct AlterTable {
 /// What a CopyWriter wrote for this unit becomes the table, replacing the one there is; where
 /// `mode` has a log its rows are added there as copied. A log that is there already is kept: a
 /// truncate without a transaction comes before the rows.
+///
+/// A table that is copied in ranges: the rows of each are kept aside, where NetRows of landed
+/// ranges reach them, until the last one lands; all of them are the table then.
 struct LandUnit {
+  enum class Part : std::uint8_t { kWhole, kRange, kLastRange };
   UnitId unit;
   SchemaPtr schema;
   TableName destination;
@@ -91,6 +99,7 @@ struct LandUnit {
   /// before, below all that will be. Where an earlier copy has it too, its rows come first and the
   /// ordinals go on.
   Lsn log_lsn = {};
+  Part part = Part::kWhole;
 };
 /// The source's table is gone, and the user wants it gone here too, with its log. Idempotent; its
 /// record is removed by the commit that follows.

@@ -40,8 +40,7 @@ struct TableName {
 /// "schema.table" for people; quoted where an unquoted identifier would read differently.
 std::string ToString(const TableName& name);
 
-/// Part of a table that is copied and landed on its own: a whole table (index 0), later one key
-/// range.
+/// Part of a table that is copied and landed on its own: a whole table (index 0), or one key range.
 struct UnitId {
   RelationId relation;
   std::uint32_t index = 0;

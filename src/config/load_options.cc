@@ -208,6 +208,9 @@ Status LoadLimits(const LoadRequest& request, const Gathered& gathered,
     SLUICE_ASSIGN_OR_RETURN(const std::size_t workers, NumberOf(*given, 1, 16));
     options.copy_workers = static_cast<int>(workers);
   }
+  if (const Given* given = gathered.Find("copy-range")) {
+    SLUICE_ASSIGN_OR_RETURN(options.copy_range_bytes, SizeOf(*given, kMiB, 1024 * kGiB));
+  }
   if (const Given* given = gathered.Find("batch-rows")) {
     SLUICE_ASSIGN_OR_RETURN(options.batch_rows, NumberOf(*given, 1, 10'000'000));
   }

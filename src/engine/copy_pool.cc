@@ -11,7 +11,9 @@
 #include "columnar/copy_decoder.h"
 #include "postgres/catalog.h"
 #include "postgres/copy_reader.h"
+#include "postgres/key_ranges.h"
 #include "postgres/snapshot_export.h"
+#include "replication/key_ranges.h"
 
 namespace sluice::engine {
 namespace {
@@ -197,6 +199,12 @@ class CopyPool::Attempt {
                                       .row_filter = table_.row_filter,
                                       .range = {},
                                       .is_binary = format == columnar::CopyFormat::kBinary};
+    if (claimed_.ranges) {
+      SLUICE_ASSIGN_OR_RETURN(statement.range, RangeCondition());
+      // A range is read along the index, whatever the planner thinks of that.
+      SLUICE_RETURN_IF_ERROR(
+          exporter_.connection().Exec("read a range", "SET LOCAL enable_seqscan = off"));
+    }
     for (const Column& column : table_.schema->columns) statement.columns.push_back(column.name);
     SLUICE_ASSIGN_OR_RETURN(
         postgres::CopyReader reader,
@@ -218,6 +226,15 @@ class CopyPool::Attempt {
     return decoder.row_count() > 0 ? HandOn(decoder, writer) : Status{};
   }
 
+  Result<std::string> RangeCondition() const {
+    for (const Column& column : table_.schema->columns) {
+      if (column.attnum == claimed_.ranges->attnum) {
+        return postgres::RangeSql(column.name, *claimed_.ranges, claimed_.start.ticket.unit.index);
+      }
+    }
+    return replication::RangesAgainError("its key changed while it was copied in ranges");
+  }
+
   Status HandOn(columnar::CopyDecoder& decoder, ShadowWriter& writer) {
     const auto row_count = static_cast<std::int64_t>(decoder.row_count());
     CopiedRows rows = decoder.Finish();
@@ -227,7 +244,7 @@ class CopyPool::Attempt {
     }
     rows_ += row_count;
     pool_.progress_.rows_copied += row_count;
-    pool_.Report(record().relation, rows_, bytes_);
+    pool_.Report(claimed_.start.ticket.unit, rows_, bytes_);
     return {};
   }
 
@@ -310,40 +327,57 @@ void CopyPool::SetEstimate(RelationId relation, std::int64_t bytes) {
   estimates_[relation] = bytes;
 }
 
-CopyProgress CopyPool::ProgressOf(RelationId relation) const {
+CopyProgress CopyPool::ProgressOf(const TableRecord& record) const {
+  CopyProgress sum;
+  if (record.ranges) sum.rows = record.ranges->row_count;
   const std::scoped_lock lock(mutex_);
-  const auto found = running_.find(relation);
-  return found == running_.end() ? CopyProgress{} : found->second;
+  for (auto unit = running_.lower_bound({record.relation, 0});
+       unit != running_.end() && unit->first.relation == record.relation; ++unit) {
+    sum.bytes += unit->second.bytes;
+    const bool is_counted = record.ranges && unit->first.index < record.ranges->landed.size() &&
+                            record.ranges->landed[unit->first.index];
+    if (!is_counted) sum.rows += unit->second.rows;
+  }
+  return sum;
 }
 
-void CopyPool::Report(RelationId relation, std::int64_t rows, std::uint64_t bytes) {
+void CopyPool::Report(UnitId unit, std::int64_t rows, std::uint64_t bytes) {
   const std::scoped_lock lock(mutex_);
-  running_[relation] = {rows, bytes};
+  running_[unit] = {rows, bytes};
 }
 
 Status CopyPool::WorkerLoop(std::stop_token stop) {
   while (!stop.stop_requested()) {
-    SLUICE_ASSIGN_OR_RETURN(const std::optional<Claimed> claimed, Claim());
-    if (!claimed) {
-      std::unique_lock lock(mutex_);
-      const std::uint64_t seen = wakes_;
-      (void)wake_.wait_for(lock, stop, kIdleLook, [&] { return wakes_ != seen; });
+    SLUICE_ASSIGN_OR_RETURN(Work work, Claim());
+    if (work.to_plan) {
+      Result<std::optional<Claimed>> planned = PlanAndBegin(*work.to_plan);
+      if (!planned) return std::move(planned).error();
+      work.claimed = *std::move(planned);
+      if (!work.claimed) continue;
+    }
+    if (work.claimed) {
+      SLUICE_RETURN_IF_ERROR(CopyOrHandle(*work.claimed, stop));
       continue;
     }
-    const Status copied = Copy(*claimed, stop);
-    const Status handled = copied ? copied : HandleFailure(*claimed, copied.error(), stop);
-    {
-      const std::scoped_lock lock(mutex_);
-      busy_.erase(claimed->record.relation);
-    }
-    SLUICE_RETURN_IF_ERROR(handled);
+    std::unique_lock lock(mutex_);
+    const std::uint64_t seen = wakes_;
+    (void)wake_.wait_for(lock, stop, kIdleLook, [&] { return wakes_ != seen; });
   }
   return {};
 }
 
-/// The largest unit that may begin: begun in the same step, so that no other worker takes it.
-Result<std::optional<CopyPool::Claimed>> CopyPool::Claim() {
-  return writer_.inbox().CallAndWait([this]() -> Result<std::optional<Claimed>> {
+Status CopyPool::CopyOrHandle(const Claimed& claimed, std::stop_token stop) {
+  const Status copied = Copy(claimed, stop);
+  const Status handled = copied ? copied : HandleFailure(claimed, copied.error(), stop);
+  const std::scoped_lock lock(mutex_);
+  busy_.erase(claimed.start.ticket.unit);
+  return handled;
+}
+
+/// The largest table that has a unit that may begin: begun in the same step, so that no other
+/// worker takes it.
+Result<CopyPool::Work> CopyPool::Claim() {
+  return writer_.inbox().CallAndWait([this]() -> Result<Work> {
     std::optional<UnitId> best;
     std::int64_t best_bytes = -1;
     {
@@ -353,7 +387,7 @@ Result<std::optional<CopyPool::Claimed>> CopyPool::Claim() {
         const auto wait = not_before_.find(unit.relation);
         if (wait != not_before_.end() && wait->second > now) continue;
         // After a resync the worker of the copy that was given up is still at the unit's shadow.
-        if (busy_.contains(unit.relation) || !writer_.MayCopy(unit.relation)) continue;
+        if (busy_.contains(unit) || !writer_.MayCopy(unit.relation)) continue;
         const auto estimate = estimates_.find(unit.relation);
         const std::int64_t bytes = estimate == estimates_.end() ? 0 : estimate->second;
         if (bytes > best_bytes) {
@@ -362,19 +396,83 @@ Result<std::optional<CopyPool::Claimed>> CopyPool::Claim() {
         }
       }
     }
-    if (!best) return std::optional<Claimed>{};
-    SLUICE_ASSIGN_OR_RETURN(replication::CopyStart start, writer_.BeginUnit(*best));
-    {
+    if (!best) return Work{};
+    const RelationId relation = best->relation;
+    const bool is_large = static_cast<std::uint64_t>(std::max<std::int64_t>(0, best_bytes)) / 2 >=
+                          options_.range_bytes;
+    if (is_large && writer_.machine().ranges(relation) == nullptr &&
+        writer_.MayCopyInRanges(relation)) {
       const std::scoped_lock lock(mutex_);
-      busy_.insert(best->relation);
+      busy_.insert(*best);
+      return Work{.claimed = {}, .to_plan = writer_.machine().record(relation)};
     }
-    return std::optional<Claimed>(
-        Claimed{std::move(start), writer_.machine().record(best->relation)});
+    SLUICE_ASSIGN_OR_RETURN(Claimed claimed, Begin(*best));
+    return Work{.claimed = std::move(claimed), .to_plan = {}};
   });
 }
 
+/// On the writer's thread.
+Result<CopyPool::Claimed> CopyPool::Begin(UnitId unit) {
+  SLUICE_ASSIGN_OR_RETURN(replication::CopyStart start, writer_.BeginUnit(unit));
+  const CopyRanges* const ranges = writer_.machine().ranges(unit.relation);
+  const std::scoped_lock lock(mutex_);
+  if (ranges == nullptr) {
+    std::erase_if(running_, [&](const auto& one) { return one.first.relation == unit.relation; });
+  }
+  busy_.insert(unit);
+  return Claimed{std::move(start), writer_.machine().record(unit.relation),
+                 ranges == nullptr ? std::nullopt : std::optional(*ranges)};
+}
+
+Result<std::optional<CopyPool::Claimed>> CopyPool::PlanAndBegin(const TableRecord& record) {
+  const UnitId first{record.relation, 0};
+  Result<std::optional<CopyRanges>> plan = Plan(record);
+  if (!plan) {
+    // What keeps us from planning will be told by the copy.
+    logger_.Warn("table {} is copied as a whole: {} ({})", ToString(record.source),
+                 plan.error().message, plan.error().code);
+  }
+  Result<std::optional<Claimed>> begun =
+      writer_.inbox().CallAndWait([&]() -> Result<std::optional<Claimed>> {
+        {
+          const std::scoped_lock lock(mutex_);
+          busy_.erase(first);
+        }
+        const std::vector<UnitId> startable = writer_.machine().Startable();
+        const bool waits = std::find(startable.begin(), startable.end(), first) != startable.end();
+        if (!waits) return std::optional<Claimed>();
+        if (plan && *plan && writer_.MayCopyInRanges(record.relation)) {
+          logger_.Info("table {} is copied in {} ranges", ToString(record.source),
+                       (*plan)->bounds.size() + 1);
+          {
+            const std::scoped_lock lock(mutex_);
+            std::erase_if(running_,
+                          [&](const auto& one) { return one.first.relation == record.relation; });
+          }
+          writer_.machine().SetRanges(record.relation, *std::move(*plan));
+        }
+        SLUICE_ASSIGN_OR_RETURN(Claimed claimed, Begin(first));
+        return std::optional(std::move(claimed));
+      });
+  return begun;
+}
+
+Result<std::optional<CopyRanges>> CopyPool::Plan(const TableRecord& record) {
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, connect_("copy"));
+  SLUICE_ASSIGN_OR_RETURN(
+      const postgres::LoadedTable table,
+      postgres::LoadTableSchema(connection, *registry_.types(), record.relation,
+                                options_.publication, registry_.HiddenOf(record.relation)));
+  // Values in quarantine are found by whole tables.
+  const bool has_quarantine = std::any_of(
+      table.schema->columns.begin(), table.schema->columns.end(),
+      [](const Column& column) { return column.on_misfit == OnMisfit::kQuarantine; });
+  if (has_quarantine) return std::optional<CopyRanges>();
+  return postgres::PlanKeyRanges(connection, record.relation, options_.range_bytes);
+}
+
 Status CopyPool::Copy(const Claimed& claimed, std::stop_token stop) {
-  Report(claimed.record.relation, 0, 0);
+  Report(claimed.start.ticket.unit, 0, 0);
   Result<postgres::Connection> connection = connect_("copy");
   if (!connection) {
     // Whatever keeps us out keeps everybody out; it is not this table's fault.

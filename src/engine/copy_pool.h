@@ -42,6 +42,8 @@ namespace sluice::engine {
 struct CopyPoolOptions {
   int workers = 2;
   std::string publication;
+  /// Tables of twice this size are copied in ranges of about this size, where they can be.
+  std::uint64_t range_bytes = std::uint64_t{256} << 20;
   std::uint64_t wal_segment_bytes = 16ULL << 20;
   Duration lock_timeout = std::chrono::seconds(5);
   /// A batch is handed to the destination at this many rows or bytes.
@@ -74,20 +76,33 @@ class CopyPool {
   /// Something may begin now: a resync, a new table.
   void Wake();
   void SetEstimate(RelationId relation, std::int64_t bytes);
-  CopyProgress ProgressOf(RelationId relation) const;
+  /// Of the table's copy, landed ranges included.
+  CopyProgress ProgressOf(const TableRecord& record) const;
 
  private:
   class Attempt;
   struct Claimed {
     replication::CopyStart start;
     TableRecord record;
+    std::optional<CopyRanges> ranges;  ///< the unit is one of these
   };
 
   Status WorkerLoop(std::stop_token stop);
-  Result<std::optional<Claimed>> Claim();
+  /// What a worker has to do: read a unit, or find out in which ranges a table is to be read.
+  struct Work {
+    std::optional<Claimed> claimed;
+    std::optional<TableRecord> to_plan;
+  };
+  Result<Work> Claim();
+  Result<Claimed> Begin(UnitId unit);
+  /// Plans, and begins the first unit. nullopt: the table does not wait any more.
+  Result<std::optional<Claimed>> PlanAndBegin(const TableRecord& record);
+  Result<std::optional<CopyRanges>> Plan(const TableRecord& record);
+  /// Reads it; what becomes of a failure is said here.
+  Status CopyOrHandle(const Claimed& claimed, std::stop_token stop);
   Status Copy(const Claimed& claimed, std::stop_token stop);
   Status HandleFailure(const Claimed& claimed, const Error& error, std::stop_token stop);
-  void Report(RelationId relation, std::int64_t rows, std::uint64_t bytes);
+  void Report(UnitId unit, std::int64_t rows, std::uint64_t bytes);
 
   const CopyPoolOptions options_;
   Connect connect_;
@@ -101,10 +116,10 @@ class CopyPool {
   std::condition_variable_any wake_;
   std::uint64_t wakes_ = 0;
   std::map<RelationId, std::int64_t> estimates_;
-  std::map<RelationId, CopyProgress> running_;
+  std::map<UnitId, CopyProgress> running_;
   std::map<RelationId, Clock::time_point> not_before_;
   std::map<RelationId, int> failures_;
-  std::set<RelationId> busy_;  ///< a worker is at its shadow
+  std::set<UnitId> busy_;  ///< a worker is at its shadow
   std::optional<Error> failure_;
   std::atomic<bool> has_failed_{false};
   std::vector<std::jthread> threads_;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "engine/misfit_counts.h"
+#include "replication/key_ranges.h"
 
 namespace sluice::engine {
 namespace {
@@ -59,6 +60,9 @@ DeliveryWriter::DeliveryWriter(Destination& destination, DeliveryState restored,
   }
   for (const TableRecord& table : restored.tables) {
     if (table.kept && table.kept->is_resuming) resuming_.insert(table.relation);
+    // Another mode is declared now.
+    if (table.ranges && ModeOf(table.source) != TableMode::kMirror)
+      machine_.Resync(table.relation, WallClock());
   }
   progress_.processed.Store(position_);
   progress_.durable.Store(position_);
@@ -135,6 +139,11 @@ Result<replication::CopyStart> DeliveryWriter::BeginUnit(UnitId unit) {
 
 Result<replication::SnapshotVerdict> DeliveryWriter::OfferSnapshot(
     const replication::CopyTicket& ticket, replication::CopySnapshot taken) {
+  if (!machine_.FitsRanges(ticket, *taken.schema)) {
+    GiveUp({ticket.unit.relation,
+            replication::RangesAgainError("it was altered while it was copied in ranges")});
+    return replication::SnapshotVerdict{.kind = replication::SnapshotVerdict::Kind::kStale};
+  }
   replication::SnapshotVerdict verdict =
       machine_.OfferSnapshot(ticket, std::move(taken), WallClock());
   if (!verdict.usable()) return verdict;
@@ -237,17 +246,19 @@ Result<StageOutcome> DeliveryWriter::StageTable(const TableChanges& changes,
     return StageOutcome{};
   }
   const TableState state = machine_.record(changes.relation).state;
+  const auto same = machine_.DecideAll(changes.relation);
   const bool takes_changes = state != TableState::kHalted && state != TableState::kSkipped &&
-                             machine_.unit_state(unit) != replication::UnitState::kWaiting;
+                             same != replication::Decision::kDrop;
   if (takes_changes && HasRaw(changes.items)) {
     // The stream has not begun again since the table was halted.
     auto items = DecodeItems(changes.items, marks, RedeclareFor(changes.relation));
     if (!items) return Failed(changes.relation, std::move(items).error());
     return StageTable({changes.relation, *std::move(items)}, marks);
   }
-  if (machine_.DecideAll(changes.relation) == replication::Decision::kApply) {
+  if (same == replication::Decision::kApply) {
     return stager_.Apply(changes.relation, changes.items, marks);
   }
+  if (!same && machine_.ranges(changes.relation) != nullptr) return StageRanges(changes, marks);
   const bool is_waiting = machine_.unit_state(unit) == replication::UnitState::kWaiting;
   for (const ChangeItem& item : changes.items) {
     // Later rows of this set are missing, also those of transactions that the copy does not see:
@@ -375,34 +386,42 @@ void DeliveryWriter::NoteBatch(const std::vector<TransactionMark>& marks) {
 // -------------------------------------------------------------------------------------------------------------
 
 Status DeliveryWriter::LandUnits() {
+  // A landing that fails may take other units of its table along.
   for (const UnitId unit : machine_.Landable()) {
+    const std::vector<UnitId> landable = machine_.Landable();
+    if (std::find(landable.begin(), landable.end(), unit) == landable.end()) continue;
     if (!IsNameInUse(unit.relation)) SLUICE_RETURN_IF_ERROR(Land(unit));
   }
   return {};
 }
 
 Status DeliveryWriter::Land(UnitId unit) {
-  const TableName source = machine_.record(unit.relation).source;
+  const RelationId relation = unit.relation;
+  const TableName source = machine_.record(relation).source;
   SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, StageLanding(unit));
   if (outcome.table_failed) {
     stager_.Abandon();
     GiveUp(*outcome.table_failed);
-    const Status discarded = destination_.DiscardCopy(unit);
-    if (!discarded) {
-      logger_.Warn("the copy of {} could not be removed: {}", ToString(source),
-                   discarded.error().message);
-    }
+    DiscardCopy(unit, source);
     return CommitStates();
   }
+  const bool is_range = machine_.ranges(relation) != nullptr;
   machine_.Land(unit, WallClock());
-  machine_.Rename(unit.relation, source, DestinationOf(source));
-  machine_.SetMode(unit.relation, ModeOf(source));
+  const bool is_live = machine_.record(relation).state == TableState::kLive;
+  if (is_live) {
+    machine_.Rename(relation, source, DestinationOf(source));
+    machine_.SetMode(relation, ModeOf(source));
+    ForgetReplaced(relation);
+    not_in_ranges_.erase(relation);
+  }
   copy_began_.erase(unit);
   held_.Drop(unit);
-  ForgetReplaced(unit.relation);
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
-  logger_.Info("table {} is live: {} rows", ToString(source),
-               machine_.record(unit.relation).row_count);
+  if (is_range)
+    logger_.Info("table {}: range {} of {} has landed", ToString(source), unit.index + 1,
+                 machine_.unit_count(relation));
+  if (is_live)
+    logger_.Info("table {} is live: {} rows", ToString(source), machine_.record(relation).row_count);
   return {};
 }
 
@@ -416,7 +435,10 @@ Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
                       .destination = DestinationOf(source),
                       .lsn = position_,
                       .mode = ModeOf(source),
-                      .log_lsn = {std::max<std::uint64_t>(1, copy_began_[unit].value) - 1}};
+                      .log_lsn = {std::max<std::uint64_t>(1, copy_began_[unit].value) - 1},
+                      .part = machine_.ranges(unit.relation) == nullptr ? LandUnit::Part::kWhole
+                              : machine_.IsLastUnit(unit)               ? LandUnit::Part::kLastRange
+                                                                        : LandUnit::Part::kRange};
   SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, stager_.Land(item));
   std::vector<ChangeItem> items;
   std::vector<TransactionMark> marks;

@@ -105,6 +105,9 @@ class DeliveryWriter {
   replication::TableMachine& machine() { return machine_; }
   /// False: it was copied again too often in a short time, its next copy waits.
   bool MayCopy(RelationId relation) const;
+  /// The table may be copied in ranges: it could begin now, and its last copy in ranges did not
+  /// have to begin again.
+  bool MayCopyInRanges(RelationId relation) const;
   Result<replication::CopyStart> BeginUnit(UnitId unit);
   Result<replication::SnapshotVerdict> OfferSnapshot(const replication::CopyTicket& ticket,
                                                      replication::CopySnapshot taken);
@@ -172,6 +175,19 @@ class DeliveryWriter {
   /// \return true: the stream brings everything behind the position again, to be kept.
   bool GiveUp(const TableFailed& failed, bool may_keep = true);
   bool Halt(RelationId relation, const Error& error, bool may_keep);
+
+  // Of tables that are copied in ranges (delivery_writer_ranges.cc).
+  Result<StageOutcome> StageRanges(const TableChanges& changes,
+                                   const std::vector<TransactionMark>& marks);
+  struct RoutedRows;
+  Result<std::optional<Error>> Route(RelationId relation, const ChangeBatch& batch,
+                                     const std::vector<TransactionMark>& marks, RoutedRows& rows);
+  Status HoldRows(UnitId unit, ChangeBatch batch, const std::vector<TransactionMark>& marks);
+  void CopyRangesAgain(RelationId relation, const Error& error);
+  /// What its copies hold and have written is of no use any more.
+  void DropCopies(RelationId relation);
+  void DiscardCopy(UnitId unit, const TableName& source);
+
   Status CopyUnderName(RelationId relation, const TableName& source);
   void NameInAdvice(RelationId relation, const TableName& source);
   void TakeRaw(RelationId relation, bool is_raw, bool again);
@@ -236,6 +252,8 @@ class DeliveryWriter {
   std::map<RelationId, std::deque<Clock::time_point>> copied_again_;
   /// Where the stream stood when a copy that is under way began.
   std::map<UnitId, Lsn> copy_began_;
+  /// Tables whose copy in ranges had to begin again: the next one is of the whole.
+  std::set<RelationId> not_in_ranges_;
   std::set<RelationId> resuming_;
   std::size_t resume_rows_ = 5000;  ///< applied at once; follows the time that takes
   Clock::time_point resume_next_{};

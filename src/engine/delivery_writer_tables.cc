@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/delivery_writer.h"
+#include "replication/key_ranges.h"
 #include "replication/schema_versions.h"
 
 namespace sluice::engine {
@@ -20,6 +21,10 @@ bool DeliveryWriter::GiveUp(const TableFailed& failed, bool may_keep) {
   if (!machine_.has_table(failed.relation)) return false;
   const TableRecord& record = machine_.record(failed.relation);
   if (record.state == TableState::kHalted) return false;
+  if (replication::IsRangesAgain(failed.error)) {
+    CopyRangesAgain(failed.relation, failed.error);
+    return false;
+  }
   if (!replication::IsHealedByCopy(failed.error))
     return Halt(failed.relation, failed.error, may_keep);
   CopyAgain(failed.relation, failed.error);
@@ -51,7 +56,7 @@ void DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
                  error.message, error.code);
   }
   times.push_back(begins);
-  held_.Drop(UnitId{relation, 0});
+  DropCopies(relation);
   machine_.Resync(relation, WallClock());
   machine_.SetReason(relation, std::move(reason));
 }
@@ -71,8 +76,8 @@ bool DeliveryWriter::Halt(RelationId relation, const Error& error, bool may_keep
   logger_.Failed("table {} halted: {} ({}); the others go on; to continue: {}",
                  ToString(record.source), with_advice.message, with_advice.code,
                  with_advice.advice);
+  DropCopies(relation);
   machine_.Halt(relation, with_advice, WallClock());
-  held_.Drop(UnitId{relation, 0});
   if (!keeps) return false;
   machine_.SetKept(relation, KeptChanges{});
   TakeRaw(relation, true, false);  // the refusal makes the stream begin again
@@ -135,8 +140,10 @@ void DeliveryWriter::PublishTables() {
     status.truncates = counters.truncates;
     status.changes_dropped = counters.dropped;
     status.misfits = counters.misfits;
-    status.held_bytes = held_.bytes(UnitId{relation, 0});
-    if (machine_.unit_state(UnitId{relation, 0}) == replication::UnitState::kCopied) ++to_land;
+    status.held_bytes = held_.bytes(relation);
+    for (std::uint32_t unit = 0; unit < machine_.unit_count(relation); ++unit) {
+      if (machine_.unit_state({relation, unit}) == replication::UnitState::kCopied) ++to_land;
+    }
     is_settled = is_settled && status.record.state != TableState::kPending &&
                  status.record.state != TableState::kCopying &&
                  !(status.record.kept && status.record.kept->is_resuming);
@@ -178,7 +185,7 @@ Status DeliveryWriter::Resync(RelationId relation) {
     return Error{.kind = ErrorKind::kInvalidArgument, .message = "no such table in this pipeline"};
   }
   copied_again_.erase(relation);
-  held_.Drop(UnitId{relation, 0});
+  DropCopies(relation);
   if (machine_.record(relation).state == TableState::kHalted) TakeRaw(relation, false, true);
   machine_.Resync(relation, WallClock());
   return {};
@@ -194,7 +201,7 @@ void DeliveryWriter::Join(const TableRecord& record) {
   // Where rows lie already, they lie until the new copy lands.
   machine_.Rename(record.relation, record.source,
                   known.schema ? known.destination : record.destination);
-  held_.Drop(UnitId{record.relation, 0});
+  DropCopies(record.relation);
   machine_.Rejoined(record.relation, record.publication_entry, WallClock());
   if (record.state == TableState::kSkipped) {
     machine_.Skip(
@@ -205,19 +212,16 @@ void DeliveryWriter::Join(const TableRecord& record) {
 }
 
 void DeliveryWriter::Skip(RelationId relation, const Error& error) {
-  held_.Drop(UnitId{relation, 0});
+  DropCopies(relation);
   machine_.Skip(relation, error, WallClock());
 }
 
 Status DeliveryWriter::Forget(RelationId relation) {
-  const UnitId unit{relation, 0};
-  // A copy that is under way finds its ticket stale and removes what it wrote.
-  const bool has_shadow = machine_.unit_state(unit) == replication::UnitState::kCopied;
   copied_again_.erase(relation);
-  copy_began_.erase(unit);
-  held_.Drop(unit);
+  not_in_ranges_.erase(relation);
+  DropCopies(relation);
   machine_.RemoveTable(relation);
-  return has_shadow ? destination_.DiscardCopy(unit) : Status{};
+  return {};
 }
 
 Status DeliveryWriter::DropTable(RelationId relation) {

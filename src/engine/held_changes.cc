@@ -112,6 +112,14 @@ void HeldChanges::Drop(UnitId unit_id) {
   units_.erase(found);
 }
 
+void HeldChanges::DropTable(RelationId relation) {
+  for (auto unit = units_.lower_bound({relation, 0});
+       unit != units_.end() && unit->first.relation == relation;) {
+    memory_bytes_ -= unit->second.tail_bytes;
+    unit = units_.erase(unit);
+  }
+}
+
 void HeldChanges::Boundary() {
   for (auto& [id, unit] : units_) SetBoundary(unit);
 }
@@ -135,9 +143,12 @@ void HeldChanges::Rollback() {
   }
 }
 
-std::uint64_t HeldChanges::bytes(UnitId unit_id) const {
-  const auto found = units_.find(unit_id);
-  return found == units_.end() ? 0 : found->second.bytes;
+std::uint64_t HeldChanges::bytes(RelationId relation) const {
+  std::uint64_t total = 0;
+  for (auto unit = units_.lower_bound({relation, 0});
+       unit != units_.end() && unit->first.relation == relation; ++unit)
+    total += unit->second.bytes;
+  return total;
 }
 
 std::uint64_t HeldChanges::total_bytes() const {

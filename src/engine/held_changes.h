@@ -56,11 +56,13 @@ class HeldChanges {
       const std::function<bool(ChangeItem item, const std::vector<TransactionMark>& marks)>& sink);
 
   void Drop(UnitId unit);
+  /// What is held for any unit of the table.
+  void DropTable(RelationId relation);
   void Boundary();
   void Rollback();
 
   std::size_t memory_bytes() const { return memory_bytes_; }
-  std::uint64_t bytes(UnitId unit) const;
+  std::uint64_t bytes(RelationId relation) const;
   std::uint64_t total_bytes() const;
   std::uint64_t spilled_bytes() const { return spilled_bytes_; }
 

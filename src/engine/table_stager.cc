@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/kept_changes.h"
+#include "replication/key_ranges.h"
 #include "replication/lift.h"
 #include "replication/net_change_fold.h"
 #include "replication/schema_versions.h"
@@ -14,6 +15,10 @@ namespace {
 
 StageOutcome Failed(RelationId relation, Error error) {
   return {.table_failed = TableFailed{relation, std::move(error)}};
+}
+
+Error AlteredInRanges() {
+  return replication::RangesAgainError("it was altered while it was copied in ranges");
 }
 
 const ChangeBatch* LastBatch(const std::vector<replication::FoldItem>& fold) {
@@ -62,8 +67,10 @@ Result<StageOutcome> TableStager::Apply(RelationId relation, std::vector<ChangeI
     if (const auto* failure = std::get_if<TableFailure>(&item))
       return Failed(relation, failure->error);
   }
+  const SchemaPtr ranges = RangesShape(relation);
   SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome,
-                          destination_.capabilities().wants == Capabilities::Rows::kLog
+                          ranges ? ApplyToRanges(ranges, items)
+                          : destination_.capabilities().wants == Capabilities::Rows::kLog
                               ? ApplyLog(relation, items, marks)
                               : ApplyNet(relation, items, marks));
   if (outcome.table_failed) return outcome;
@@ -74,9 +81,47 @@ Result<StageOutcome> TableStager::Apply(RelationId relation, std::vector<ChangeI
 }
 
 Result<StageOutcome> TableStager::Land(const LandUnit& item) {
-  effects_[item.unit.relation].shape = item.schema;
-  effects_[item.unit.relation].mode = item.mode;
+  if (item.part != LandUnit::Part::kRange) {
+    effects_[item.unit.relation].shape = item.schema;
+    effects_[item.unit.relation].mode = item.mode;
+    effects_[item.unit.relation].is_landed = true;
+  }
   return Stage(item);
+}
+
+SchemaPtr TableStager::RangesShape(RelationId relation) const {
+  const auto found = effects_.find(relation);
+  if (found != effects_.end() && found->second.is_landed) return nullptr;
+  if (!machine_.has_table(relation)) return nullptr;
+  const CopyRanges* const ranges = machine_.ranges(relation);
+  return ranges == nullptr ? nullptr : ranges->schema;
+}
+
+/// Ranges have one shape until all of them are the table: nothing is lifted or altered.
+Result<StageOutcome> TableStager::ApplyToRanges(const SchemaPtr& shape,
+                                                std::vector<ChangeItem>& items) {
+  std::vector<replication::FoldItem> fold;
+  for (ChangeItem& item : items) {
+    if (std::holds_alternative<TruncateMark>(item))
+      return Failed(shape->relation, replication::RangesTruncatedError());
+    auto* batch = std::get_if<ChangeBatch>(&item);
+    if (batch == nullptr) continue;
+    const bool is_same = SameShape(*batch->schema, *shape) &&
+                         batch->schema->identity == shape->identity &&
+                         (batch->schema->unplaced.empty() || shape->since >= batch->schema->since);
+    const auto origins = ColumnOrigins(*batch->schema, *shape);
+    for (std::size_t i = 0; is_same && i < origins.size(); ++i) {
+      if (origins[i] != i) return Failed(shape->relation, AlteredInRanges());
+    }
+    if (!is_same) return Failed(shape->relation, AlteredInRanges());
+    batch->schema = shape;
+    fold.emplace_back().batch = batch;
+  }
+  if (fold.empty()) return StageOutcome{};
+  Result<NetChange> net = replication::FoldNet(shape, fold);
+  if (!net) return Failed(shape->relation, std::move(net).error());
+  return Stage(
+      NetRows{.change = std::make_shared<const NetChange>(*std::move(net)), .of_ranges = true});
 }
 
 Result<StageOutcome> TableStager::ApplyLog(RelationId relation, std::vector<ChangeItem>& items,
@@ -337,7 +382,9 @@ void TableStager::CountMisfits(RelationId relation, const TableName& source,
 void TableStager::Settle(replication::TableMachine& machine) {
   for (const auto& [relation, effect] : effects_) {
     if (effect.shape) machine.SetSchema(relation, effect.shape);
-    if (effect.last) {
+    if (effect.last && machine.ranges(relation) != nullptr) {
+      machine.CountInRanges(relation, effect.rows_delta);
+    } else if (effect.last) {
       const std::int64_t taken_back = effect.is_truncated ? machine.record(relation).row_count : 0;
       machine.CountApplied(relation, effect.rows_delta - taken_back, *effect.last);
     }

@@ -92,6 +92,7 @@ class TableStager {
     std::optional<TableMode> mode;
     TableCounters counters;
     bool is_truncated = false;
+    bool is_landed = false;  ///< all of it, in this transaction
     std::int64_t rows_delta = 0;  ///< since the truncate, if there was one
     std::optional<TransactionMark> last;
     std::optional<KeptChanges> kept;
@@ -102,6 +103,9 @@ class TableStager {
                                 const std::vector<TransactionMark>& marks);
   Result<StageOutcome> ApplyNet(RelationId relation, std::vector<ChangeItem>& items,
                                 const std::vector<TransactionMark>& marks);
+  Result<StageOutcome> ApplyToRanges(const SchemaPtr& shape, std::vector<ChangeItem>& items);
+  /// What landed ranges of a table look like that is not whole; null: it is.
+  SchemaPtr RangesShape(RelationId relation) const;
   SchemaPtr Shape(RelationId relation) const;
   /// The table at the destination gets the shape of the newest of these rows.
   Result<StageOutcome> BringTo(RelationId relation, const std::vector<ChangeItem>& items,

@@ -27,6 +27,7 @@ engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth
                                       std::function<void()> on_missing) {
   engine::CopyPoolOptions pool;
   pool.workers = options.pipeline->copy_workers;
+  pool.range_bytes = options.pipeline->copy_range_bytes;
   pool.publication = birth.publication;
   if (options.pipeline->acknowledges) pool.on_missing = std::move(on_missing);
   pool.wal_segment_bytes = options.wal_segment_bytes;

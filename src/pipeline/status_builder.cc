@@ -33,7 +33,7 @@ std::vector<engine::TableStatus> TablesOf(
       const_cast<Session&>(running);  // NOLINT(cppcoreguidelines-pro-type-const-cast): reads only
   std::vector<engine::TableStatus> tables = session.writer().Tables();
   for (engine::TableStatus& table : tables) {
-    const engine::CopyProgress copied = session.pool().ProgressOf(table.record.relation);
+    const engine::CopyProgress copied = session.pool().ProgressOf(table.record);
     table.rows_copied = copied.rows;
     table.bytes_copied = copied.bytes;
     for (const postgres::PlannedTable& planned : planned_tables) {

@@ -61,6 +61,13 @@ void TableMachine::AddTable(TableRecord record) {
   Table& table = tables_[record.relation];
   table.units.resize(1);
   if (record.state == TableState::kLive) table.units[0].state = UnitState::kLive;
+  if (record.state == TableState::kPending && record.ranges) {
+    table.ranges = record.ranges;
+    table.units.resize(table.ranges->landed.size());
+    for (std::size_t i = 0; i < table.units.size(); ++i) {
+      if (table.ranges->landed[i]) table.units[i].state = UnitState::kLive;
+    }
+  }
   table.record = std::move(record);
   table.is_changed = true;
 }
@@ -197,7 +204,7 @@ void TableMachine::ForgetFloors() {
 
 // --- the stream ----------------------------------------------------------------------------------
 
-std::optional<Decision> TableMachine::DecideAll(RelationId relation) {
+std::optional<Decision> TableMachine::DecideAll(RelationId relation) const {
   const auto found = tables_.find(relation);
   if (found == tables_.end()) return Decision::kDrop;
   const Table& table = found->second;
@@ -209,6 +216,12 @@ std::optional<Decision> TableMachine::DecideAll(RelationId relation) {
     case TableState::kCopying:
     case TableState::kLive:
       break;
+  }
+  if (table.ranges && !IsWhole(table)) {
+    const bool is_waiting =
+        std::all_of(table.units.begin(), table.units.end(),
+                    [](const Unit& unit) { return unit.state == UnitState::kWaiting; });
+    return is_waiting ? std::optional(Decision::kDrop) : std::nullopt;
   }
   switch (table.units[0].state) {
     case UnitState::kWaiting:
@@ -233,6 +246,31 @@ Decision TableMachine::Decide(RelationId relation, const TransactionMark& mark) 
     return Decision::kDrop;
   }
   return Sees(table.units[0], mark) ? Decision::kDrop : Decision::kHold;
+}
+
+Decision TableMachine::Decide(UnitId id, const TransactionMark& mark) const {
+  const Unit& unit = At(id);
+  switch (unit.state) {
+    case UnitState::kWaiting:
+      return Decision::kDrop;
+    case UnitState::kHolding:
+      return Decision::kHold;
+    case UnitState::kCopying:
+    case UnitState::kCopied:
+      return Sees(unit, mark) ? Decision::kDrop : Decision::kHold;
+    case UnitState::kLanding:
+    case UnitState::kLive:
+      break;
+  }
+  return Decision::kApply;
+}
+
+bool TableMachine::IsBehindAllRanges(RelationId relation, const TransactionMark& mark) const {
+  const auto count = static_cast<std::uint32_t>(At(relation).units.size());
+  for (std::uint32_t index = 0; index < count; ++index) {
+    if (Decide(UnitId{relation, index}, mark) != Decision::kDrop) return false;
+  }
+  return true;
 }
 
 Status TableMachine::OnProcessed(std::span<const TransactionMark> transactions) {
@@ -268,15 +306,56 @@ void TableMachine::OnServerSnapshot(const Snapshot& snapshot) {
 
 // --- copies --------------------------------------------------------------------------------------
 
+void TableMachine::SetRanges(RelationId relation, CopyRanges ranges) {
+  Table& table = At(relation);
+  SLUICE_CHECK(table.record.state == TableState::kPending && !table.ranges);
+  SLUICE_CHECK(table.units[0].state == UnitState::kWaiting);
+  ranges.landed.assign(ranges.bounds.size() + 1, false);
+  table.units.assign(ranges.landed.size(), Unit{});
+  table.ranges = std::move(ranges);
+}
+
+bool TableMachine::FitsRanges(const CopyTicket& ticket, const TableSchema& schema) const {
+  const auto found = tables_.find(ticket.unit.relation);
+  if (found == tables_.end() || !found->second.ranges) return true;
+  const SchemaPtr& known = found->second.ranges->schema;
+  // A rewrite, also that of a TRUNCATE, shows in the files.
+  return known == nullptr || (known->columns == schema.columns && known->key == schema.key &&
+                              known->identity == schema.identity &&
+                              known->identity_columns == schema.identity_columns &&
+                              known->hidden == schema.hidden &&
+                              known->facts.files == schema.facts.files);
+}
+
+void TableMachine::CountInRanges(RelationId relation, std::int64_t rows_delta) {
+  Table& table = At(relation);
+  if (!table.ranges) return;
+  table.ranges->row_count = std::max<std::int64_t>(0, table.ranges->row_count + rows_delta);
+}
+
+bool TableMachine::IsLastUnit(UnitId id) const {
+  const Table& table = At(id.relation);
+  for (std::uint32_t index = 0; index < table.units.size(); ++index) {
+    const UnitState state = table.units[index].state;
+    if (index != id.index && state != UnitState::kLive && state != UnitState::kLanding) return false;
+  }
+  return true;
+}
+
 std::vector<UnitId> TableMachine::Startable() const {
   std::vector<UnitId> out;
   if (!at_boundary() || passed_.needs_floor()) return out;
   for (const auto& [relation, table] : tables_) {
-    if (table.record.state == TableState::kPending && !Waits(table) && !table.awaits_durable) {
-      out.push_back({.relation = relation, .index = 0});
-    }
+    const bool is_on_its_way = table.record.state == TableState::kPending ||
+                               (table.record.state == TableState::kCopying && table.ranges);
+    if (!is_on_its_way || Waits(table) || table.awaits_durable) continue;
+    const auto first = std::find_if(
+        table.units.begin(), table.units.end(),
+        [](const Unit& unit) { return unit.state == UnitState::kWaiting; });
+    if (first == table.units.end()) continue;
+    out.push_back({.relation = relation,
+                   .index = static_cast<std::uint32_t>(first - table.units.begin())});
   }
-  std::erase_if(out, [&](UnitId unit) { return unit_state(unit) != UnitState::kWaiting; });
   std::sort(out.begin(), out.end());
   return out;
 }
@@ -297,7 +376,8 @@ CopyStart TableMachine::BeginUnit(UnitId id) {
   SLUICE_CHECK(at_boundary());
   SLUICE_CHECK(!passed_.needs_floor());
   const Table& table = At(id.relation);
-  SLUICE_CHECK(table.record.state == TableState::kPending && !Waits(table));
+  SLUICE_CHECK(!Waits(table) && (table.record.state == TableState::kPending ||
+                                 (table.record.state == TableState::kCopying && table.ranges)));
   Unit& unit = At(id);
   SLUICE_CHECK(unit.state == UnitState::kWaiting);
   // Hold, then the copy of P, in one step: another unit's newer snapshot may prune P meanwhile.
@@ -316,10 +396,15 @@ SnapshotVerdict TableMachine::OfferSnapshot(const CopyTicket& ticket, CopySnapsh
   SnapshotVerdict verdict = unit->suspects.Judge(taken.snapshot);
   passed_.Prune(taken.snapshot);
   if (!verdict.usable()) return verdict;
+  Table& table = At(ticket.unit.relation);
+  if (table.ranges) {
+    SLUICE_CHECK(FitsRanges(ticket, *taken.schema));
+    if (table.ranges->schema == nullptr) table.ranges->schema = taken.schema;
+  }
   unit->taken = std::move(taken);
   unit->suspects = {};
   unit->state = UnitState::kCopying;
-  Enter(At(ticket.unit.relation), TableState::kCopying, now);
+  Enter(table, TableState::kCopying, now);
   return verdict;
 }
 
@@ -338,7 +423,14 @@ bool TableMachine::CopyFailed(const CopyTicket& ticket, UnixMicros now) {
   if (unit == nullptr) return false;
   SLUICE_CHECK(unit->state != UnitState::kLanding);  // its rows are in the table already
   Reset(*unit);
-  Enter(At(ticket.unit.relation), TableState::kPending, now);
+  Table& table = At(ticket.unit.relation);
+  const bool is_idle = std::all_of(
+      table.units.begin(), table.units.end(),
+      [](const Unit& other) { return other.state == UnitState::kWaiting; });
+  if (is_idle) {
+    Enter(table, TableState::kPending, now);
+    if (table.ranges) table.ranges->schema = nullptr;  // nothing has it
+  }
   return true;
 }
 
@@ -377,8 +469,14 @@ void TableMachine::Land(UnitId id, UnixMicros now) {
   unit.state = UnitState::kLanding;
   unit.commit = 0;
   Table& table = At(id.relation);
+  if (table.ranges) {
+    Change(table);
+    table.ranges->row_count += unit.row_count;
+    NoteLanded(table);
+    if (!IsWhole(table)) return;
+  }
   Enter(table, TableState::kLive, now);
-  table.record.row_count = unit.row_count;
+  table.record.row_count = table.ranges ? table.ranges->row_count : unit.row_count;
   table.record.schema = unit.taken->schema;
   table.record.lsn = unit.taken->insert_lsn;
 }
@@ -421,6 +519,14 @@ void TableMachine::OnDurable(std::uint64_t sequence) {
       Reset(unit);
       unit.state = UnitState::kLive;
     }
+    const bool is_done = table.ranges && std::all_of(table.units.begin(), table.units.end(),
+                                                     [](const Unit& unit) {
+                                                       return unit.state == UnitState::kLive;
+                                                     });
+    if (is_done) {
+      table.ranges.reset();
+      table.units.resize(1);
+    }
   }
 }
 
@@ -437,6 +543,7 @@ void TableMachine::OnReconnect(Lsn durable) {
       unit.commit = 0;
       table.record.state = TableState::kCopying;
     }
+    if (table.ranges) NoteLanded(table);
     if (table.commit != 0) table.is_changed = true;
     table.commit = 0;
     table.awaits_durable = false;
@@ -460,6 +567,15 @@ void TableMachine::OnBirth(Lsn position, const PassedList& passed) {
 
 const TableRecord& TableMachine::record(RelationId relation) const {
   return At(relation).record;
+}
+
+const CopyRanges* TableMachine::ranges(RelationId relation) const {
+  const Table& table = At(relation);
+  return table.ranges && !IsWhole(table) ? &*table.ranges : nullptr;
+}
+
+std::uint32_t TableMachine::unit_count(RelationId relation) const {
+  return static_cast<std::uint32_t>(At(relation).units.size());
 }
 
 UnitState TableMachine::unit_state(UnitId unit) const {
@@ -537,10 +653,33 @@ void TableMachine::Enter(Table& table, TableState state, UnixMicros now) {
 
 void TableMachine::StartOver(Table& table) {
   Change(table);
-  for (Unit& unit : table.units) {
-    table.awaits_durable = table.awaits_durable || unit.state == UnitState::kLanding;
-    Reset(unit);
+  for (const Unit& unit : table.units) {
+    // Landed ranges must be known to be given up before others take their place.
+    const bool is_landed = unit.state == UnitState::kLanding ||
+                           (table.ranges && unit.state == UnitState::kLive);
+    table.awaits_durable = table.awaits_durable || is_landed;
   }
+  table.units.assign(1, Unit{});
+  table.ranges.reset();
+  table.record.ranges.reset();
+}
+
+bool TableMachine::IsWhole(const Table& table) {
+  return std::all_of(table.units.begin(), table.units.end(), [](const Unit& unit) {
+    return unit.state == UnitState::kLanding || unit.state == UnitState::kLive;
+  });
+}
+
+/// The record has them only while there is something to go on with.
+void TableMachine::NoteLanded(Table& table) {
+  bool has_any = false;
+  for (std::size_t i = 0; i < table.units.size(); ++i) {
+    const UnitState state = table.units[i].state;
+    table.ranges->landed[i] = state == UnitState::kLanding || state == UnitState::kLive;
+    has_any = has_any || table.ranges->landed[i];
+  }
+  table.record.ranges.reset();
+  if (has_any && !IsWhole(table)) table.record.ranges = table.ranges;
 }
 
 void TableMachine::Reset(Unit& unit) {

@@ -6,7 +6,9 @@
 ///               ^__________|__________|__________|  (CopyFailed, Resync, restart)
 ///   table    pending -> copying -> live; halted from any; skipped
 ///
-/// A *unit* is a part of a table that is copied and landed on its own (a whole table now, index 0).
+/// A *unit* is a part of a table that is copied and landed on its own: a whole table (index 0), or
+/// one range of its key (SetRanges()), each under a snapshot of its own. The table is live once all
+/// of its units are; until then each row is decided by the unit of its key.
 ///   waiting   its changes are dropped: a later copy will see them
 ///   holding   its changes are held from here on; a snapshot is being taken
 ///   copying   rows are read under snapshot S; what S sees is dropped, the rest held
@@ -15,7 +17,7 @@
 ///             durable yet; changes apply
 ///   live      changes apply; S is forgotten
 ///
-/// Only `live` is durable; a restart begins every other unit again, under a new snapshot, which
+/// Only `live` is durable, of a range too; a restart begins every other unit again, under a new snapshot, which
 /// sees all that passed so far (the stored list P is the proof).
 ///
 /// Use, in the delivery writer's thread:
@@ -141,8 +143,13 @@ class TableMachine {
 
   /// What to do with the changes of `mark` for this table. `mark.end_lsn` may be 0 (a piece).
   Decision Decide(RelationId relation, const TransactionMark& mark);
+  /// The same for one range of a table that is copied in ranges.
+  Decision Decide(UnitId unit, const TransactionMark& mark) const;
   /// The same answer for every transaction? Saves the walk over the runs of a batch.
-  std::optional<Decision> DecideAll(RelationId relation);
+  std::optional<Decision> DecideAll(RelationId relation) const;
+  /// No row of an unfinished table that this transaction touched will be applied: every range is
+  /// yet to be read, or was read by a copy that sees it.
+  bool IsBehindAllRanges(RelationId relation, const TransactionMark& mark) const;
   /// Rule 1. All changes of these were decided. A mark without end_lsn is a piece: the machine is
   /// not at a boundary until the rest has come. Errors: kProtocol, SLU-3021 (commits out of order).
   Status OnProcessed(std::span<const TransactionMark> transactions);
@@ -156,7 +163,16 @@ class TableMachine {
 
   // --- copies ------------------------------------------------------------------------------------
 
-  /// Units that could begin now.
+  /// The table is copied in these ranges. Only before its first unit begins; `landed` is ignored.
+  void SetRanges(RelationId relation, CopyRanges ranges);
+  /// The rest of a table can be read in this shape: that of the ranges that were read before.
+  bool FitsRanges(const CopyTicket& ticket, const TableSchema& schema) const;
+  /// Rows of landed ranges were changed: for display.
+  void CountInRanges(RelationId relation, std::int64_t rows_delta);
+  /// The last one that is not landed.
+  bool IsLastUnit(UnitId unit) const;
+
+  /// Units that could begin now, one of each table.
   std::vector<UnitId> Startable() const;
   /// Copies that were begun and neither finished nor failed.
   std::vector<CopyTicket> Running() const;
@@ -215,6 +231,9 @@ class TableMachine {
 
   bool has_table(RelationId relation) const { return tables_.contains(relation); }
   const TableRecord& record(RelationId relation) const;
+  /// Null: it is not copied in ranges, or all of them are landed.
+  const CopyRanges* ranges(RelationId relation) const;
+  std::uint32_t unit_count(RelationId relation) const;
   UnitState unit_state(UnitId unit) const;
   /// Schema version of the unit's snapshot; null while it has none.
   SchemaPtr unit_schema(UnitId unit) const;
@@ -234,6 +253,7 @@ class TableMachine {
   struct Table {
     TableRecord record;
     std::vector<Unit> units;
+    std::optional<CopyRanges> ranges;  ///< one unit each; until the last landing is durable
     std::optional<TableRecord> durable_record;  ///< as it was before changes not durable yet
     bool is_changed = false;
     std::uint64_t commit = 0;  ///< that has the record and is not durable yet; 0: none
@@ -252,6 +272,8 @@ class TableMachine {
   void Enter(Table& table, TableState state, UnixMicros now);
   void StartOver(Table& table);
   void Stop(RelationId relation, TableState state, const Error& error, UnixMicros now);
+  static bool IsWhole(const Table& table);
+  static void NoteLanded(Table& table);
   static void Reset(Unit& unit);
   static bool Sees(const Unit& unit, const TransactionMark& mark);
   static bool Waits(const Table& table);

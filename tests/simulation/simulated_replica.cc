@@ -7,6 +7,7 @@
 #include "columnar/copy_decoder.h"
 #include "columnar/testing/schemas.h"
 #include "replication/connect_checks.h"
+#include "replication/key_ranges.h"
 
 namespace sluice::simulation {
 namespace {
@@ -65,6 +66,8 @@ void Coverage::Add(const Coverage& other) {
   streamed_transactions += other.streamed_transactions;
   spilled_batches += other.spilled_batches;
   witnesses += other.witnesses;
+  range_checks += other.range_checks;
+  range_landings += other.range_landings;
 }
 
 /// Knows every version of every table, as the catalog does.
@@ -105,7 +108,10 @@ class SimulatedReplica::FlakyDestination final : public doubles::Decorator {
                                         {.kind = ErrorKind::kConversion, .message = "simulated"}}};
       }
     }
-    if (std::holds_alternative<LandUnit>(item)) ++replica_.coverage_.landings;
+    if (const auto* land = std::get_if<LandUnit>(&item)) {
+      ++replica_.coverage_.landings;
+      if (land->part == LandUnit::Part::kRange) ++replica_.coverage_.range_landings;
+    }
     return Decorator::Stage(item);
   }
   Result<CommitOutcome> Commit(const CommitRecord& record) override {
@@ -195,7 +201,7 @@ void SimulatedReplica::Close() {
   tracker_.reset();
   spilled_.clear();
   set_.reset();
-  for (auto& [relation, copy] : copies_) EndCopy(copy);
+  for (auto& [unit, copy] : copies_) EndCopy(copy);
   copies_.clear();
   writer_->inbox().Stop();
   writer_.reset();
@@ -271,7 +277,7 @@ void SimulatedReplica::NoteServerCrash() {
   if (crashes_seen_ == server_.crash_count()) return;
   crashes_seen_ = server_.crash_count();
   ++coverage_.server_crashes;
-  for (auto& [relation, copy] : copies_) copy.is_locked = false;
+  for (auto& [unit, copy] : copies_) copy.is_locked = false;
   BreakStream();
   if (writer_ && !writer_->at_boundary()) return Fail("not at a boundary");
   if (writer_) FailCopies();
@@ -439,16 +445,32 @@ void SimulatedReplica::BeginUnits() {
     if (!has_faults_ && machine.record(relation).state == TableState::kHalted)
       (void)writer_->Resync(relation);
   }
-  for (const UnitId unit : machine.Startable()) {
+  for (UnitId unit : machine.Startable()) {
     if (Chance(2)) continue;
+    PlanRanges(unit.relation);
     const Result<replication::CopyStart> start = writer_->BeginUnit(unit);
     if (!start) return Fail("begin: " + start.error().message);
-    const auto old = copies_.find(unit.relation);
+    const auto old = copies_.find(unit);
     if (old != copies_.end()) EndCopy(old->second);
-    Copy& copy = copies_[unit.relation] = {};
+    Copy& copy = copies_[unit] = {};
     copy.ticket = start->ticket;
     copy.table = unit.relation.value - Tables()[0].relation.value;
   }
+}
+
+/// Some tables are copied in ranges, with bounds anywhere.
+void SimulatedReplica::PlanRanges(RelationId relation) {
+  const TableKind& kind = Tables()[relation.value - Tables()[0].relation.value];
+  if (!kind.has_key || kind.identity != ReplicaIdentity::kDefault) return;
+  if (!writer_->MayCopyInRanges(relation) || writer_->machine().ranges(relation) != nullptr) return;
+  if (Chance(3)) return;
+  std::set<std::int64_t> bounds;
+  for (unsigned i = 0; i < 1 + random_() % 4; ++i)
+    bounds.insert(static_cast<std::int64_t>(random_() % kKeyMax));
+  CopyRanges ranges;
+  ranges.attnum = 1;
+  ranges.bounds.assign(bounds.begin(), bounds.end());
+  writer_->machine().SetRanges(relation, std::move(ranges));
 }
 
 void SimulatedReplica::StepCopy() {
@@ -502,6 +524,14 @@ bool SimulatedReplica::TakeSnapshot(Copy& copy) {
   copy.insert_lsn = server_.insert_lsn();
   copy.schema = server_.Schema(copy.table, server_.width(copy.table));
   copy.rows = server_.VisibleRows(copy.table);
+  const RelationId relation = copy.ticket.unit.relation;
+  const CopyRanges* const ranges =
+      writer_->machine().has_table(relation) ? writer_->machine().ranges(relation) : nullptr;
+  if (ranges != nullptr) {
+    std::erase_if(copy.rows, [&](const TextRow& row) {
+      return replication::RangeOf(*ranges, std::stoi(*row[0])) != copy.ticket.unit.index;
+    });
+  }
   const auto verdict =
       writer_->OfferSnapshot(copy.ticket, {server_.TakeSnapshot(), copy.insert_lsn, copy.schema});
   copy.is_usable = verdict && verdict->usable();
@@ -548,6 +578,7 @@ void SimulatedReplica::Check() {
   if (position < checked_position_) return Fail("the position went back");
   checked_position_ = position;
   for (const TableRecord& record : state.tables) {
+    if (record.ranges) CheckRanges(record, position);
     if (record.state != TableState::kLive) continue;
     const std::size_t table = record.relation.value - Tables()[0].relation.value;
     const std::size_t width = record.schema->columns.size();
@@ -562,6 +593,21 @@ void SimulatedReplica::Check() {
   if (held > (std::size_t{1} << 20)) Fail("held changes grow without bound");
 }
 
+/// Landed ranges of a table that is not whole hold what a live table would, and nothing else.
+void SimulatedReplica::CheckRanges(const TableRecord& record, Lsn position) {
+  ++coverage_.range_checks;
+  const std::size_t table = record.relation.value - Tables()[0].relation.value;
+  auto expected = server_.RowsAt(table, position, record.ranges->schema->columns.size());
+  if (!expected) return Fail(Tables()[table].name + ": its ranges lack a column that has values");
+  std::erase_if(*expected, [&](const TextRow& row) {
+    return !record.ranges->landed[replication::RangeOf(*record.ranges, std::stoi(*row[0]))];
+  });
+  const std::vector<TextRow> actual = storage_->RangeRows(record.relation);
+  if (actual == *expected) return;
+  Fail("ranges of " + Tables()[table].name + " at " + ToString(position) + " hold " +
+       Print(actual) + "instead of " + Print(*expected));
+}
+
 std::string SimulatedReplica::Describe() const {
   const DeliveryState state = storage_->State();
   std::string out = "at " + ToString(state.position->lsn) + " of " + ToString(server_.flush_lsn()) +
@@ -571,10 +617,12 @@ std::string SimulatedReplica::Describe() const {
     if (!writer_) continue;
     out += std::string(" (") +
            replication::ToString(writer_->machine().unit_state({record.relation, 0})) + ")";
-    const auto copy = copies_.find(record.relation);
-    if (copy == copies_.end()) continue;
-    out += copy->second.is_usable ? " reads" : " wants a snapshot";
-    if (copy->second.is_locked) out += " under a lock";
+    for (const auto& [unit, copy] : copies_) {
+      if (unit.relation != record.relation) continue;
+      out += copy.is_usable ? " reads " : " wants a snapshot of ";
+      out += std::to_string(unit.index);
+      if (copy.is_locked) out += " under a lock";
+    }
   }
   return out;
 }

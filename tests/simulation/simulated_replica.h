@@ -6,7 +6,8 @@
 ///
 /// Every step may be the last: the process is killed, the server crashes, the stream breaks, a
 /// commit's outcome stays unknown. What is checked, after every destination commit:
-///   - a live table holds exactly the transactions up to the destination's position;
+///   - a live table holds exactly the transactions up to the destination's position, and so do the
+///     landed ranges of one that is not whole;
 ///   - the position never goes back, and what was acknowledged is durable;
 /// and at every connect what docs/positions.md says of one. As soon as faults stop, all comes to
 /// rest: every table live, everything delivered.
@@ -45,6 +46,8 @@ struct Coverage {
   std::uint64_t streamed_transactions = 0;
   std::uint64_t spilled_batches = 0;
   std::uint64_t witnesses = 0;
+  std::uint64_t range_checks = 0;
+  std::uint64_t range_landings = 0;
 
   void Add(const Coverage& other);
 };
@@ -99,6 +102,7 @@ class SimulatedReplica {
   void SendFeedback();
   void FeedMachine();
   void BeginUnits();
+  void PlanRanges(RelationId relation);
   void StepCopy();
   bool TakeSnapshot(Copy& copy);
   void WriteRows(Copy& copy, std::size_t count);
@@ -107,6 +111,7 @@ class SimulatedReplica {
 
   void Fail(std::string what);
   void Check();
+  void CheckRanges(const TableRecord& record, Lsn position);
   bool Chance(unsigned one_in) { return random_() % one_in == 0; }
 
   std::mt19937& random_;
@@ -129,7 +134,7 @@ class SimulatedReplica {
   engine::LatencyWindow latency_;
   telemetry::Logger logger_;
   std::unique_ptr<engine::DeliveryWriter> writer_;
-  std::map<RelationId, Copy> copies_;
+  std::map<UnitId, Copy> copies_;
 
   // One life of the stream.
   std::optional<Walsender> walsender_;

@@ -11,7 +11,6 @@ namespace sluice::simulation {
 namespace {
 
 constexpr std::size_t kWidthMax = kFirstColumns + 3;
-constexpr std::uint64_t kKeyMax = 12;
 constexpr std::size_t kOpenMax = 4;
 constexpr std::size_t kInlineMax = 6;
 

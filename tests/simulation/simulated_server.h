@@ -36,6 +36,8 @@ using memory::TextRow;
 /// that were added with a default.
 inline constexpr std::size_t kFirstColumns = 3;
 inline constexpr std::size_t kLargeColumn = 2;
+/// Ids are below it.
+inline constexpr std::uint64_t kKeyMax = 12;
 
 struct TableKind {
   RelationId relation;

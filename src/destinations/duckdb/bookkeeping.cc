@@ -53,6 +53,12 @@ std::string CreateKeptSql() {
          " committed_at BIGINT, ordinal UINTEGER, message BLOB);";
 }
 
+std::string CreateRangesSql() {
+  return "CREATE TABLE IF NOT EXISTS " + In("_ranges") +
+         "(relation UINTEGER, attnum SMALLINT, bounds VARCHAR, landed VARCHAR, \"rows\" BIGINT,"
+         " \"schema\" VARCHAR);";
+}
+
 std::string CreateSql() {
   return "CREATE SCHEMA " + QualifiedSchema(kSchema) +
          ";"
@@ -92,8 +98,23 @@ std::string CreateSql() {
          In("_schemas") +
          "(relation UINTEGER, publication_entry UINTEGER, older_writers_done BOOLEAN,"
          " \"schema\" VARCHAR);" +
-         CreateKeptSql() + "CREATE MACRO " + In("lsn") +
+         CreateKeptSql() + CreateRangesSql() + "CREATE MACRO " + In("lsn") +
          "(u) AS printf('%X/%X', u::UBIGINT >> 32, u::UBIGINT & 4294967295);";
+}
+
+Result<std::vector<std::int64_t>> ParseBounds(const std::string& text) {
+  std::vector<std::int64_t> out;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  while (at != end) {
+    std::int64_t bound = 0;
+    const auto [next, error] = std::from_chars(at, end, bound);
+    if (error != std::errc() || (next != end && *next != ','))
+      return Unreadable("the bounds of a table's ranges cannot be read");
+    out.push_back(bound);
+    at = next == end ? end : next + 1;
+  }
+  return out;
 }
 
 Result<std::vector<TransactionId>> ParseXids(const std::string& text) {
@@ -288,7 +309,8 @@ Status RemoveTable(Connection& connection, RelationId relation) {
   return connection.Run("DELETE FROM " + In("tables") + " WHERE table_oid = " + oid +
                             "; DELETE FROM " + In("columns") + " WHERE table_oid = " + oid +
                             "; DELETE FROM " + In("_schemas") + " WHERE relation = " + oid +
-                            "; DELETE FROM " + In("_kept") + " WHERE relation = " + oid + "; " +
+                            "; DELETE FROM " + In("_kept") + " WHERE relation = " + oid +
+                            "; DELETE FROM " + In("_ranges") + " WHERE relation = " + oid + "; " +
                             ForgetQuarantineSql(relation),
                         "forget a table");
 }
@@ -345,7 +367,7 @@ Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& reque
     sql += "ALTER TABLE " + In("schema_changes") + " ADD COLUMN IF NOT EXISTS " + column +
            " VARCHAR; ";
   }
-  sql += CreateKeptSql() + "UPDATE " + In("position") + " SET epoch = epoch + 1";
+  sql += CreateKeptSql() + CreateRangesSql() + "UPDATE " + In("position") + " SET epoch = epoch + 1";
   if (request.system_identifier != 0)
     sql += ", system_identifier = " + Number(request.system_identifier);
   SLUICE_RETURN_IF_ERROR(connection.Run(sql, "take the next epoch"));
@@ -358,7 +380,7 @@ Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& reque
 
 Status WriteBirth(Connection& connection, const Birth& birth, std::uint64_t epoch) {
   std::string clear;
-  for (const char* table : {"_birth", "tables", "columns", "_schemas", "_kept", "quarantine"})
+  for (const char* table : {"_birth", "tables", "columns", "_schemas", "_kept", "_ranges", "quarantine"})
     clear += "DELETE FROM " + In(table) + ";";
   clear += "UPDATE " + In("_passed") +
            " SET is_unknown = false, floor = 0, xids = '', witness_lsn = NULL,"
@@ -513,6 +535,54 @@ Status ReadKeptSums(Connection& connection, DeliveryState& state) {
     }
   }
   return {};
+}
+
+Status ReadRanges(Connection& connection, DeliveryState& state) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult found,
+      connection.Query("SELECT count(*)::BIGINT FROM duckdb_tables() WHERE schema_name = 'sluice'"
+                       " AND table_name = '_ranges' AND database_name = " +
+                           QuoteLiteral(kCatalog),
+                       "look for sluice._ranges"));
+  if (found.i64(0, 0) == 0) return {};  // of an earlier version, opened for reading
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult rows,
+      connection.Query("SELECT relation::UBIGINT, attnum::BIGINT, bounds, landed, \"rows\","
+                       " \"schema\" FROM " +
+                           In("_ranges"),
+                       "read sluice._ranges"));
+  for (std::size_t row = 0; row < rows.row_count(); ++row) {
+    CopyRanges ranges;
+    ranges.attnum = static_cast<std::int16_t>(rows.i64(row, 1));
+    SLUICE_ASSIGN_OR_RETURN(ranges.bounds, ParseBounds(rows.text(row, 2)));
+    for (const char landed : rows.text(row, 3)) ranges.landed.push_back(landed == '1');
+    ranges.row_count = rows.i64(row, 4);
+    SLUICE_ASSIGN_OR_RETURN(ranges.schema, SchemaFromJson(rows.text(row, 5)));
+    if (ranges.landed.size() != ranges.bounds.size() + 1)
+      return Unreadable("sluice._ranges has other bounds than ranges");
+    for (TableRecord& table : state.tables) {
+      if (table.relation.value == rows.u64(row, 0)) table.ranges = ranges;
+    }
+  }
+  return {};
+}
+
+Status WriteRanges(Connection& connection, RelationId relation,
+                   const std::optional<CopyRanges>& ranges) {
+  const std::string oid = Number(relation.value);
+  std::string sql = "DELETE FROM " + In("_ranges") + " WHERE relation = " + oid;
+  if (ranges) {
+    std::string bounds;
+    for (const std::int64_t bound : ranges->bounds)
+      bounds += (bounds.empty() ? "" : ",") + std::to_string(bound);
+    std::string landed;
+    for (const bool is_landed : ranges->landed) landed.push_back(is_landed ? '1' : '0');
+    sql += "; INSERT INTO " + In("_ranges") + " VALUES (" + oid + ", " +
+           std::to_string(ranges->attnum) + ", " + QuoteLiteral(bounds) + ", " +
+           QuoteLiteral(landed) + ", " + std::to_string(ranges->row_count) + ", " +
+           QuoteLiteral(SchemaToJson(*ranges->schema)) + ")";
+  }
+  return connection.Run(sql, "write sluice._ranges");
 }
 
 Status WriteKept(Connection& connection, RelationId relation,

@@ -1,6 +1,6 @@
 /// \file
 /// Schema `sluice` in the file: what users read (position, tables, columns, schema_changes, macro
-/// lsn) and what only we read (_birth, _passed, _units, _schemas, _kept). Layout:
+/// lsn) and what only we read (_birth, _passed, _units, _schemas, _kept, _ranges). Layout:
 /// docs/positions.md.
 ///
 /// Everything here is one statement or another inside the caller's transaction.
@@ -74,6 +74,12 @@ Status DropKept(Connection& connection, RelationId relation, std::uint64_t throu
 /// only where there are none.
 Result<std::string> SelectKept(Connection& connection, RelationId relation, std::uint64_t after,
                                std::size_t count_max);
+
+/// TableRecord::ranges of the tables that have some.
+Status ReadRanges(Connection& connection, DeliveryState& state);
+/// As the record has them; empty: none any more.
+Status WriteRanges(Connection& connection, RelationId relation,
+                   const std::optional<CopyRanges>& ranges);
 
 /// Drops schema sluice and all in it.
 Status DropState(Connection& connection);

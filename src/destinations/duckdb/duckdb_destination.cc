@@ -80,6 +80,7 @@ class DuckDb final : public DuckDbDestination {
     capabilities_.wants = Capabilities::Rows::kNet;
     capabilities_.fencing = Capabilities::Fencing::kCompareAndSet;
     capabilities_.keeps_changes = true;
+    capabilities_.lands_ranges = true;
   }
   ~DuckDb() override {
     // Without Close() it ends like a kill: what was committed is in the log.
@@ -119,6 +120,7 @@ class DuckDb final : public DuckDbDestination {
             connection.Run("DROP TABLE IF EXISTS " + QualifiedName(shadow.name), "drop a copy"));
         SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit));
       }
+      SLUICE_RETURN_IF_ERROR(DropAside(connection, kRangesPrefix));
       return WriteBirth(connection, birth, epoch_);
     });
     if (!status) return status;
@@ -254,7 +256,8 @@ class DuckDb final : public DuckDbDestination {
     writer_->Abandon();
     Connection& connection = writer_->connection();
     Status status = Transaction(connection, [&]() -> Status {
-      SLUICE_RETURN_IF_ERROR(DropShadows(connection));
+      SLUICE_RETURN_IF_ERROR(DropAside(connection, kShadowPrefix));
+      SLUICE_RETURN_IF_ERROR(DropAside(connection, kRangesPrefix));
       return DropState(connection);
     });
     if (!status) return status;
@@ -274,13 +277,17 @@ class DuckDb final : public DuckDbDestination {
     SLUICE_ASSIGN_OR_RETURN(Connection connection, opened.Connect());
     SLUICE_ASSIGN_OR_RETURN(StoredState state, ReadState(connection));
     SLUICE_RETURN_IF_ERROR(CheckOwner(state, request));
-    if (state.exists) SLUICE_RETURN_IF_ERROR(ReadKeptSums(connection, state.delivery));
+    if (state.exists) {
+      SLUICE_RETURN_IF_ERROR(ReadKeptSums(connection, state.delivery));
+      SLUICE_RETURN_IF_ERROR(ReadRanges(connection, state.delivery));
+    }
     return std::move(state.delivery);
   }
 
   Result<DeliveryState> TakeOver(const std::shared_ptr<Database>& opened,
                                  const OpenRequest& request);
-  static Status DropShadows(Connection& connection);
+  /// Tables of ours that are not replicated ones.
+  static Status DropAside(Connection& connection, std::string_view prefix);
   Result<StageOutcome> Land(const LandUnit& item);
   std::optional<Error> CheckOtherTables(const TableSchema& schema, const TableName& name);
   /// Whether the table may have a table of this name made.
@@ -325,11 +332,12 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   SLUICE_RETURN_IF_ERROR(CheckOwner(state, request));
   Status status = Transaction(connection, [&]() -> Status {
     // A copy lives no longer than the process that made it.
-    SLUICE_RETURN_IF_ERROR(DropShadows(connection));
+    SLUICE_RETURN_IF_ERROR(DropAside(connection, kShadowPrefix));
     if (!state.exists) SLUICE_RETURN_IF_ERROR(CreateState(connection, request));
     SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
     for (const StoredUnit& unit : state.units)
       SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
+    SLUICE_RETURN_IF_ERROR(ReadRanges(connection, state.delivery));
     return ReadKeptSums(connection, state.delivery);
   });
   if (!status) return std::move(status).error();
@@ -345,12 +353,12 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   return std::move(state.delivery);
 }
 
-Status DuckDb::DropShadows(Connection& connection) {
+Status DuckDb::DropAside(Connection& connection, std::string_view prefix) {
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult left,
       connection.Query(
           "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
-              QuoteLiteral(kCatalog) + " AND starts_with(table_name, '_sluice_copy_')",
+              QuoteLiteral(kCatalog) + " AND starts_with(table_name, " + QuoteLiteral(std::string(prefix)) + ")",
           "look for copies left behind"));
   for (std::size_t row = 0; row < left.row_count(); ++row) {
     SLUICE_RETURN_IF_ERROR(connection.Run(
@@ -377,7 +385,10 @@ Result<StageOutcome> DuckDb::Land(const LandUnit& item) {
                      .code = "SLU-5114",
                      .advice = "sluice resync " + ToString(item.destination)}}};
   }
-  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, writer_->Land(item, shadow->name));
+  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome,
+                          item.part == LandUnit::Part::kWhole
+                              ? writer_->Land(item, shadow->name)
+                              : writer_->LandRange(item, shadow->name));
   if (!outcome.table_failed) landed_.push_back(item.unit);
   return outcome;
 }

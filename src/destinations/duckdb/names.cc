@@ -99,9 +99,13 @@ std::string FoldKey(const TableName& name) {
 }
 
 std::string ShadowName(UnitId unit) {
-  std::string name = "_sluice_copy_" + std::to_string(unit.relation.value);
+  std::string name = std::string(kShadowPrefix) + std::to_string(unit.relation.value);
   if (unit.index != 0) name += "_" + std::to_string(unit.index);
   return name;
+}
+
+std::string RangesName(RelationId relation) {
+  return std::string(kRangesPrefix) + std::to_string(relation.value);
 }
 
 std::optional<Error> CheckNames(const TableSchema& schema, const TableName& destination) {

@@ -30,7 +30,11 @@ std::string FoldName(std::string_view name);
 std::string FoldKey(const TableName& name);
 
 /// The shadow a unit is copied into: `_sluice_copy_<oid>`, with `_<index>` for ranges.
+inline constexpr std::string_view kShadowPrefix = "_sluice_copy_";
 std::string ShadowName(UnitId unit);
+/// Where landed ranges of a table are that is not whole yet: `_sluice_ranges_<oid>`.
+inline constexpr std::string_view kRangesPrefix = "_sluice_ranges_";
+std::string RangesName(RelationId relation);
 
 /// Why a table of this shape cannot have this name here, whatever the file holds; nullopt: it can.
 std::optional<Error> CheckNames(const TableSchema& schema, const TableName& destination);

@@ -123,6 +123,11 @@ TransactionWriter::TransactionWriter(Connection connection, const DeliveryState&
     if (record.schema != nullptr)
       tables_[record.relation] = {
           .name = record.destination, .shape = record.schema, .mode = record.mode};
+    if (record.ranges) {
+      ranges_[record.relation] = {
+          .name = {record.destination.schema, RangesName(record.relation)},
+          .shape = record.ranges->schema};
+    }
   }
 }
 
@@ -233,17 +238,8 @@ Result<StageOutcome> TransactionWriter::Land(const LandUnit& item, const TableNa
   Staged* before = Find(item.unit.relation);
   if (before != nullptr && before->has_rows)
     return Failed(item.unit.relation, OutOfOrder(item.destination));
-  SLUICE_RETURN_IF_ERROR(Begin());
-  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> unseen,
-                          CompareShape(connection_, shadow, *item.schema));
-  if (unseen) {
-    return Failed(item.unit.relation,
-                  {.kind = ErrorKind::kSchemaConflict,
-                   .message = "the copy of " + ToString(item.destination) +
-                              " ended after the transaction that lands it began",
-                   .code = "SLU-5114",
-                   .advice = "sluice resync " + ToString(item.destination)});
-  }
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> unseen, CheckShadow(item, shadow));
+  if (unseen) return Failed(item.unit.relation, *std::move(unseen));
   has_ddl_ = true;
   std::optional<Table> known;
   if (before != nullptr) known = before->table;
@@ -505,6 +501,7 @@ Result<StageOutcome> TransactionWriter::Apply(const NetRows& item) {
     if (misfit->kind == ErrorKind::kInternal) return std::move(*misfit);
     return Failed(relation, std::move(*misfit));
   }
+  if (item.of_ranges) return ApplyToRanges(change);
   SLUICE_RETURN_IF_ERROR(Begin());
   SLUICE_ASSIGN_OR_RETURN(Staged* const table, StageTable(*change.schema));
   Staged& staged = *table;
@@ -643,6 +640,7 @@ Status TransactionWriter::WriteRecords(const CommitRecord& record) {
         known == records_.end() ? std::nullopt : known->second.kept;
     SLUICE_RETURN_IF_ERROR(WriteKept(connection_, table.relation, kept, table.kept));
     SLUICE_RETURN_IF_ERROR(WriteTable(connection_, table, is_changed));
+    SLUICE_RETURN_IF_ERROR(WriteRangesOf(table));
   }
   SLUICE_ASSIGN_OR_RETURN(const bool is_mine, WritePosition(connection_, record, epoch_));
   if (is_mine) return {};
@@ -671,6 +669,13 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
   had_ddl_ = std::exchange(has_ddl_, false);
   for (auto& [relation, staged] : staged_) tables_[relation] = std::move(staged.table);
   staged_.clear();
+  for (auto& [relation, ranges] : std::exchange(staged_ranges_, {})) {
+    if (ranges) {
+      ranges_[relation] = std::move(*ranges);
+    } else {
+      ranges_.erase(relation);
+    }
+  }
   for (const TableRecord& table : record.tables) {
     if (table.was_removed) {
       records_.erase(table.relation);
@@ -685,6 +690,7 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
 
 void TransactionWriter::Abandon() {
   staged_.clear();
+  staged_ranges_.clear();
   has_ddl_ = false;
   if (is_open_) (void)connection_.Run("ROLLBACK", "roll back");
   is_open_ = false;
@@ -692,6 +698,8 @@ void TransactionWriter::Abandon() {
 
 void TransactionWriter::Clear() {
   tables_.clear();
+  ranges_.clear();
+  staged_ranges_.clear();
   records_.clear();
   staged_.clear();
   quarantined_.clear();

@@ -36,6 +36,8 @@ class TransactionWriter {
   /// The unit's shadow becomes the table. Any table in its place is dropped. A transaction begins
   /// with its first item and sees what was committed then: the copy must have ended before.
   Result<StageOutcome> Land(const LandUnit& item, const TableName& shadow);
+  /// The unit's rows come to those of the other landed ranges, which become the table with the last.
+  Result<StageOutcome> LandRange(const LandUnit& item, const TableName& shadow);
   Result<StageOutcome> Alter(const AlterTable& item);
   Result<StageOutcome> Drop(const DropTable& item);
   Result<StageOutcome> Apply(const NetRows& item);
@@ -102,6 +104,13 @@ class TransactionWriter {
   /// The copied rows become the table, the log, or both. `before`: what the table was; null: new.
   Result<std::optional<Error>> LandRows(const LandUnit& item, const TableName& shadow,
                                         const Table* before, Staged& staged);
+  /// Landed ranges of a table that is not whole, as this transaction has them; null: none.
+  const Table* FindRanges(RelationId relation) const;
+  Result<StageOutcome> ApplyToRanges(const NetChange& change);
+  /// Forgets those that no record has any more.
+  Status WriteRangesOf(const TableRecord& table);
+  Status TakeIn(const TableName& shadow, const TableName& table);
+  Result<std::optional<Error>> CheckShadow(const LandUnit& item, const TableName& shadow);
   static Error NameIsTaken(const TableName& name);
   /// The log of a table that lands: kept, made, or in the way of another.
   Result<std::optional<Error>> LandLog(const LandUnit& item, const Table* before,
@@ -124,8 +133,10 @@ class TransactionWriter {
   const std::uint64_t epoch_;
   Lsn position_;
   std::map<RelationId, Table> tables_;
+  std::map<RelationId, Table> ranges_;  ///< landed ones of tables that are not whole
   std::map<RelationId, TableRecord> records_;  ///< as stored
   std::map<RelationId, Staged> staged_;
+  std::map<RelationId, std::optional<Table>> staged_ranges_;  ///< empty: they became the table
   /// Tables that had entries in sluice.quarantine at some time since this was opened.
   std::set<RelationId> quarantined_;
   bool is_open_ = false;

@@ -27,6 +27,7 @@ struct MemoryDestination::Change {
   std::vector<LogRow> log;
   bool replaces_log = false;  ///< `log` has what was committed, too
   TableMode mode = TableMode::kMirror;
+  bool of_ranges = false;  ///< of the landed ranges of a table that is not whole
 
   Entry Find(const std::string& key) const {
     if (const auto found = overlay.find(key); found != overlay.end()) return found->second;

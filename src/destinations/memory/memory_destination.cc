@@ -49,6 +49,7 @@ MemoryDestination::MemoryDestination(std::shared_ptr<MemoryStorage> storage, Mem
     : storage_(std::move(storage)), options_(options) {
   capabilities_.wants = options.wants;
   capabilities_.wants_change_ids = options.wants_change_ids;
+  capabilities_.lands_ranges = options.wants == Capabilities::Rows::kNet;
 }
 
 MemoryDestination::~MemoryDestination() = default;
@@ -75,6 +76,7 @@ Result<DeliveryState> MemoryDestination::Open(const OpenRequest& request) {
   is_open_ = true;
   is_read_only_ = request.read_only;
   changes_.clear();
+  range_changes_.clear();
   if (!is_read_only_) {
     ++state.epoch;
     storage_->shadows_.clear();
@@ -92,6 +94,7 @@ Status MemoryDestination::StoreBirth(const Birth& birth) {
   storage_->state_.epoch = epoch;
   storage_->names_.clear();
   storage_->shadows_.clear();
+  storage_->ranges_.clear();
   return {};
 }
 
@@ -161,7 +164,8 @@ Status MemoryDestination::CheckFence(const CommitRecord& record) const {
 }
 
 void MemoryDestination::Apply(Change& change) {
-  std::shared_ptr<Table>& table = storage_->tables_[change.name];
+  std::shared_ptr<Table>& table = change.of_ranges ? storage_->ranges_[change.relation]
+                                                   : storage_->tables_[change.name];
   change.base.reset();
   if (table == nullptr) {
     table = std::make_shared<Table>();
@@ -180,7 +184,7 @@ void MemoryDestination::Apply(Change& change) {
   if (change.replaces_log) table->log.clear();
   table->log.insert(table->log.end(), change.log.begin(), change.log.end());
   table->mode = change.mode;
-  storage_->names_[change.relation] = change.name;
+  if (!change.of_ranges) storage_->names_[change.relation] = change.name;
   if (change.landed) storage_->shadows_.erase(*change.landed);
 }
 
@@ -198,6 +202,11 @@ Result<CommitOutcome> MemoryDestination::Commit(const CommitRecord& record) {
     }
     for (const auto& [relation, change] : changes_) Apply(*change);
     changes_.clear();
+    for (const auto& [relation, change] : range_changes_) Apply(*change);
+    range_changes_.clear();
+    for (const TableRecord& table : record.tables) {
+      if (!table.ranges) storage_->ranges_.erase(table.relation);
+    }
     DeliveryState& state = storage_->state_;
     if (record.position) state.position = record.position;
     if (record.passed) state.passed = *record.passed;
@@ -209,6 +218,7 @@ Result<CommitOutcome> MemoryDestination::Commit(const CommitRecord& record) {
 
 void MemoryDestination::Abandon() {
   changes_.clear();
+  range_changes_.clear();
   dropped_.clear();
 }
 
@@ -231,12 +241,14 @@ Status MemoryDestination::Forget() {
   storage_->state_.epoch = epoch_;
   storage_->names_.clear();
   storage_->shadows_.clear();
+  storage_->ranges_.clear();
   return {};
 }
 
 Status MemoryDestination::Close(Clock::time_point /*deadline*/) {
   is_open_ = false;
   changes_.clear();
+  range_changes_.clear();
   return {};
 }
 

@@ -65,6 +65,9 @@ class MemoryDestination final : public Destination {
   /// The change of a table that exists, or is landed in this transaction.
   Result<Change*> ChangeOf(const TableSchema& schema);
   Result<Change*> ChangeOf(RelationId relation);
+  /// The change of the landed ranges of a table, which begin with `schema` where there are none.
+  Change* RangesOf(RelationId relation, const SchemaPtr& schema) SLUICE_REQUIRES(storage_->mutex_);
+  Status LandRange(const LandUnit& item, const Shadow& shadow) SLUICE_REQUIRES(storage_->mutex_);
   Status CheckFence(const CommitRecord& record) const SLUICE_REQUIRES(storage_->mutex_);
   void Apply(Change& change) SLUICE_REQUIRES(storage_->mutex_);
 
@@ -75,6 +78,7 @@ class MemoryDestination final : public Destination {
   bool is_read_only_ = false;
   std::uint64_t epoch_ = 0;
   std::map<RelationId, std::unique_ptr<Change>> changes_;
+  std::map<RelationId, std::unique_ptr<Change>> range_changes_;
   std::vector<DropTable> dropped_;  ///< by the open transaction
   std::function<void(const Watermarks&)> listener_;
 };

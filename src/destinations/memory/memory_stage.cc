@@ -281,7 +281,15 @@ Result<MemoryDestination::Change*> MemoryDestination::ChangeOf(const TableSchema
 
 Status MemoryDestination::StageItem(const NetRows& item) {
   const NetChange& net = *item.change;
-  SLUICE_ASSIGN_OR_RETURN(Change * change, ChangeOf(*net.schema));
+  Change* change = nullptr;
+  if (item.of_ranges) {
+    const base::MutexLock lock(storage_->mutex_);
+    change = RangesOf(net.schema->relation, net.schema);
+    if (!SameShape(*change->schema, *net.schema))
+      return Conflict(net.schema->name, "rows have another shape than its ranges");
+  } else {
+    SLUICE_ASSIGN_OR_RETURN(change, ChangeOf(*net.schema));
+  }
   if (!HasState(change->mode)) return {};  // only for those who keep texts in quarantine
   Edit<Change> edit(*change, options_.strict);
   if (net.truncate) edit.Truncate();
@@ -438,6 +446,34 @@ void MemoryDestination::LogCopied(Change& change, const LandUnit& item, const Sh
   }
 }
 
+MemoryDestination::Change* MemoryDestination::RangesOf(RelationId relation,
+                                                       const SchemaPtr& schema) {
+  std::unique_ptr<Change>& change = range_changes_[relation];
+  if (change != nullptr) return change.get();
+  change = std::make_unique<Change>();
+  change->relation = relation;
+  change->name = schema->name;
+  change->schema = schema;
+  change->of_ranges = true;
+  if (const auto known = storage_->ranges_.find(relation); known != storage_->ranges_.end()) {
+    change->base = known->second;
+    change->schema = known->second->schema;
+  }
+  return change.get();
+}
+
+Status MemoryDestination::LandRange(const LandUnit& item, const Shadow& shadow) {
+  Change* const change = RangesOf(item.unit.relation, item.schema);
+  if (!SameShape(*change->schema, *item.schema))
+    return Conflict(item.destination, "a range has another shape than those before it");
+  Edit<Change> edit(*change, true);
+  for (const auto& [key, entry] : shadow.rows)
+    SLUICE_RETURN_IF_ERROR(edit.Insert(*entry.row, entry.quarantined));
+  edit.Keep();
+  change->landed = item.unit;
+  return {};
+}
+
 Status MemoryDestination::StageItem(const LandUnit& item) {
   const base::MutexLock lock(storage_->mutex_);
   const auto shadow = storage_->shadows_.find(item.unit);
@@ -446,6 +482,7 @@ Status MemoryDestination::StageItem(const LandUnit& item) {
                  .message = "nothing was copied for table " + ToString(item.destination),
                  .code = "SLU-5114"};
   }
+  if (item.part == LandUnit::Part::kRange) return LandRange(item, shadow->second);
   auto change = std::make_unique<Change>();
   change->relation = item.unit.relation;
   change->name = item.destination;
@@ -454,6 +491,15 @@ Status MemoryDestination::StageItem(const LandUnit& item) {
   change->landed = item.unit;
   change->mode = item.mode;
   if (HasState(item.mode)) change->overlay = shadow->second.rows;
+  if (item.part == LandUnit::Part::kLastRange) {
+    const auto ranges = storage_->ranges_.find(item.unit.relation);
+    if (ranges == storage_->ranges_.end())
+      return Conflict(item.destination, "its other ranges are not there");
+    for (const auto& [key, entry] : ranges->second->rows) {
+      if (!change->overlay.emplace(key, entry).second)
+        return Conflict(item.destination, "a copied row is in two ranges");
+    }
+  }
   if (HasLog(item.mode)) LogCopied(*change, item, shadow->second);
   if (options_.wants == Capabilities::Rows::kLog) {
     for (const auto& [key, entry] : shadow->second.rows) {

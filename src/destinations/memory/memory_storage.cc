@@ -16,6 +16,16 @@ std::vector<TextRow> MemoryStorage::Rows(const TableName& name) const {
   return out;
 }
 
+std::vector<TextRow> MemoryStorage::RangeRows(RelationId relation) const {
+  const base::MutexLock lock(mutex_);
+  std::vector<TextRow> out;
+  const auto found = ranges_.find(relation);
+  if (found == ranges_.end()) return out;
+  for (const auto& [key, entry] : found->second->rows) out.push_back(*entry.row);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 std::vector<MemoryStorage::Quarantined> MemoryStorage::Quarantine(const TableName& name) const {
   const base::MutexLock lock(mutex_);
   std::vector<Quarantined> out;

@@ -78,6 +78,8 @@ class MemoryStorage {
   std::vector<LogRow> Log(const TableName& name) const;
   std::vector<TableName> Tables() const;
   bool HasShadow(UnitId unit) const;
+  /// Rows of the landed ranges of a table that is not whole, sorted.
+  std::vector<TextRow> RangeRows(RelationId relation) const;
   DeliveryState State() const;
 
   /// A table that Sluice did not make, for tests of adoption.
@@ -93,6 +95,8 @@ class MemoryStorage {
   std::map<TableName, std::shared_ptr<Table>> tables_ SLUICE_GUARDED_BY(mutex_);
   std::map<RelationId, TableName> names_ SLUICE_GUARDED_BY(mutex_);
   std::map<UnitId, Shadow> shadows_ SLUICE_GUARDED_BY(mutex_);
+  /// Landed ranges of tables that are not whole.
+  std::map<RelationId, std::shared_ptr<Table>> ranges_ SLUICE_GUARDED_BY(mutex_);
   DeliveryState state_ SLUICE_GUARDED_BY(mutex_);
 };
 

@@ -1,0 +1,118 @@
+// Tables that are copied in ranges: landed ones are kept aside until all are.
+#include <utility>
+
+#include "destinations/duckdb/bookkeeping.h"
+#include "destinations/duckdb/names.h"
+#include "destinations/duckdb/row_applier.h"
+#include "destinations/duckdb/transaction_writer.h"
+
+namespace sluice::duckdb {
+namespace {
+
+StageOutcome Failed(RelationId relation, Error error) {
+  return {.table_failed = TableFailed{.relation = relation, .error = std::move(error)}};
+}
+
+Error OtherRanges(const TableName& name) {
+  return {.kind = ErrorKind::kSchemaConflict,
+          .message = "the ranges of " + ToString(name) + " that were copied before do not fit",
+          .code = "SLU-5027",
+          .advice = "sluice resync " + ToString(name)};
+}
+
+}  // namespace
+
+const TransactionWriter::Table* TransactionWriter::FindRanges(RelationId relation) const {
+  if (const auto staged = staged_ranges_.find(relation); staged != staged_ranges_.end())
+    return staged->second ? &*staged->second : nullptr;
+  const auto known = ranges_.find(relation);
+  return known == ranges_.end() ? nullptr : &known->second;
+}
+
+Result<std::optional<Error>> TransactionWriter::CheckShadow(const LandUnit& item,
+                                                            const TableName& shadow) {
+  SLUICE_RETURN_IF_ERROR(Begin());
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> unseen,
+                          CompareShape(connection_, shadow, *item.schema));
+  if (!unseen) return std::optional<Error>();
+  return std::optional(Error{.kind = ErrorKind::kSchemaConflict,
+                             .message = "the copy of " + ToString(item.destination) +
+                                        " ended after the transaction that lands it began",
+                             .code = "SLU-5114",
+                             .advice = "sluice resync " + ToString(item.destination)});
+}
+
+/// The copied rows of a range join those of a table, whatever happens to these afterwards.
+Status TransactionWriter::TakeIn(const TableName& shadow, const TableName& table) {
+  SLUICE_RETURN_IF_ERROR(connection_.Run(
+      "INSERT INTO " + QualifiedName(table) + " SELECT * FROM " + QualifiedName(shadow),
+      "land a range"));
+  return connection_.Run("DROP TABLE " + QualifiedName(shadow), "drop a copy");
+}
+
+Result<StageOutcome> TransactionWriter::LandRange(const LandUnit& item, const TableName& shadow) {
+  const RelationId relation = item.unit.relation;
+  const TableName name{item.destination.schema, RangesName(relation)};
+  const Table* const known = FindRanges(relation);
+  const bool is_last = item.part == LandUnit::Part::kLastRange;
+  if (known == nullptr ? is_last
+                       : known->name != name || !SameShape(*known->shape, *item.schema))
+    return Failed(relation, OtherRanges(item.destination));
+  if (is_last) {
+    const TableName ranges = known->name;
+    // All renames come first.
+    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> unseen, CheckShadow(item, shadow));
+    if (unseen) return Failed(relation, *std::move(unseen));
+    SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, Land(item, ranges));
+    if (outcome.table_failed) return outcome;
+    staged_ranges_[relation] = std::nullopt;
+    staged_.at(relation).has_rows = true;
+    SLUICE_RETURN_IF_ERROR(TakeIn(shadow, item.destination));
+    return StageOutcome{};
+  }
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> unseen, CheckShadow(item, shadow));
+  if (unseen) return Failed(relation, *std::move(unseen));
+  has_ddl_ = true;
+  if (known != nullptr) {
+    SLUICE_RETURN_IF_ERROR(TakeIn(shadow, name));
+  } else {
+    SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " +
+                                               QuoteIdentifier(name.table),
+                                           "land a range"));
+    staged_ranges_[relation] = Table{.name = name, .shape = item.schema};
+  }
+  SLUICE_RETURN_IF_ERROR(RemoveUnit(connection_, item.unit));
+  return StageOutcome{};
+}
+
+Result<StageOutcome> TransactionWriter::ApplyToRanges(const NetChange& change) {
+  const RelationId relation = change.schema->relation;
+  const Table* const ranges = FindRanges(relation);
+  if (ranges == nullptr || !SameShape(*ranges->shape, *change.schema))
+    return Failed(relation, OtherRanges(change.schema->name));
+  SLUICE_RETURN_IF_ERROR(Begin());
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> failed,
+                          ApplyChange(connection_, ranges->name, change));
+  if (failed) return Failed(relation, *std::move(failed));
+  return StageOutcome{};
+}
+
+Status TransactionWriter::WriteRangesOf(const TableRecord& table) {
+  const auto known = records_.find(table.relation);
+  const bool had_ranges = known != records_.end() && known->second.ranges;
+  if (table.ranges && !table.was_removed) {
+    const bool is_same = had_ranges && known->second.ranges->landed == table.ranges->landed;
+    return is_same ? Status() : WriteRanges(connection_, table.relation, table.ranges);
+  }
+  if (!had_ranges) return {};
+  SLUICE_RETURN_IF_ERROR(WriteRanges(connection_, table.relation, std::nullopt));
+  const Table* const left = FindRanges(table.relation);
+  if (left == nullptr) return {};
+  has_ddl_ = true;
+  SLUICE_RETURN_IF_ERROR(connection_.Run("DROP TABLE IF EXISTS " + QualifiedName(left->name),
+                                         "drop landed ranges"));
+  staged_ranges_[table.relation] = std::nullopt;
+  return {};
+}
+
+}  // namespace sluice::duckdb
