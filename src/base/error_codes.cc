@@ -520,7 +520,7 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-4216", "a copy in ranges of the key begins again",
      "The table was truncated or altered meanwhile, or a row moved between ranges without a large "
      "value that the server did not send; its contents stay readable.",
-     "Nothing to do."},
+     "Nothing: the copy goes on."},
     {"SLU-4501", "verify cannot read what the source sent",
      "The rows that `sluice verify` reads from the source by COPY are cut off, or are not of the "
      "types in the catalog.",

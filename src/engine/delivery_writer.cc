@@ -406,6 +406,7 @@ Status DeliveryWriter::Land(UnitId unit) {
     return CommitStates();
   }
   const bool is_range = machine_.ranges(relation) != nullptr;
+  const std::uint32_t unit_count = machine_.unit_count(relation);
   machine_.Land(unit, WallClock());
   const bool is_live = machine_.record(relation).state == TableState::kLive;
   if (is_live) {
@@ -419,7 +420,7 @@ Status DeliveryWriter::Land(UnitId unit) {
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
   if (is_range)
     logger_.Info("table {}: range {} of {} has landed", ToString(source), unit.index + 1,
-                 machine_.unit_count(relation));
+                 unit_count);
   if (is_live)
     logger_.Info("table {} is live: {} rows", ToString(source), machine_.record(relation).row_count);
   return {};

@@ -223,19 +223,9 @@ std::optional<Decision> TableMachine::DecideAll(RelationId relation) const {
                     [](const Unit& unit) { return unit.state == UnitState::kWaiting; });
     return is_waiting ? std::optional(Decision::kDrop) : std::nullopt;
   }
-  switch (table.units[0].state) {
-    case UnitState::kWaiting:
-      return Decision::kDrop;
-    case UnitState::kHolding:
-      return Decision::kHold;
-    case UnitState::kLanding:
-    case UnitState::kLive:
-      return Decision::kApply;
-    case UnitState::kCopying:
-    case UnitState::kCopied:
-      break;
-  }
-  return std::nullopt;
+  const UnitState unit = table.units[0].state;
+  if (unit == UnitState::kCopying || unit == UnitState::kCopied) return std::nullopt;
+  return Decide(UnitId{relation, 0}, TransactionMark{});
 }
 
 Decision TableMachine::Decide(RelationId relation, const TransactionMark& mark) {
@@ -245,7 +235,7 @@ Decision TableMachine::Decide(RelationId relation, const TransactionMark& mark) 
     ++table.dropped_count;
     return Decision::kDrop;
   }
-  return Sees(table.units[0], mark) ? Decision::kDrop : Decision::kHold;
+  return Decide(UnitId{relation, 0}, mark);
 }
 
 Decision TableMachine::Decide(UnitId id, const TransactionMark& mark) const {

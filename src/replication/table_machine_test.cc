@@ -363,5 +363,120 @@ TEST_F(TableMachineTest, WaitsAgainForATableThatLeftThePublicationAndCameBack) {
   EXPECT_EQ(machine_.record(kUsers).publication_entry, 17U);
 }
 
+// --- ranges --------------------------------------------------------------------------------------
+
+class RangesTest : public TableMachineTest {
+ protected:
+  static CopyRanges Ranges() {
+    CopyRanges ranges;
+    ranges.attnum = 1;
+    ranges.bounds = {10, 20};
+    return ranges;
+  }
+  static UnitId Range(std::uint32_t index) { return {kOrders, index}; }
+  /// Reads a range under a snapshot that sees all below `xmax`, up to kCopied.
+  static void Read(TableMachine& machine, std::uint32_t index, std::uint64_t xmax,
+                   std::uint64_t insert_lsn) {
+    const CopyTicket ticket = machine.BeginUnit(Range(index)).ticket;
+    ASSERT_TRUE(machine.OfferSnapshot(ticket, Taken(Upto(xmax), insert_lsn), kNow).usable());
+    ASSERT_TRUE(machine.CopyFinished(ticket, 5, {insert_lsn}));
+  }
+  static TableRecord HalfRead() {
+    TableRecord record = Record(kOrders, TableState::kCopying);
+    record.ranges = Ranges();
+    record.ranges->landed = {true, false, true};
+    record.ranges->schema = Schema();
+    return record;
+  }
+};
+
+TEST_F(RangesTest, EachIsDecidedByItsOwnSnapshot) {
+  machine_.SetRanges(kOrders, Ranges());
+  EXPECT_EQ(machine_.DecideAll(kOrders), Decision::kDrop);
+  Read(machine_, 0, 50, 1100);
+  Process({Mark(60, 1200)});
+  machine_.OnServerSnapshot(Upto(61));
+  machine_.Land(Range(0), kNow);
+  const CopyTicket second = machine_.BeginUnit(Range(1)).ticket;
+  ASSERT_TRUE(machine_.OfferSnapshot(second, Taken(Upto(70), 1400), kNow).usable());
+  EXPECT_EQ(machine_.DecideAll(kOrders), std::nullopt);
+  EXPECT_EQ(machine_.Decide(Range(0), Mark(65, 1300)), Decision::kApply);
+  EXPECT_EQ(machine_.Decide(Range(1), Mark(65, 1300)), Decision::kDrop);
+  EXPECT_EQ(machine_.Decide(Range(1), Mark(75, 1300)), Decision::kHold);
+  EXPECT_EQ(machine_.Decide(Range(2), Mark(75, 1300)), Decision::kDrop);
+  EXPECT_FALSE(machine_.IsBehindAllRanges(kOrders, Mark(65, 1300)));
+}
+
+TEST_F(RangesTest, TheTableIsLiveWithTheLastOfThem) {
+  machine_.SetRanges(kOrders, Ranges());
+  for (const std::uint32_t index : {2U, 0U, 1U}) {
+    Read(machine_, index, 50, 1100 + index);
+    Process({Mark(60 + index, 1200 + 100 * (index == 2 ? 0 : index + 1))});
+    EXPECT_EQ(machine_.IsLastUnit(Range(index)), index == 1);
+    machine_.OnServerSnapshot(Upto(90));
+    machine_.Land(Range(index), kNow);
+    Commit(2 + index);
+  }
+  EXPECT_EQ(machine_.record(kOrders).state, TableState::kLive);
+  EXPECT_EQ(machine_.record(kOrders).row_count, 15);
+  EXPECT_FALSE(machine_.record(kOrders).ranges);
+  EXPECT_EQ(machine_.ranges(kOrders), nullptr);
+  EXPECT_EQ(machine_.DecideAll(kOrders), Decision::kApply);
+}
+
+TEST_F(RangesTest, ARestartGoesOnWithThoseThatHaveNotLanded) {
+  TableMachine machine{Restored({HalfRead()})};
+  EXPECT_THAT(machine.Startable(), ElementsAre(Range(1)));
+  EXPECT_EQ(machine.Decide(Range(0), Mark(10, 1100)), Decision::kApply);
+  EXPECT_EQ(machine.Decide(Range(1), Mark(10, 1100)), Decision::kDrop);
+  Read(machine, 1, 50, 1001);
+  EXPECT_TRUE(machine.IsLastUnit(Range(1)));
+}
+
+TEST_F(RangesTest, GivenUpOnesAreDurableBeforeTheTableBeginsAgain) {
+  TableMachine machine{Restored({HalfRead()})};
+  machine.Resync(kOrders, kNow);
+  EXPECT_FALSE(machine.record(kOrders).ranges);
+  EXPECT_THAT(machine.Startable(), IsEmpty());
+  machine.TakeChangedRecords(2);
+  machine.OnDurable(2);
+  EXPECT_THAT(machine.Startable(), ElementsAre(kOrdersUnit));
+  EXPECT_EQ(machine.DecideAll(kOrders), Decision::kDrop);
+}
+
+TEST_F(RangesTest, AnotherShapeDoesNotFitThem) {
+  TableMachine machine{Restored({HalfRead()})};
+  const CopyTicket ticket = machine.BeginUnit(Range(1)).ticket;
+  TableSchema rewritten = *Schema();
+  EXPECT_TRUE(machine.FitsRanges(ticket, rewritten));
+  rewritten.facts.files = "another";
+  EXPECT_FALSE(machine.FitsRanges(ticket, rewritten));
+  TableSchema altered = *Schema();
+  altered.columns.emplace_back().name = "more";
+  EXPECT_FALSE(machine.FitsRanges(ticket, altered));
+}
+
+TEST_F(RangesTest, OneThatFailsIsReadAgainAndTheOthersStay) {
+  machine_.SetRanges(kOrders, Ranges());
+  Read(machine_, 0, 50, 1001);
+  const CopyTicket second = machine_.BeginUnit(Range(1)).ticket;
+  EXPECT_TRUE(machine_.CopyFailed(second, kNow));
+  EXPECT_EQ(machine_.record(kOrders).state, TableState::kCopying);
+  EXPECT_THAT(machine_.Startable(), ElementsAre(Range(1)));
+  EXPECT_EQ(machine_.unit_state(Range(0)), UnitState::kCopied);
+}
+
+TEST_F(RangesTest, ALandingThatCameToNothingIsNotInTheRecord) {
+  machine_.SetRanges(kOrders, Ranges());
+  Read(machine_, 0, 50, 1100);
+  Process({Mark(60, 1200)});
+  machine_.Land(Range(0), kNow);
+  machine_.TakeChangedRecords(2);
+  ASSERT_TRUE(machine_.record(kOrders).ranges);
+  machine_.OnReconnect({1000});
+  EXPECT_FALSE(machine_.record(kOrders).ranges);
+  EXPECT_EQ(machine_.unit_state(Range(0)), UnitState::kCopied);
+}
+
 }  // namespace
 }  // namespace sluice::replication

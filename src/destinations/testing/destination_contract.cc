@@ -7,6 +7,7 @@ namespace sluice::testing {
 
 void AnchorContractRows();     // contract_rows.cc: links its tests
 void AnchorContractHistory();  // contract_history.cc
+void AnchorContractRanges();   // contract_ranges.cc
 
 namespace {
 
@@ -45,6 +46,7 @@ void PrintTo(const ContractParam& param, std::ostream* out) {
 void DestinationContract::SetUp() {
   AnchorContractRows();
   AnchorContractHistory();
+  AnchorContractRanges();
   place_ = GetParam().make_place();
   ASSERT_NE(place_, nullptr);
 }
