@@ -141,7 +141,8 @@ Result<replication::SnapshotVerdict> DeliveryWriter::OfferSnapshot(
     const replication::CopyTicket& ticket, replication::CopySnapshot taken) {
   if (!machine_.FitsRanges(ticket, *taken.schema)) {
     GiveUp({ticket.unit.relation,
-            replication::RangesAgainError("it was altered while it was copied in ranges")});
+            replication::RangesAgainError(
+                "it was altered, rewritten or truncated while it was copied in ranges")});
     return replication::SnapshotVerdict{.kind = replication::SnapshotVerdict::Kind::kStale};
   }
   replication::SnapshotVerdict verdict =
