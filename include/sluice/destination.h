@@ -37,7 +37,7 @@ struct Capabilities {
   bool keeps_rows = true;          ///< false: null: and other sinks without a read side
   bool wants_change_ids = false;
   bool keeps_changes = false;         ///< of halted tables: Keep(), ReadKept(), DropKept() work
-  bool lands_ranges = false;          ///< of tables that are mirrored: LandUnit::part, NetRows::of_ranges
+  bool lands_ranges = false;          ///< of mirrored tables: LandUnit::part, NetRows::of_ranges
   bool takes_unchanged_cells = true;  ///< updates may leave columns out
   std::size_t commits_in_flight_max = 1;
   Duration preferred_interval{};  ///< between commits; 0: as soon as there is something

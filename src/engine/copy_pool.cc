@@ -464,9 +464,9 @@ Result<std::optional<CopyRanges>> CopyPool::Plan(const TableRecord& record) {
       postgres::LoadTableSchema(connection, *registry_.types(), record.relation,
                                 options_.publication, registry_.HiddenOf(record.relation)));
   // Values in quarantine are found by whole tables.
-  const bool has_quarantine = std::any_of(
-      table.schema->columns.begin(), table.schema->columns.end(),
-      [](const Column& column) { return column.on_misfit == OnMisfit::kQuarantine; });
+  const bool has_quarantine =
+      std::any_of(table.schema->columns.begin(), table.schema->columns.end(),
+                  [](const Column& column) { return column.on_misfit == OnMisfit::kQuarantine; });
   if (has_quarantine) return std::optional<CopyRanges>();
   return postgres::PlanKeyRanges(connection, record.relation, options_.range_bytes);
 }

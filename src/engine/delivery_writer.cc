@@ -423,7 +423,8 @@ Status DeliveryWriter::Land(UnitId unit) {
     logger_.Info("table {}: range {} of {} has landed", ToString(source), unit.index + 1,
                  unit_count);
   if (is_live)
-    logger_.Info("table {} is live: {} rows", ToString(source), machine_.record(relation).row_count);
+    logger_.Info("table {} is live: {} rows", ToString(source),
+                 machine_.record(relation).row_count);
   return {};
 }
 

@@ -92,7 +92,7 @@ class TableStager {
     std::optional<TableMode> mode;
     TableCounters counters;
     bool is_truncated = false;
-    bool is_landed = false;  ///< all of it, in this transaction
+    bool is_landed = false;       ///< all of it, in this transaction
     std::int64_t rows_delta = 0;  ///< since the truncate, if there was one
     std::optional<TransactionMark> last;
     std::optional<KeptChanges> kept;

@@ -59,7 +59,8 @@ Result<std::optional<CopyRanges>> PlanKeyRanges(Connection& connection, Relation
           {std::to_string(relation.value)}));
   if (found.row_count() != 1) return std::optional<CopyRanges>();
   const std::uint64_t bytes = static_cast<std::uint64_t>(found.integer_or(0, 2, 0));
-  const std::uint64_t count = std::min(bytes / std::max<std::uint64_t>(range_bytes, 1), kRangesMost);
+  const std::uint64_t count =
+      std::min(bytes / std::max<std::uint64_t>(range_bytes, 1), kRangesMost);
   const auto histogram = ParseIntegers(found.text(0, 3));
   if (count < 2 || !histogram) return std::optional<CopyRanges>();
   SLUICE_ASSIGN_OR_RETURN(
@@ -68,8 +69,9 @@ Result<std::optional<CopyRanges>> PlanKeyRanges(Connection& connection, Relation
                                   QuoteTable({found.str(0, 4), found.str(0, 5)})));
   CopyRanges ranges;
   ranges.attnum = static_cast<std::int16_t>(found.integer_or(0, 0, 0));
-  ranges.bounds = BoundsOf(*histogram, newest.integer_or(0, 0, histogram->empty() ? 0 : histogram->back()),
-                           static_cast<std::size_t>(count));
+  ranges.bounds =
+      BoundsOf(*histogram, newest.integer_or(0, 0, histogram->empty() ? 0 : histogram->back()),
+               static_cast<std::size_t>(count));
   if (ranges.bounds.empty()) return std::optional<CopyRanges>();
   return std::optional(std::move(ranges));
 }

@@ -70,8 +70,8 @@ void ForEachRun(const ChangeBatch& batch, std::span<const PickedRow> rows, Visit
 void PickMisfits(const ChangeBatch& batch, std::span<const PickedRow> rows, ChangeBatch& picked) {
   for (std::size_t pick = 0; pick < rows.size() && !batch.misfits.empty(); ++pick) {
     for (const Misfit& misfit : batch.misfits) {
-      const bool is_there = misfit.is_old ? picked.has_old[pick]
-                                          : rows[pick].kind != ChangeKind::kDelete;
+      const bool is_there =
+          misfit.is_old ? picked.has_old[pick] : rows[pick].kind != ChangeKind::kDelete;
       if (misfit.row != rows[pick].row || !is_there) continue;
       picked.misfits.push_back(misfit);
       picked.misfits.back().row = static_cast<std::uint32_t>(pick);
@@ -95,7 +95,8 @@ Result<std::vector<RowPlace>> PlaceRows(const ChangeBatch& batch, const CopyRang
   const arrow::ArrayData& values = *batch.values->column_data(static_cast<int>(*column));
   const arrow::ArrayData* old = nullptr;
   if (batch.old != nullptr && identity != schema.identity_columns.end()) {
-    old = batch.old->column_data(static_cast<int>(identity - schema.identity_columns.begin())).get();
+    old =
+        batch.old->column_data(static_cast<int>(identity - schema.identity_columns.begin())).get();
   }
   std::vector<RowPlace> places(batch.row_count());
   for (std::size_t row = 0; row < places.size(); ++row) {

@@ -16,12 +16,12 @@ namespace {
 
 using sluice::testing::CodeIs;
 using testing::BatchMaker;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using testing::MakeColumn;
 using testing::MakeTable;
 using testing::TextRow;
 using testing::TextRows;
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 constexpr std::uint32_t kInt4 = 23;
 constexpr std::uint32_t kText = 25;
@@ -29,8 +29,8 @@ constexpr std::uint32_t kText = 25;
 class KeyRangesTest : public ::testing::Test {
  protected:
   KeyRangesTest() {
-    auto schema =
-        MakeTable({MakeColumn("a", kText), MakeColumn("id", kInt4)}, {1}, ReplicaIdentity::kDefault);
+    auto schema = MakeTable({MakeColumn("a", kText), MakeColumn("id", kInt4)}, {1},
+                            ReplicaIdentity::kDefault);
     for (std::size_t i = 0; i < schema->columns.size(); ++i)
       schema->columns[i].attnum = static_cast<std::int16_t>(i + 1);
     schema_ = std::move(schema);
@@ -64,9 +64,8 @@ TEST_F(KeyRangesTest, ARowIsPlacedByTheKeyBeforeAndAfterItsChange) {
   maker.Update({"x", "15"}, std::nullopt);
   maker.Update({"x", "25"}, TextRow{std::nullopt, "15"});
   maker.Delete({std::nullopt, "30"});
-  EXPECT_THAT(Places(maker.Finish()),
-              ElementsAre(std::pair(0U, 0U), std::pair(1U, 1U), std::pair(1U, 2U),
-                          std::pair(2U, 2U)));
+  EXPECT_THAT(Places(maker.Finish()), ElementsAre(std::pair(0U, 0U), std::pair(1U, 1U),
+                                                  std::pair(1U, 2U), std::pair(2U, 2U)));
 }
 
 TEST_F(KeyRangesTest, ColumnsWithoutNumbersAreFoundByName) {

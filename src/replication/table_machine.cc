@@ -310,11 +310,11 @@ bool TableMachine::FitsRanges(const CopyTicket& ticket, const TableSchema& schem
   if (found == tables_.end() || !found->second.ranges) return true;
   const SchemaPtr& known = found->second.ranges->schema;
   // A rewrite, also that of a TRUNCATE, shows in the files.
-  return known == nullptr || (known->columns == schema.columns && known->key == schema.key &&
-                              known->identity == schema.identity &&
-                              known->identity_columns == schema.identity_columns &&
-                              known->hidden == schema.hidden &&
-                              known->facts.files == schema.facts.files);
+  return known == nullptr ||
+         (known->columns == schema.columns && known->key == schema.key &&
+          known->identity == schema.identity &&
+          known->identity_columns == schema.identity_columns && known->hidden == schema.hidden &&
+          known->facts.files == schema.facts.files);
 }
 
 void TableMachine::CountInRanges(RelationId relation, std::int64_t rows_delta) {
@@ -327,7 +327,8 @@ bool TableMachine::IsLastUnit(UnitId id) const {
   const Table& table = At(id.relation);
   for (std::uint32_t index = 0; index < table.units.size(); ++index) {
     const UnitState state = table.units[index].state;
-    if (index != id.index && state != UnitState::kLive && state != UnitState::kLanding) return false;
+    if (index != id.index && state != UnitState::kLive && state != UnitState::kLanding)
+      return false;
   }
   return true;
 }
@@ -339,12 +340,12 @@ std::vector<UnitId> TableMachine::Startable() const {
     const bool is_on_its_way = table.record.state == TableState::kPending ||
                                (table.record.state == TableState::kCopying && table.ranges);
     if (!is_on_its_way || Waits(table) || table.awaits_durable) continue;
-    const auto first = std::find_if(
-        table.units.begin(), table.units.end(),
-        [](const Unit& unit) { return unit.state == UnitState::kWaiting; });
+    const auto first = std::find_if(table.units.begin(), table.units.end(), [](const Unit& unit) {
+      return unit.state == UnitState::kWaiting;
+    });
     if (first == table.units.end()) continue;
-    out.push_back({.relation = relation,
-                   .index = static_cast<std::uint32_t>(first - table.units.begin())});
+    out.push_back(
+        {.relation = relation, .index = static_cast<std::uint32_t>(first - table.units.begin())});
   }
   std::sort(out.begin(), out.end());
   return out;
@@ -414,9 +415,9 @@ bool TableMachine::CopyFailed(const CopyTicket& ticket, UnixMicros now) {
   SLUICE_CHECK(unit->state != UnitState::kLanding);  // its rows are in the table already
   Reset(*unit);
   Table& table = At(ticket.unit.relation);
-  const bool is_idle = std::all_of(
-      table.units.begin(), table.units.end(),
-      [](const Unit& other) { return other.state == UnitState::kWaiting; });
+  const bool is_idle = std::all_of(table.units.begin(), table.units.end(), [](const Unit& other) {
+    return other.state == UnitState::kWaiting;
+  });
   if (is_idle) {
     Enter(table, TableState::kPending, now);
     if (table.ranges) table.ranges->schema = nullptr;  // nothing has it
@@ -509,10 +510,10 @@ void TableMachine::OnDurable(std::uint64_t sequence) {
       Reset(unit);
       unit.state = UnitState::kLive;
     }
-    const bool is_done = table.ranges && std::all_of(table.units.begin(), table.units.end(),
-                                                     [](const Unit& unit) {
-                                                       return unit.state == UnitState::kLive;
-                                                     });
+    const bool is_done =
+        table.ranges && std::all_of(table.units.begin(), table.units.end(), [](const Unit& unit) {
+          return unit.state == UnitState::kLive;
+        });
     if (is_done) {
       table.ranges.reset();
       table.units.resize(1);
@@ -645,8 +646,8 @@ void TableMachine::StartOver(Table& table) {
   Change(table);
   for (const Unit& unit : table.units) {
     // Landed ranges must be known to be given up before others take their place.
-    const bool is_landed = unit.state == UnitState::kLanding ||
-                           (table.ranges && unit.state == UnitState::kLive);
+    const bool is_landed =
+        unit.state == UnitState::kLanding || (table.ranges && unit.state == UnitState::kLive);
     table.awaits_durable = table.awaits_durable || is_landed;
   }
   table.units.assign(1, Unit{});

@@ -17,8 +17,8 @@
 ///             durable yet; changes apply
 ///   live      changes apply; S is forgotten
 ///
-/// Only `live` is durable, of a range too; a restart begins every other unit again, under a new snapshot, which
-/// sees all that passed so far (the stored list P is the proof).
+/// Only `live` is durable, of a range too; a restart begins every other unit again, under a new
+/// snapshot, which sees all that passed so far (the stored list P is the proof).
 ///
 /// Use, in the delivery writer's thread:
 ///

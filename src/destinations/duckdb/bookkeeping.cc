@@ -367,7 +367,8 @@ Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& reque
     sql += "ALTER TABLE " + In("schema_changes") + " ADD COLUMN IF NOT EXISTS " + column +
            " VARCHAR; ";
   }
-  sql += CreateKeptSql() + CreateRangesSql() + "UPDATE " + In("position") + " SET epoch = epoch + 1";
+  sql +=
+      CreateKeptSql() + CreateRangesSql() + "UPDATE " + In("position") + " SET epoch = epoch + 1";
   if (request.system_identifier != 0)
     sql += ", system_identifier = " + Number(request.system_identifier);
   SLUICE_RETURN_IF_ERROR(connection.Run(sql, "take the next epoch"));
@@ -380,7 +381,8 @@ Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& reque
 
 Status WriteBirth(Connection& connection, const Birth& birth, std::uint64_t epoch) {
   std::string clear;
-  for (const char* table : {"_birth", "tables", "columns", "_schemas", "_kept", "_ranges", "quarantine"})
+  for (const char* table :
+       {"_birth", "tables", "columns", "_schemas", "_kept", "_ranges", "quarantine"})
     clear += "DELETE FROM " + In(table) + ";";
   clear += "UPDATE " + In("_passed") +
            " SET is_unknown = false, floor = 0, xids = '', witness_lsn = NULL,"

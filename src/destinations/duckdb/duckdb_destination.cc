@@ -358,7 +358,8 @@ Status DuckDb::DropAside(Connection& connection, std::string_view prefix) {
       const SmallResult left,
       connection.Query(
           "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
-              QuoteLiteral(kCatalog) + " AND starts_with(table_name, " + QuoteLiteral(std::string(prefix)) + ")",
+              QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
+              QuoteLiteral(std::string(prefix)) + ")",
           "look for copies left behind"));
   for (std::size_t row = 0; row < left.row_count(); ++row) {
     SLUICE_RETURN_IF_ERROR(connection.Run(
@@ -385,10 +386,9 @@ Result<StageOutcome> DuckDb::Land(const LandUnit& item) {
                      .code = "SLU-5114",
                      .advice = "sluice resync " + ToString(item.destination)}}};
   }
-  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome,
-                          item.part == LandUnit::Part::kWhole
-                              ? writer_->Land(item, shadow->name)
-                              : writer_->LandRange(item, shadow->name));
+  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, item.part == LandUnit::Part::kWhole
+                                                    ? writer_->Land(item, shadow->name)
+                                                    : writer_->LandRange(item, shadow->name));
   if (!outcome.table_failed) landed_.push_back(item.unit);
   return outcome;
 }

@@ -124,9 +124,8 @@ TransactionWriter::TransactionWriter(Connection connection, const DeliveryState&
       tables_[record.relation] = {
           .name = record.destination, .shape = record.schema, .mode = record.mode};
     if (record.ranges) {
-      ranges_[record.relation] = {
-          .name = {record.destination.schema, RangesName(record.relation)},
-          .shape = record.ranges->schema};
+      ranges_[record.relation] = {.name = {record.destination.schema, RangesName(record.relation)},
+                                  .shape = record.ranges->schema};
     }
   }
 }

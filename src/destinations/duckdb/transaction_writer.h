@@ -36,7 +36,8 @@ class TransactionWriter {
   /// The unit's shadow becomes the table. Any table in its place is dropped. A transaction begins
   /// with its first item and sees what was committed then: the copy must have ended before.
   Result<StageOutcome> Land(const LandUnit& item, const TableName& shadow);
-  /// The unit's rows come to those of the other landed ranges, which become the table with the last.
+  /// The unit's rows come to those of the other landed ranges, which become the table with the
+  /// last.
   Result<StageOutcome> LandRange(const LandUnit& item, const TableName& shadow);
   Result<StageOutcome> Alter(const AlterTable& item);
   Result<StageOutcome> Drop(const DropTable& item);
@@ -133,7 +134,7 @@ class TransactionWriter {
   const std::uint64_t epoch_;
   Lsn position_;
   std::map<RelationId, Table> tables_;
-  std::map<RelationId, Table> ranges_;  ///< landed ones of tables that are not whole
+  std::map<RelationId, Table> ranges_;         ///< landed ones of tables that are not whole
   std::map<RelationId, TableRecord> records_;  ///< as stored
   std::map<RelationId, Staged> staged_;
   std::map<RelationId, std::optional<Table>> staged_ranges_;  ///< empty: they became the table

@@ -55,8 +55,7 @@ Result<StageOutcome> TransactionWriter::LandRange(const LandUnit& item, const Ta
   const TableName name{item.destination.schema, RangesName(relation)};
   const Table* const known = FindRanges(relation);
   const bool is_last = item.part == LandUnit::Part::kLastRange;
-  if (known == nullptr ? is_last
-                       : known->name != name || !SameShape(*known->shape, *item.schema))
+  if (known == nullptr ? is_last : known->name != name || !SameShape(*known->shape, *item.schema))
     return Failed(relation, OtherRanges(item.destination));
   if (is_last) {
     const TableName ranges = known->name;
@@ -76,9 +75,9 @@ Result<StageOutcome> TransactionWriter::LandRange(const LandUnit& item, const Ta
   if (known != nullptr) {
     SLUICE_RETURN_IF_ERROR(TakeIn(shadow, name));
   } else {
-    SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " +
-                                               QuoteIdentifier(name.table),
-                                           "land a range"));
+    SLUICE_RETURN_IF_ERROR(connection_.Run(
+        "ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " + QuoteIdentifier(name.table),
+        "land a range"));
     staged_ranges_[relation] = Table{.name = name, .shape = item.schema};
   }
   SLUICE_RETURN_IF_ERROR(RemoveUnit(connection_, item.unit));
@@ -109,8 +108,8 @@ Status TransactionWriter::WriteRangesOf(const TableRecord& table) {
   const Table* const left = FindRanges(table.relation);
   if (left == nullptr) return {};
   has_ddl_ = true;
-  SLUICE_RETURN_IF_ERROR(connection_.Run("DROP TABLE IF EXISTS " + QualifiedName(left->name),
-                                         "drop landed ranges"));
+  SLUICE_RETURN_IF_ERROR(
+      connection_.Run("DROP TABLE IF EXISTS " + QualifiedName(left->name), "drop landed ranges"));
   staged_ranges_[table.relation] = std::nullopt;
   return {};
 }

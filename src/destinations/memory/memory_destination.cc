@@ -164,8 +164,8 @@ Status MemoryDestination::CheckFence(const CommitRecord& record) const {
 }
 
 void MemoryDestination::Apply(Change& change) {
-  std::shared_ptr<Table>& table = change.of_ranges ? storage_->ranges_[change.relation]
-                                                   : storage_->tables_[change.name];
+  std::shared_ptr<Table>& table =
+      change.of_ranges ? storage_->ranges_[change.relation] : storage_->tables_[change.name];
   change.base.reset();
   if (table == nullptr) {
     table = std::make_shared<Table>();

@@ -43,8 +43,8 @@ class Ranges {
   }
   void Change(NetChange change) {
     change.schema = schema_;
-    const auto staged = destination_->Stage(NetRows{
-        .change = std::make_shared<const NetChange>(std::move(change)), .of_ranges = true});
+    const auto staged = destination_->Stage(
+        NetRows{.change = std::make_shared<const NetChange>(std::move(change)), .of_ranges = true});
     ASSERT_TRUE(staged) << staged.error().message << " " << staged.error().server_message;
     ASSERT_FALSE(staged->table_failed) << staged->table_failed->error.message;
   }
@@ -112,8 +112,8 @@ TEST_P(DestinationContract, LandedRangesTakeChangesAndAreTheTableWithTheLast) {
     return change;
   }());
   CommitNow(schema);
-  const Rows rows{{"11", "applied"}, {"12", "changed"}, {"13", "new"}, {"14", "moved"},
-                  {"21", "held"}};
+  const Rows rows{
+      {"11", "applied"}, {"12", "changed"}, {"13", "new"}, {"14", "moved"}, {"21", "held"}};
   EXPECT_EQ(ReadRows(schema), rows);
   CrashAndReopen();
   EXPECT_EQ(ReadRows(schema), rows);
