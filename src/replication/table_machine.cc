@@ -67,6 +67,8 @@ void TableMachine::AddTable(TableRecord record) {
     for (std::size_t i = 0; i < table.units.size(); ++i) {
       if (table.ranges->landed[i]) table.units[i].state = UnitState::kLive;
     }
+  } else {
+    record.ranges.reset();
   }
   table.record = std::move(record);
   table.is_changed = true;

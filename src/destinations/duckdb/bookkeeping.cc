@@ -56,7 +56,7 @@ std::string CreateKeptSql() {
 std::string CreateRangesSql() {
   return "CREATE TABLE IF NOT EXISTS " + In("_ranges") +
          "(relation UINTEGER, attnum SMALLINT, bounds VARCHAR, landed VARCHAR, \"rows\" BIGINT,"
-         " \"schema\" VARCHAR);";
+         " \"schema\" VARCHAR, epoch UBIGINT);";
 }
 
 std::string CreateSql() {
@@ -551,7 +551,7 @@ Status ReadRanges(Connection& connection, DeliveryState& state) {
       const SmallResult rows,
       connection.Query("SELECT relation::UBIGINT, attnum::BIGINT, bounds, landed, \"rows\","
                        " \"schema\" FROM " +
-                           In("_ranges"),
+                           In("_ranges") + " WHERE epoch = " + Number(state.epoch),
                        "read sluice._ranges"));
   for (std::size_t row = 0; row < rows.row_count(); ++row) {
     CopyRanges ranges;
@@ -563,14 +563,16 @@ Status ReadRanges(Connection& connection, DeliveryState& state) {
     if (ranges.landed.size() != ranges.bounds.size() + 1)
       return Unreadable("sluice._ranges has other bounds than ranges");
     for (TableRecord& table : state.tables) {
-      if (table.relation.value == rows.u64(row, 0)) table.ranges = ranges;
+      const bool is_on_its_way =
+          table.state == TableState::kPending || table.state == TableState::kCopying;
+      if (table.relation.value == rows.u64(row, 0) && is_on_its_way) table.ranges = ranges;
     }
   }
   return {};
 }
 
 Status WriteRanges(Connection& connection, RelationId relation,
-                   const std::optional<CopyRanges>& ranges) {
+                   const std::optional<CopyRanges>& ranges, std::uint64_t epoch) {
   const std::string oid = Number(relation.value);
   std::string sql = "DELETE FROM " + In("_ranges") + " WHERE relation = " + oid;
   if (ranges) {
@@ -582,9 +584,35 @@ Status WriteRanges(Connection& connection, RelationId relation,
     sql += "; INSERT INTO " + In("_ranges") + " VALUES (" + oid + ", " +
            std::to_string(ranges->attnum) + ", " + QuoteLiteral(bounds) + ", " +
            QuoteLiteral(landed) + ", " + std::to_string(ranges->row_count) + ", " +
-           QuoteLiteral(SchemaToJson(*ranges->schema)) + ")";
+           QuoteLiteral(SchemaToJson(*ranges->schema)) + ", " + Number(epoch) + ")";
   }
   return connection.Run(sql, "write sluice._ranges");
+}
+
+Status TakeOverRanges(Connection& connection, const DeliveryState& state) {
+  std::string known = "0";
+  std::string names = "''";
+  for (const TableRecord& table : state.tables) {
+    if (!table.ranges) continue;
+    known += ", " + Number(table.relation.value);
+    names += ", " + QuoteLiteral(RangesName(table.relation));
+  }
+  SLUICE_RETURN_IF_ERROR(connection.Run(
+      "DELETE FROM " + In("_ranges") + " WHERE relation NOT IN (" + known + "); UPDATE " +
+          In("_ranges") + " SET epoch = " + Number(state.epoch),
+      "write sluice._ranges"));
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult left,
+      connection.Query("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
+                           QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
+                           QuoteLiteral(std::string(kRangesPrefix)) +
+                           ") AND table_name NOT IN (" + names + ")",
+                       "look for ranges left behind"));
+  for (std::size_t row = 0; row < left.row_count(); ++row) {
+    SLUICE_RETURN_IF_ERROR(connection.Run(
+        "DROP TABLE " + QualifiedName({left.text(row, 0), left.text(row, 1)}), "drop ranges"));
+  }
+  return {};
 }
 
 Status WriteKept(Connection& connection, RelationId relation,

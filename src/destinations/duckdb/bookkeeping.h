@@ -75,11 +75,14 @@ Status DropKept(Connection& connection, RelationId relation, std::uint64_t throu
 Result<std::string> SelectKept(Connection& connection, RelationId relation, std::uint64_t after,
                                std::size_t count_max);
 
-/// TableRecord::ranges of the tables that have some.
+/// TableRecord::ranges of the tables that have some as of the state's epoch: a version that knows of
+/// no ranges may have had the file since, and changed nothing of them.
 Status ReadRanges(Connection& connection, DeliveryState& state);
 /// As the record has them; empty: none any more.
 Status WriteRanges(Connection& connection, RelationId relation,
-                   const std::optional<CopyRanges>& ranges);
+                   const std::optional<CopyRanges>& ranges, std::uint64_t epoch);
+/// Those that were read are of the state's epoch now; others are forgotten, with their rows.
+Status TakeOverRanges(Connection& connection, const DeliveryState& state);
 
 /// Drops schema sluice and all in it.
 Status DropState(Connection& connection);

@@ -331,13 +331,14 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   SLUICE_ASSIGN_OR_RETURN(StoredState state, ReadState(connection));
   SLUICE_RETURN_IF_ERROR(CheckOwner(state, request));
   Status status = Transaction(connection, [&]() -> Status {
+    if (state.exists) SLUICE_RETURN_IF_ERROR(ReadRanges(connection, state.delivery));
     // A copy lives no longer than the process that made it.
     SLUICE_RETURN_IF_ERROR(DropAside(connection, kShadowPrefix));
     if (!state.exists) SLUICE_RETURN_IF_ERROR(CreateState(connection, request));
     SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
     for (const StoredUnit& unit : state.units)
       SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
-    SLUICE_RETURN_IF_ERROR(ReadRanges(connection, state.delivery));
+    SLUICE_RETURN_IF_ERROR(TakeOverRanges(connection, state.delivery));
     return ReadKeptSums(connection, state.delivery);
   });
   if (!status) return std::move(status).error();

@@ -239,6 +239,42 @@ TEST_F(TablesTest, CopiesOfAnEarlierProcessAreGone) {
   EXPECT_EQ(Sql("SELECT count(*) FROM sluice._units"), "0");
 }
 
+TEST_F(TablesTest, RangesThatAnotherVersionKnewNothingOfAreForgotten) {
+  const SchemaPtr orders = Orders();
+  OpenFile();
+  CopyRows(orders, {{"1", "a"}});
+  Stage(SequenceItem(LandUnit{.unit = {orders->relation, 0},
+                              .schema = orders,
+                              .destination = orders->name,
+                              .part = LandUnit::Part::kRange}));
+  CommitRecord record{.sequence = ++sequence_};
+  record.tables.push_back(RecordOf(orders));
+  record.tables[0].state = TableState::kCopying;
+  record.tables[0].schema = nullptr;
+  record.tables[0].ranges =
+      CopyRanges{.attnum = 1, .bounds = {5}, .landed = {true, false}, .schema = orders};
+  ASSERT_TRUE(destination_->Commit(record));
+  CloseFile();
+  OpenFile();
+  ASSERT_EQ(state_.tables.size(), 1U);
+  ASSERT_TRUE(state_.tables[0].ranges);
+  EXPECT_EQ(Sql("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE '%ranges%'"), "2");
+  CloseFile();
+  {
+    auto database = Database::Open({.path = file_}, false);
+    ASSERT_TRUE(database) << Why(database);
+    auto connection = (*database)->Connect();
+    ASSERT_TRUE(connection->Run(
+        "USE _sluice_file; UPDATE sluice.position SET epoch = epoch + 1", "as a version without"));
+  }
+  OpenFile();
+  ASSERT_EQ(state_.tables.size(), 1U);
+  EXPECT_FALSE(state_.tables[0].ranges);
+  EXPECT_EQ(Sql("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE '%ranges%'"), "1");
+  EXPECT_EQ(Sql("SELECT count(*) FROM sluice._ranges"), "0");
+  CloseFile();
+}
+
 TEST_F(TablesTest, ATableThatIsCopiedAgainReplacesTheOldOneUnderAViewOfTheUsers) {
   const SchemaPtr orders = Orders();
   OpenFile();

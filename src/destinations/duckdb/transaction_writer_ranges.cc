@@ -101,10 +101,10 @@ Status TransactionWriter::WriteRangesOf(const TableRecord& table) {
   const bool had_ranges = known != records_.end() && known->second.ranges;
   if (table.ranges && !table.was_removed) {
     const bool is_same = had_ranges && known->second.ranges->landed == table.ranges->landed;
-    return is_same ? Status() : WriteRanges(connection_, table.relation, table.ranges);
+    return is_same ? Status() : WriteRanges(connection_, table.relation, table.ranges, epoch_);
   }
   if (!had_ranges) return {};
-  SLUICE_RETURN_IF_ERROR(WriteRanges(connection_, table.relation, std::nullopt));
+  SLUICE_RETURN_IF_ERROR(WriteRanges(connection_, table.relation, std::nullopt, epoch_));
   const Table* const left = FindRanges(table.relation);
   if (left == nullptr) return {};
   has_ddl_ = true;
