@@ -246,6 +246,7 @@ TEST_F(TablesTest, RangesThatAnotherVersionKnewNothingOfAreForgotten) {
   Stage(SequenceItem(LandUnit{.unit = {orders->relation, 0},
                               .schema = orders,
                               .destination = orders->name,
+                              .lsn = Lsn{1},
                               .part = LandUnit::Part::kRange}));
   CommitRecord record{.sequence = ++sequence_};
   record.tables.push_back(RecordOf(orders));
