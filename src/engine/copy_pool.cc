@@ -19,6 +19,7 @@ namespace sluice::engine {
 namespace {
 
 constexpr Duration kIdleLook = std::chrono::milliseconds(500);
+constexpr Duration kPauseLook = std::chrono::milliseconds(100);
 constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
 constexpr Duration kFlushTimeout = std::chrono::minutes(5);
 
@@ -236,6 +237,9 @@ class CopyPool::Attempt {
   }
 
   Status HandOn(columnar::CopyDecoder& decoder, ShadowWriter& writer) {
+    while (pool_.progress_.copies_pause.load() && !stop_.stop_requested()) {
+      base::SleepFor(kPauseLook, stop_);
+    }
     const auto row_count = static_cast<std::int64_t>(decoder.row_count());
     CopiedRows rows = decoder.Finish();
     CountMisfits(*table_.schema, rows.misfits, misfits_);
@@ -377,6 +381,7 @@ Status CopyPool::CopyOrHandle(const Claimed& claimed, std::stop_token stop) {
 /// The largest table that has a unit that may begin: begun in the same step, so that no other
 /// worker takes it.
 Result<CopyPool::Work> CopyPool::Claim() {
+  if (progress_.copies_pause.load()) return Work{};
   return writer_.inbox().CallAndWait([this]() -> Result<Work> {
     std::optional<UnitId> best;
     std::int64_t best_bytes = -1;

@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 
+#include "destinations/duckdb/copied_ranges.h"
+#include "destinations/duckdb/kept_changes.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/schema_json.h"
@@ -40,23 +42,6 @@ Error Unreadable(std::string message) {
           .message = std::move(message),
           .code = "SLU-5016",
           .advice = "the file was changed by something else: restore it, or copy again"};
-}
-
-/// What a kept change takes beside its message, about; the engine counts the same.
-constexpr std::uint64_t kKeptChangeBytes = 40;
-
-/// What is kept of halted tables. Beside the changes, of kind: 'M' is there as long as anything is
-/// to be kept, 'G' as long as it is being applied.
-std::string CreateKeptSql() {
-  return "CREATE TABLE IF NOT EXISTS " + In("_kept") +
-         "(relation UINTEGER, sequence BIGINT, kind VARCHAR, commit_lsn BIGINT, xid UINTEGER,"
-         " committed_at BIGINT, ordinal UINTEGER, message BLOB);";
-}
-
-std::string CreateRangesSql() {
-  return "CREATE TABLE IF NOT EXISTS " + In("_ranges") +
-         "(relation UINTEGER, attnum SMALLINT, bounds VARCHAR, landed VARCHAR, \"rows\" BIGINT,"
-         " \"schema\" VARCHAR, epoch UBIGINT);";
 }
 
 std::string CreateSql() {
@@ -100,21 +85,6 @@ std::string CreateSql() {
          " \"schema\" VARCHAR);" +
          CreateKeptSql() + CreateRangesSql() + "CREATE MACRO " + In("lsn") +
          "(u) AS printf('%X/%X', u::UBIGINT >> 32, u::UBIGINT & 4294967295);";
-}
-
-Result<std::vector<std::int64_t>> ParseBounds(const std::string& text) {
-  std::vector<std::int64_t> out;
-  const char* at = text.data();
-  const char* end = at + text.size();
-  while (at != end) {
-    std::int64_t bound = 0;
-    const auto [next, error] = std::from_chars(at, end, bound);
-    if (error != std::errc() || (next != end && *next != ','))
-      return Unreadable("the bounds of a table's ranges cannot be read");
-    out.push_back(bound);
-    at = next == end ? end : next + 1;
-  }
-  return out;
 }
 
 Result<std::vector<TransactionId>> ParseXids(const std::string& text) {
@@ -511,148 +481,6 @@ Status RemoveUnit(Connection& connection, UnitId unit) {
                             " WHERE relation = " + Number(unit.relation.value) +
                             " AND unit = " + Number(unit.index) + "; " + ForgetCopiedSql(unit),
                         "write sluice._units");
-}
-
-Status ReadKeptSums(Connection& connection, DeliveryState& state) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection.Query("SELECT count(*)::BIGINT FROM duckdb_tables() WHERE schema_name = 'sluice'"
-                       " AND table_name = '_kept' AND database_name = " +
-                           QuoteLiteral(kCatalog),
-                       "look for sluice._kept"));
-  if (found.i64(0, 0) == 0) return {};  // of an earlier version, opened for reading
-  SLUICE_ASSIGN_OR_RETURN(const SmallResult rows,
-                          connection.Query("SELECT relation::UBIGINT, max(sequence)::UBIGINT,"
-                                           " sum(octet_length(message) + " +
-                                               Number(kKeptChangeBytes) +
-                                               ")::UBIGINT,"
-                                               " bool_or(kind = 'G') FROM " +
-                                               In("_kept") + " GROUP BY relation",
-                                           "read sluice._kept"));
-  for (std::size_t row = 0; row < rows.row_count(); ++row) {
-    for (TableRecord& table : state.tables) {
-      if (table.relation.value != rows.u64(row, 0) || table.state != TableState::kHalted) continue;
-      table.kept = KeptChanges{
-          .last = rows.u64(row, 1), .bytes = rows.u64(row, 2), .is_resuming = rows.boolean(row, 3)};
-    }
-  }
-  return {};
-}
-
-Status ReadRanges(Connection& connection, DeliveryState& state) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection.Query("SELECT count(*)::BIGINT FROM duckdb_tables() WHERE schema_name = 'sluice'"
-                       " AND table_name = '_ranges' AND database_name = " +
-                           QuoteLiteral(kCatalog),
-                       "look for sluice._ranges"));
-  if (found.i64(0, 0) == 0) return {};  // of an earlier version, opened for reading
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult rows,
-      connection.Query("SELECT relation::UBIGINT, attnum::BIGINT, bounds, landed, \"rows\","
-                       " \"schema\" FROM " +
-                           In("_ranges") + " WHERE epoch = " + Number(state.epoch),
-                       "read sluice._ranges"));
-  for (std::size_t row = 0; row < rows.row_count(); ++row) {
-    CopyRanges ranges;
-    ranges.attnum = static_cast<std::int16_t>(rows.i64(row, 1));
-    SLUICE_ASSIGN_OR_RETURN(ranges.bounds, ParseBounds(rows.text(row, 2)));
-    for (const char landed : rows.text(row, 3)) ranges.landed.push_back(landed == '1');
-    ranges.row_count = rows.i64(row, 4);
-    SLUICE_ASSIGN_OR_RETURN(ranges.schema, SchemaFromJson(rows.text(row, 5)));
-    if (ranges.landed.size() != ranges.bounds.size() + 1)
-      return Unreadable("sluice._ranges has other bounds than ranges");
-    for (TableRecord& table : state.tables) {
-      const bool is_on_its_way =
-          table.state == TableState::kPending || table.state == TableState::kCopying;
-      if (table.relation.value == rows.u64(row, 0) && is_on_its_way) table.ranges = ranges;
-    }
-  }
-  return {};
-}
-
-Status WriteRanges(Connection& connection, RelationId relation,
-                   const std::optional<CopyRanges>& ranges, std::uint64_t epoch) {
-  const std::string oid = Number(relation.value);
-  std::string sql = "DELETE FROM " + In("_ranges") + " WHERE relation = " + oid;
-  if (ranges) {
-    std::string bounds;
-    for (const std::int64_t bound : ranges->bounds)
-      bounds += (bounds.empty() ? "" : ",") + std::to_string(bound);
-    std::string landed;
-    for (const bool is_landed : ranges->landed) landed.push_back(is_landed ? '1' : '0');
-    sql += "; INSERT INTO " + In("_ranges") + " VALUES (" + oid + ", " +
-           std::to_string(ranges->attnum) + ", " + QuoteLiteral(bounds) + ", " +
-           QuoteLiteral(landed) + ", " + std::to_string(ranges->row_count) + ", " +
-           QuoteLiteral(SchemaToJson(*ranges->schema)) + ", " + Number(epoch) + ")";
-  }
-  return connection.Run(sql, "write sluice._ranges");
-}
-
-Status TakeOverRanges(Connection& connection, const DeliveryState& state) {
-  std::string known = "0";
-  std::string names = "''";
-  for (const TableRecord& table : state.tables) {
-    if (!table.ranges) continue;
-    known += ", " + Number(table.relation.value);
-    names += ", " + QuoteLiteral(RangesName(table.relation));
-  }
-  SLUICE_RETURN_IF_ERROR(connection.Run(
-      "DELETE FROM " + In("_ranges") + " WHERE relation NOT IN (" + known + "); UPDATE " +
-          In("_ranges") + " SET epoch = " + Number(state.epoch),
-      "write sluice._ranges"));
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult left,
-      connection.Query("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
-                           QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
-                           QuoteLiteral(std::string(kRangesPrefix)) +
-                           ") AND table_name NOT IN (" + names + ")",
-                       "look for ranges left behind"));
-  for (std::size_t row = 0; row < left.row_count(); ++row) {
-    SLUICE_RETURN_IF_ERROR(connection.Run(
-        "DROP TABLE " + QualifiedName({left.text(row, 0), left.text(row, 1)}), "drop ranges"));
-  }
-  return {};
-}
-
-Status WriteKept(Connection& connection, RelationId relation,
-                 const std::optional<KeptChanges>& before,
-                 const std::optional<KeptChanges>& after) {
-  const std::string oid = Number(relation.value);
-  const std::string of_table = "DELETE FROM " + In("_kept") + " WHERE relation = " + oid;
-  if (!after) return before ? connection.Run(of_table, "drop kept changes") : Status();
-  const auto add = [&](const char* kind) {
-    return connection.Run("INSERT INTO " + In("_kept") + " VALUES (" + oid + ", 0, '" + kind +
-                              "', 0, 0, 0, 0, ''::BLOB)",
-                          "write sluice._kept");
-  };
-  if (!before) SLUICE_RETURN_IF_ERROR(add("M"));
-  const bool was_resuming = before && before->is_resuming;
-  if (after->is_resuming == was_resuming) return {};
-  if (after->is_resuming) return add("G");
-  return connection.Run(of_table + " AND kind = 'G'", "write sluice._kept");
-}
-
-Status DropKept(Connection& connection, RelationId relation, std::uint64_t through) {
-  const std::string range = " WHERE relation = " + Number(relation.value) +
-                            " AND sequence <= " + Number(through) + " AND kind NOT IN ('M', 'G')";
-  return connection.Run("DELETE FROM " + In("_kept") + range +
-                            " AND sequence <> (SELECT coalesce(max(sequence), 0) FROM " +
-                            In("_kept") + range + " AND kind = 'V')",
-                        "drop kept changes");
-}
-
-Result<std::string> SelectKept(Connection& connection, RelationId relation, std::uint64_t after,
-                               std::size_t count_max) {
-  const std::string of_table = In("_kept") + " WHERE relation = " + Number(relation.value) +
-                               " AND sequence > " + Number(after);
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult first,
-      connection.Query("SELECT coalesce(min(sequence), 0)::UBIGINT FROM " + of_table,
-                       "look for kept changes"));
-  // A range, as there are statistics to skip the rest by.
-  return "SELECT relation, sequence, kind, commit_lsn, xid, committed_at, ordinal, message FROM " +
-         of_table + " AND sequence < " + Number(first.u64(0, 0) + count_max) + " ORDER BY sequence";
 }
 
 Status DropState(Connection& connection) {

@@ -63,27 +63,6 @@ Result<bool> WritePosition(Connection& connection, const CommitRecord& record, s
 Status AddUnit(Connection& connection, const StoredUnit& unit);
 Status RemoveUnit(Connection& connection, UnitId unit);
 
-/// TableRecord::kept of the halted tables, from what is there.
-Status ReadKeptSums(Connection& connection, DeliveryState& state);
-/// What says so in sluice._kept where a record begins or ends to keep changes, or to apply them.
-Status WriteKept(Connection& connection, RelationId relation,
-                 const std::optional<KeptChanges>& before, const std::optional<KeptChanges>& after);
-/// As Destination::DropKept().
-Status DropKept(Connection& connection, RelationId relation, std::uint64_t through);
-/// A query for kept changes, columns as in kept_changes.cc: some of the first behind `after`; none
-/// only where there are none.
-Result<std::string> SelectKept(Connection& connection, RelationId relation, std::uint64_t after,
-                               std::size_t count_max);
-
-/// TableRecord::ranges of the tables that have some as of the state's epoch: a version that knows of
-/// no ranges may have had the file since, and changed nothing of them.
-Status ReadRanges(Connection& connection, DeliveryState& state);
-/// As the record has them; empty: none any more.
-Status WriteRanges(Connection& connection, RelationId relation,
-                   const std::optional<CopyRanges>& ranges, std::uint64_t epoch);
-/// Those that were read are of the state's epoch now; others are forgotten, with their rows.
-Status TakeOverRanges(Connection& connection, const DeliveryState& state);
-
 /// Drops schema sluice and all in it.
 Status DropState(Connection& connection);
 

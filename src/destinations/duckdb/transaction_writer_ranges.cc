@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "destinations/duckdb/bookkeeping.h"
+#include "destinations/duckdb/copied_ranges.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/transaction_writer.h"

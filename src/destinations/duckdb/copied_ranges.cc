@@ -1,0 +1,126 @@
+#include "destinations/duckdb/copied_ranges.h"
+
+#include <charconv>
+#include <vector>
+
+#include "destinations/duckdb/names.h"
+#include "destinations/duckdb/schema_json.h"
+
+namespace sluice::duckdb {
+namespace {
+
+std::string Ranges() {
+  return QualifiedSchema("sluice") + "._ranges";
+}
+
+std::string Number(std::uint64_t value) {
+  return std::to_string(value);
+}
+
+Error Unreadable() {
+  return {.kind = ErrorKind::kStateStore,
+          .message = "sluice._ranges cannot be read",
+          .code = "SLU-5016",
+          .advice = "the file was changed by something else: restore it, or copy again"};
+}
+
+Result<std::vector<std::int64_t>> ParseBounds(const std::string& text) {
+  std::vector<std::int64_t> out;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  while (at != end) {
+    std::int64_t bound = 0;
+    const auto [next, error] = std::from_chars(at, end, bound);
+    if (error != std::errc() || (next != end && *next != ','))
+      return Unreadable();
+    out.push_back(bound);
+    at = next == end ? end : next + 1;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string CreateRangesSql() {
+  return "CREATE TABLE IF NOT EXISTS " + Ranges() +
+         "(relation UINTEGER, attnum SMALLINT, bounds VARCHAR, landed VARCHAR, \"rows\" BIGINT,"
+         " \"schema\" VARCHAR, epoch UBIGINT);";
+}
+
+Status ReadRanges(Connection& connection, DeliveryState& state) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult found,
+      connection.Query("SELECT count(*)::BIGINT FROM duckdb_tables() WHERE schema_name = 'sluice'"
+                       " AND table_name = '_ranges' AND database_name = " +
+                           QuoteLiteral(kCatalog),
+                       "look for sluice._ranges"));
+  if (found.i64(0, 0) == 0) return {};  // of an earlier version, opened for reading
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult rows,
+      connection.Query("SELECT relation::UBIGINT, attnum::BIGINT, bounds, landed, \"rows\","
+                       " \"schema\" FROM " +
+                           Ranges() + " WHERE epoch = " + Number(state.epoch),
+                       "read sluice._ranges"));
+  for (std::size_t row = 0; row < rows.row_count(); ++row) {
+    CopyRanges ranges;
+    ranges.attnum = static_cast<std::int16_t>(rows.i64(row, 1));
+    SLUICE_ASSIGN_OR_RETURN(ranges.bounds, ParseBounds(rows.text(row, 2)));
+    for (const char landed : rows.text(row, 3)) ranges.landed.push_back(landed == '1');
+    ranges.row_count = rows.i64(row, 4);
+    SLUICE_ASSIGN_OR_RETURN(ranges.schema, SchemaFromJson(rows.text(row, 5)));
+    if (ranges.landed.size() != ranges.bounds.size() + 1)
+      return Unreadable();
+    for (TableRecord& table : state.tables) {
+      const bool is_on_its_way =
+          table.state == TableState::kPending || table.state == TableState::kCopying;
+      if (table.relation.value == rows.u64(row, 0) && is_on_its_way) table.ranges = ranges;
+    }
+  }
+  return {};
+}
+
+Status WriteRanges(Connection& connection, RelationId relation,
+                   const std::optional<CopyRanges>& ranges, std::uint64_t epoch) {
+  const std::string oid = Number(relation.value);
+  std::string sql = "DELETE FROM " + Ranges() + " WHERE relation = " + oid;
+  if (ranges) {
+    std::string bounds;
+    for (const std::int64_t bound : ranges->bounds)
+      bounds += (bounds.empty() ? "" : ",") + std::to_string(bound);
+    std::string landed;
+    for (const bool is_landed : ranges->landed) landed.push_back(is_landed ? '1' : '0');
+    sql += "; INSERT INTO " + Ranges() + " VALUES (" + oid + ", " +
+           std::to_string(ranges->attnum) + ", " + QuoteLiteral(bounds) + ", " +
+           QuoteLiteral(landed) + ", " + std::to_string(ranges->row_count) + ", " +
+           QuoteLiteral(SchemaToJson(*ranges->schema)) + ", " + Number(epoch) + ")";
+  }
+  return connection.Run(sql, "write sluice._ranges");
+}
+
+Status TakeOverRanges(Connection& connection, const DeliveryState& state) {
+  std::string known = "0";
+  std::string names = "''";
+  for (const TableRecord& table : state.tables) {
+    if (!table.ranges) continue;
+    known += ", " + Number(table.relation.value);
+    names += ", " + QuoteLiteral(RangesName(table.relation));
+  }
+  SLUICE_RETURN_IF_ERROR(connection.Run(
+      "DELETE FROM " + Ranges() + " WHERE relation NOT IN (" + known + "); UPDATE " +
+          Ranges() + " SET epoch = " + Number(state.epoch),
+      "write sluice._ranges"));
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult left,
+      connection.Query("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
+                           QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
+                           QuoteLiteral(std::string(kRangesPrefix)) +
+                           ") AND table_name NOT IN (" + names + ")",
+                       "look for ranges left behind"));
+  for (std::size_t row = 0; row < left.row_count(); ++row) {
+    SLUICE_RETURN_IF_ERROR(connection.Run(
+        "DROP TABLE " + QualifiedName({left.text(row, 0), left.text(row, 1)}), "drop ranges"));
+  }
+  return {};
+}
+
+}  // namespace sluice::duckdb
