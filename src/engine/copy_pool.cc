@@ -18,6 +18,7 @@
 namespace sluice::engine {
 namespace {
 
+constexpr Duration kPlanPause = std::chrono::seconds(1);
 constexpr Duration kIdleLook = std::chrono::milliseconds(500);
 constexpr Duration kPauseLook = std::chrono::milliseconds(100);
 constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
@@ -433,9 +434,16 @@ Result<std::optional<CopyPool::Claimed>> CopyPool::PlanAndBegin(const TableRecor
   const UnitId first{record.relation, 0};
   Result<std::optional<CopyRanges>> plan = Plan(record);
   if (!plan) {
-    // What keeps us from planning will be told by the copy.
-    logger_.Warn("table {} is copied as a whole: {} ({})", ToString(record.source),
-                 plan.error().message, plan.error().code);
+    const bool comes_again = base::IsRetryable(plan.error().kind);
+    logger_.Warn("the copy of {} cannot be planned, {}: {} ({})", ToString(record.source),
+                 comes_again ? "again in a moment" : "it is read as a whole", plan.error().message,
+                 plan.error().code);
+    if (comes_again) {
+      const std::scoped_lock lock(mutex_);
+      busy_.erase(first);
+      not_before_[record.relation] = Clock::now() + kPlanPause;
+      return std::optional<Claimed>();
+    }
   }
   Result<std::optional<Claimed>> begun =
       writer_.inbox().CallAndWait([&]() -> Result<std::optional<Claimed>> {

@@ -31,8 +31,7 @@ Result<std::vector<std::int64_t>> ParseBounds(const std::string& text) {
   while (at != end) {
     std::int64_t bound = 0;
     const auto [next, error] = std::from_chars(at, end, bound);
-    if (error != std::errc() || (next != end && *next != ','))
-      return Unreadable();
+    if (error != std::errc() || (next != end && *next != ',')) return Unreadable();
     out.push_back(bound);
     at = next == end ? end : next + 1;
   }
@@ -68,8 +67,7 @@ Status ReadRanges(Connection& connection, DeliveryState& state) {
     for (const char landed : rows.text(row, 3)) ranges.landed.push_back(landed == '1');
     ranges.row_count = rows.i64(row, 4);
     SLUICE_ASSIGN_OR_RETURN(ranges.schema, SchemaFromJson(rows.text(row, 5)));
-    if (ranges.landed.size() != ranges.bounds.size() + 1)
-      return Unreadable();
+    if (ranges.landed.size() != ranges.bounds.size() + 1) return Unreadable();
     for (TableRecord& table : state.tables) {
       const bool is_on_its_way =
           table.state == TableState::kPending || table.state == TableState::kCopying;
@@ -89,10 +87,10 @@ Status WriteRanges(Connection& connection, RelationId relation,
       bounds += (bounds.empty() ? "" : ",") + std::to_string(bound);
     std::string landed;
     for (const bool is_landed : ranges->landed) landed.push_back(is_landed ? '1' : '0');
-    sql += "; INSERT INTO " + Ranges() + " VALUES (" + oid + ", " +
-           std::to_string(ranges->attnum) + ", " + QuoteLiteral(bounds) + ", " +
-           QuoteLiteral(landed) + ", " + std::to_string(ranges->row_count) + ", " +
-           QuoteLiteral(SchemaToJson(*ranges->schema)) + ", " + Number(epoch) + ")";
+    sql += "; INSERT INTO " + Ranges() + " VALUES (" + oid + ", " + std::to_string(ranges->attnum) +
+           ", " + QuoteLiteral(bounds) + ", " + QuoteLiteral(landed) + ", " +
+           std::to_string(ranges->row_count) + ", " + QuoteLiteral(SchemaToJson(*ranges->schema)) +
+           ", " + Number(epoch) + ")";
   }
   return connection.Run(sql, "write sluice._ranges");
 }
@@ -105,17 +103,17 @@ Status TakeOverRanges(Connection& connection, const DeliveryState& state) {
     known += ", " + Number(table.relation.value);
     names += ", " + QuoteLiteral(RangesName(table.relation));
   }
-  SLUICE_RETURN_IF_ERROR(connection.Run(
-      "DELETE FROM " + Ranges() + " WHERE relation NOT IN (" + known + "); UPDATE " +
-          Ranges() + " SET epoch = " + Number(state.epoch),
-      "write sluice._ranges"));
+  SLUICE_RETURN_IF_ERROR(connection.Run("DELETE FROM " + Ranges() + " WHERE relation NOT IN (" +
+                                            known + "); UPDATE " + Ranges() +
+                                            " SET epoch = " + Number(state.epoch),
+                                        "write sluice._ranges"));
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult left,
-      connection.Query("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
-                           QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
-                           QuoteLiteral(std::string(kRangesPrefix)) +
-                           ") AND table_name NOT IN (" + names + ")",
-                       "look for ranges left behind"));
+      connection.Query(
+          "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
+              QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
+              QuoteLiteral(std::string(kRangesPrefix)) + ") AND table_name NOT IN (" + names + ")",
+          "look for ranges left behind"));
   for (std::size_t row = 0; row < left.row_count(); ++row) {
     SLUICE_RETURN_IF_ERROR(connection.Run(
         "DROP TABLE " + QualifiedName({left.text(row, 0), left.text(row, 1)}), "drop ranges"));

@@ -265,8 +265,8 @@ TEST_F(TablesTest, RangesThatAnotherVersionKnewNothingOfAreForgotten) {
     auto database = Database::Open({.path = file_}, false);
     ASSERT_TRUE(database) << Why(database);
     auto connection = (*database)->Connect();
-    ASSERT_TRUE(connection->Run(
-        "USE _sluice_file; UPDATE sluice.position SET epoch = epoch + 1", "as a version without"));
+    ASSERT_TRUE(connection->Run("USE _sluice_file; UPDATE sluice.position SET epoch = epoch + 1",
+                                "as a version without"));
   }
   OpenFile();
   ASSERT_EQ(state_.tables.size(), 1U);
