@@ -107,12 +107,12 @@ TEST_P(HeldChangesTest, TakeBackWhatCameSinceTheBoundary) {
   ASSERT_THAT(Hold(unit_, {1}), IsOk());
   ASSERT_THAT(Hold(unit_, {2}), IsOk());
   held_.Boundary();
-  const std::uint64_t before = held_.bytes(unit_);
+  const std::uint64_t before = held_.bytes(unit_.relation);
   for (std::uint32_t xid = 3; xid < 20; ++xid) ASSERT_THAT(Hold(unit_, {xid}), IsOk());
   ASSERT_THAT(Hold(other_unit_, {5}), IsOk());
   held_.Rollback();
-  EXPECT_EQ(held_.bytes(unit_), before);
-  EXPECT_EQ(held_.bytes(other_unit_), 0U);
+  EXPECT_EQ(held_.bytes(unit_.relation), before);
+  EXPECT_EQ(held_.bytes(other_unit_.relation), 0U);
   ASSERT_THAT(Hold(unit_, {21}), IsOk());
   held_.Boundary();
   ASSERT_THAT(DecideBelow(unit_, 0), IsOk());
@@ -124,8 +124,8 @@ TEST_P(HeldChangesTest, ForgetAUnitWithoutTheOthers) {
   ASSERT_THAT(Hold(other_unit_, {2}), IsOk());
   held_.Boundary();
   held_.Drop(unit_);
-  EXPECT_EQ(held_.bytes(unit_), 0U);
-  EXPECT_EQ(held_.total_bytes(), held_.bytes(other_unit_));
+  EXPECT_EQ(held_.bytes(unit_.relation), 0U);
+  EXPECT_EQ(held_.total_bytes(), held_.bytes(other_unit_.relation));
   ASSERT_THAT(DecideBelow(other_unit_, 0), IsOk());
   EXPECT_EQ(Replayed(other_unit_), " +2x#2 (2)");
   held_.Drop(other_unit_);

@@ -430,11 +430,13 @@ std::vector<TextRow> SimulatedServer::VisibleRows(std::size_t table) const {
   return out;
 }
 
-std::optional<std::vector<TextRow>> SimulatedServer::RowsAt(std::size_t table, Lsn position,
-                                                            std::size_t width) const {
+std::optional<std::vector<TextRow>> SimulatedServer::RowsAt(
+    std::size_t table, Lsn position, std::size_t width,
+    const std::function<bool(const TextRow&)>& is_asked) const {
   const Rows rows = Fold(table, [&](const Transaction& one) { return one.end_lsn <= position; });
   std::vector<TextRow> out;
   for (const TextRow& row : rows) {
+    if (!is_asked(row)) continue;
     for (std::size_t i = width; i < row.size(); ++i) {
       if (row[i] != DefaultOf(i)) return std::nullopt;
     }

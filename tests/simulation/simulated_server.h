@@ -122,9 +122,12 @@ class SimulatedServer {
   SchemaPtr Schema(std::size_t table, std::size_t width) const;
 
   /// The rows once every transaction that ends at `position` or before is in, sorted, as wide as
-  /// asked. nullopt: some row has more columns with something in them.
-  std::optional<std::vector<TextRow>> RowsAt(std::size_t table, Lsn position,
-                                             std::size_t width) const;
+  /// asked. nullopt: some row has more columns with something in them. Only those that `is_asked`.
+  std::optional<std::vector<TextRow>> RowsAt(
+      std::size_t table, Lsn position, std::size_t width,
+      const std::function<bool(const TextRow&)>& is_asked = [](const TextRow&) {
+        return true;
+      }) const;
 
   const std::vector<Record>& log() const { return log_; }
   const Transaction& transaction(std::size_t index) const { return all_[index]; }

@@ -139,9 +139,9 @@ TEST_P(DestinationContract, LandedRangesSurviveACrashWithWhatIsKnownOfThem) {
   EXPECT_EQ(known.landed, (std::vector<bool>{true, false, false}));
   ASSERT_NE(known.schema, nullptr);
   EXPECT_EQ(known.schema->columns, schema->columns);
-  ranges.Change(ranges.Inserts({{"2", "later"}}));
   ranges.Copy(1, {{"12", "again"}});
   ranges.Land(1, Part::kRange);
+  ranges.Change(ranges.Inserts({{"2", "later"}}));
   ranges.Commit(NextRecord(), RecordOf(schema), {true, true, false});
   ranges.Copy(2, {});
   ranges.Land(2, Part::kLastRange);
