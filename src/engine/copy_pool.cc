@@ -18,6 +18,8 @@ namespace {
 
 constexpr Duration kIdleLook = std::chrono::milliseconds(500);
 constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
+/// A COPY may be silent for long, behind a filter; then its session is looked at.
+constexpr Duration kSilenceMax = std::chrono::seconds(60);
 constexpr Duration kFlushTimeout = std::chrono::minutes(5);
 
 /// What is the unit's own trouble; everything else is the line's or the destination's.
@@ -200,7 +202,9 @@ class CopyPool::Attempt {
     for (const Column& column : table_.schema->columns) statement.columns.push_back(column.name);
     SLUICE_ASSIGN_OR_RETURN(
         postgres::CopyReader reader,
-        postgres::CopyReader::Start(exporter_.connection(), postgres::CopySql(statement)));
+        postgres::CopyReader::Start(exporter_.connection(), postgres::CopySql(statement),
+                                    {.idle_timeout = kSilenceMax,
+                                     .is_at_work = [this] { return IsAtWork(); }}));
     columnar::CopyDecoder decoder(table_.schema, format);
     for (;;) {
       SLUICE_ASSIGN_OR_RETURN(const auto messages, reader.NextRows(stop_));
@@ -216,6 +220,19 @@ class CopyPool::Attempt {
     }
     SLUICE_RETURN_IF_ERROR(decoder.CheckComplete());
     return decoder.row_count() > 0 ? HandOn(decoder, writer) : Status{};
+  }
+
+  /// Nothing came for a while: asked by another connection. A session that waits to send, while
+  /// nothing arrives here, has lost us on the way.
+  bool IsAtWork() {
+    Result<postgres::Connection> control = pool_.connect_("copy-control");
+    if (!control) return false;
+    const Result<postgres::QueryResult> found = control->Exec(
+        "look at the copy's session",
+        "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active' "
+        "AND wait_event IS DISTINCT FROM 'ClientWrite'",
+        {std::to_string(exporter_.connection().backend_pid())});
+    return found && found->row_count() > 0;
   }
 
   Status HandOn(columnar::CopyDecoder& decoder, ShadowWriter& writer) {

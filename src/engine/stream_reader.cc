@@ -56,6 +56,7 @@ Status StreamReader::Run(std::stop_token stop) {
       if (assembler_.is_busy()) SLUICE_RETURN_IF_ERROR(Settle(stop));
     }
     const Clock::time_point now = Clock::now();
+    SLUICE_RETURN_IF_ERROR(CheckSilence(now));
     NoteProgress(now);
     SLUICE_RETURN_IF_ERROR(MaybeSeal(now, stop));
     SLUICE_RETURN_IF_ERROR(MaybeFeedback(now));
@@ -109,6 +110,26 @@ Status StreamReader::CheckRestart() const {
                  .code = "SLU-3090"};
   }
   return {};
+}
+
+/// A connection that stands but carries nothing, as behind a proxy or a firewall that forgot it: the
+/// kernel's keepalives may be answered halfway. What the server says cannot tell it, silence can.
+Status StreamReader::CheckSilence(Clock::time_point now) {
+  if (stream_.received_bytes() != heard_bytes_) {
+    heard_bytes_ = stream_.received_bytes();
+    heard_at_ = now;
+    return {};
+  }
+  if (now - heard_at_ >= options_.silence_max) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "the source does not answer on the replication connection",
+                 .code = "SLU-2113",
+                 .advice = "Sluice connects again by itself"};
+  }
+  const Duration patience = options_.silence_max / 3;
+  if (now - heard_at_ < patience || now - asked_at_ < patience / 2) return {};
+  asked_at_ = now;
+  return SendFeedback(now, true);
 }
 
 /// Spills, read-backs and full sets, until the assembler takes messages again.
@@ -171,6 +192,7 @@ Status StreamReader::Push(ChangeSet set, std::stop_token stop) {
     NoteProgress(now);
     SLUICE_RETURN_IF_ERROR(MaybeFeedback(now));
   }
+  heard_at_ = Clock::now();  // nobody listened while there was no room
   in_transaction_ = !ends_at_boundary;
   if (end.is_valid()) {
     pushed_ = end;

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <future>
 #include <map>
 #include <optional>
+#include <thread>
 
 #include "postgres/session_settings.h"
 #include "postgres/socket_wait.h"
@@ -356,11 +359,32 @@ Result<std::optional<QueryResult>> Connection::Poll(Clock::time_point until, std
   }
 }
 
+// PQcancel() opens a connection of its own and has no deadline: where nothing comes back it would
+// wait for ever. Its thread is left behind then, holding a socket; beyond a few of them nobody is
+// asked any more, and the server notices the closed connection when it next writes.
+void Connection::RequestCancel() {
+  constexpr int kLeftBehindMax = 8;
+  static std::atomic<int> under_way{0};
+  CancelHandle cancel(PQgetCancel(native()));
+  if (cancel == nullptr) return;
+  if (++under_way > kLeftBehindMax) {
+    --under_way;
+    return;
+  }
+  std::promise<void> sent;
+  const std::future<void> has_been_sent = sent.get_future();
+  std::thread([cancel = std::move(cancel), sent = std::move(sent)]() mutable {
+    std::array<char, 256> words{};
+    PQcancel(cancel.get(), words.data(), static_cast<int>(words.size()));
+    --under_way;
+    sent.set_value();
+  }).detach();
+  (void)has_been_sent.wait_for(kCancelWait);
+}
+
 Status Connection::Cancel() {
   if (PQtransactionStatus(native()) != PQTRANS_ACTIVE) return {};
-  const CancelHandle cancel(PQgetCancel(native()));
-  std::array<char, 256> words{};
-  if (cancel != nullptr) PQcancel(cancel.get(), words.data(), static_cast<int>(words.size()));
+  RequestCancel();
   const Clock::time_point deadline = Clock::now() + kCancelWait;
   while (true) {
     char* row = nullptr;

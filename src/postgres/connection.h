@@ -83,6 +83,8 @@ class Connection {
   /// Asks the server to stop what runs, and waits up to 5 s until it has. Not an error when nothing
   /// runs. Errors: kConnection: the session is broken.
   Status Cancel();
+  /// Sends the request alone, and waits at most 5 s for it to arrive; Cancel()'s first half.
+  void RequestCancel();
 
   /// server_version_num: 140023, 170010.
   int server_version() const;
