@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/failpoint.h"
 #include "base/sleep.h"
 #include "base/units.h"
 #include "pipeline/birth.h"
@@ -63,6 +64,7 @@ Status CopyAgain(Session& session, const std::vector<RelationId>& tables,
     return session.writer().CommitStates();
   };
   SLUICE_RETURN_IF_ERROR(session.writer().inbox().CallAndWait(mark_pending));
+  SLUICE_FAILPOINT("resync.marked");
   session.pool().Wake();
   return {};
 }

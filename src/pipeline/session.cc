@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/failpoint.h"
 #include "base/sleep.h"
 #include "pipeline/birth.h"
 #include "postgres/publication.h"
@@ -20,7 +21,8 @@ constexpr Duration kFirstWait = std::chrono::milliseconds(100);
 constexpr Duration kLongestWait = std::chrono::seconds(10);
 /// So many internal errors of the server in a row, at one position, are no accident.
 constexpr int kInternalErrorsMax = 6;
-/// Without a byte for so long, although asked, the source's connection is given up: see SilenceMax().
+/// Without a byte for so long, although asked, the source's connection is given up: see
+/// SilenceMax().
 constexpr Duration kSilenceLeast = std::chrono::seconds(10);
 constexpr Duration kSilenceDefault = std::chrono::seconds(60);
 /// A walsender that reorders one huge transaction of tables we do not follow says nothing either.
@@ -230,6 +232,7 @@ void Session::StreamThread(std::stop_token stop) {
                  .advice = error.advice});
       return;
     }
+    SLUICE_FAILPOINT("stream.reconnect");
     ++progress_.retries_source;
     NoteStreamError(ended.error().message);
     const Duration wait = backoff.Next(static_cast<std::uint32_t>(random()));
@@ -244,6 +247,7 @@ Status Session::RunStream(std::stop_token stop) {
   Lsn start;
   std::optional<Witness> witness;
   SLUICE_ASSIGN_OR_RETURN(postgres::ReplicationStream stream, StartStream(start, witness, stop));
+  SLUICE_FAILPOINT("stream.started");
   engine::StreamReaderOptions reader_options;
   reader_options.assembler.batch_rows = options_.pipeline->batch_rows;
   reader_options.assembler.batch_bytes = options_.memory.batch;
@@ -366,7 +370,9 @@ Status Session::Stop(Clock::time_point deadline) {
   if (writer_thread_.joinable()) writer_thread_.join();
   watchdog.request_stop();
   watchdog.join();
+  SLUICE_FAILPOINT("stop.drained");
   if (reader_) reader_->SendLastFeedback();
+  SLUICE_FAILPOINT("stop.acknowledge");
   reader_.reset();
   const std::optional<Error> failure = Failure();
   if (failure) return *failure;

@@ -97,8 +97,8 @@ Result<bool> CopyReader::LibpqSource::Drain() {
 Result<bool> CopyReader::LibpqSource::Wait(const std::stop_token& stop) {
   const Clock::time_point now = Clock::now();
   Clock::time_point idle = options_.idle_timeout >= Clock::time_point::max() - now
-                                     ? Clock::time_point::max()
-                                     : now + options_.idle_timeout;
+                               ? Clock::time_point::max()
+                               : now + options_.idle_timeout;
   low_water_.Set(kLowWater);
   Readiness ready = Readiness::kDeadline;
   if (low_water_.is_effective()) {

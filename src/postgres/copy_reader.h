@@ -38,8 +38,9 @@ struct CopyStatement {
 std::string CopySql(const CopyStatement& statement);
 
 struct CopyReaderOptions {
-  std::size_t batch_bytes_max = 1U << 20;   ///< a batch ends once it holds this much
-  Duration idle_timeout = Duration::max();  ///< no byte for this long: kTimeout, or is_at_work asked
+  std::size_t batch_bytes_max = 1U << 20;  ///< a batch ends once it holds this much
+  Duration idle_timeout =
+      Duration::max();  ///< no byte for this long: kTimeout, or is_at_work asked
   /// Whether the server still works at the statement, however long without a row (a filter that
   /// few pass): then it is waited on, else kConnection. Null: nobody is asked.
   std::function<bool()> is_at_work;

@@ -156,8 +156,8 @@ Status CopyReader::RawSource::Receive(const std::stop_token& stop) {
   const std::size_t room = capacity_ - end_;
   const Clock::time_point now = Clock::now();
   Clock::time_point idle = options_.idle_timeout >= Clock::time_point::max() - now
-                                     ? Clock::time_point::max()
-                                     : now + options_.idle_timeout;
+                               ? Clock::time_point::max()
+                               : now + options_.idle_timeout;
   low_water_.Set(std::min(kLowWater, static_cast<int>(std::min(room, std::size_t{kLowWater}))));
   Clock::time_point until = low_water_.is_effective() ? std::min(idle, now + kHighWait) : idle;
   while (true) {
