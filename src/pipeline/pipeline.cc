@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <mutex>
 #include <set>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "base/backoff.h"
@@ -97,6 +99,9 @@ struct Pipeline::State {
   bool remakes_slot = false;  ///< at the next opening
   int slots_remade = 0;
   UntilWatch until;
+  /// Asked to stop once the grace of a graceful end is over: a source that does not answer holds up
+  /// nobody.
+  std::stop_source end_statements;
 
   // Shared with callers of Status(), Verify() and so on.
   mutable std::mutex mutex;
@@ -117,7 +122,8 @@ struct Pipeline::State {
     connect.pipeline = options.pipeline;
     connect.role = role;
     connect.is_replication = is_replication;
-    return postgres::Connection::Open(*url, connect);
+    connect.stop = end_statements.get_token();
+    return postgres::Connection::Open(*url, connect, connect.stop);
   }
 
   void SetPhase(engine::Phase now, std::string error = {}) {
@@ -472,6 +478,11 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
   engine::PipelineStatus last;
   std::optional<Clock::time_point> trouble_since;
   std::int64_t commits_seen = 0;
+  const std::jthread grace([&](std::stop_token done) {
+    while (!stop.stop_requested() && !done.stop_requested()) base::SleepFor(kTick * 10, done);
+    base::SleepFor(kGrace, done);
+    if (!done.stop_requested()) state.end_statements.request_stop();
+  });
   Status ended = state.LookAtSource(stop);
   base::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(10));
   while (ended) {

@@ -290,10 +290,13 @@ Result<QueryResult> Connection::Exec(std::string_view doing, std::string_view sq
   }
   const Duration timeout =
       options.timeout == Duration::zero() ? statement_timeout() : options.timeout;
-  SLUICE_ASSIGN_OR_RETURN(auto result, Poll(DeadlineAfter(timeout), options.stop));
+  const std::stop_token& stop = options.stop.stop_possible() ? options.stop : state_->options.stop;
+  SLUICE_ASSIGN_OR_RETURN(auto result, Poll(DeadlineAfter(timeout), stop));
   if (result) return *std::move(result);
-  SLUICE_RETURN_IF_ERROR(Cancel());
-  if (options.stop.stop_requested()) return Cancelled(doing);
+  const bool is_stopped = stop.stop_requested();
+  const Status cancelled = Cancel();
+  if (is_stopped) return Cancelled(doing);
+  SLUICE_RETURN_IF_ERROR(cancelled);
   return TimedOut(doing);
 }
 
@@ -384,8 +387,8 @@ void Connection::RequestCancel() {
 
 Status Connection::Cancel() {
   if (PQtransactionStatus(native()) != PQTRANS_ACTIVE) return {};
-  RequestCancel();
   const Clock::time_point deadline = Clock::now() + kCancelWait;
+  RequestCancel();
   while (true) {
     char* row = nullptr;
     int size = 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Every failure program in two lanes, and what they say in one sum.
+"""Every failure program, in lanes side by side, and what they say in one sum.
 
-  run.py --sluice build/dev/sluice           what CI runs, about ten minutes on two cores
+  run.py --sluice build/dev/sluice           what CI runs, about ten minutes on two cores with nothing else on them
   run.py --sluice build/dev/sluice --long    2,000 kills, a destination that stands still for ten minutes, more seeds
 """
 import argparse
@@ -15,8 +15,9 @@ import time
 HERE = pathlib.Path(__file__).parent
 
 QUICK = [
-    [["torture.py", "--kills", "300", "--points", "35"]],
-    [["network.py"], ["stalls.py", "--hold", "20"], ["files.py"]],
+    [["torture.py", "--kills", "300", "--least", "100", "--seconds", "480", "--points", "35"]],
+    [["network.py"]],
+    [["stalls.py", "--hold", "20"], ["files.py"]],
 ]
 LONG = [
     [["torture.py", "--kills", "2000", "--points", "40"], ["hammer.py", "--runs", "4", "--kills", "8", "--seconds", "60"]],

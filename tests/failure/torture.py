@@ -331,7 +331,7 @@ def one_run(options, seed):
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(torture.kills.items()))
         text = (f"{torture.total()} kills ({kinds}), {torture.comparisons} comparisons, all equal, {torture.rows} rows in the last, "
                 f"{len(torture.hits)} of {len(torture.points)} failpoints, {time.monotonic() - began:.0f} s")
-        if torture.total() < options.kills:
+        if torture.total() < (options.least or options.kills):
             raise Failure(f"not as many kills as asked for within {options.seconds:.0f} s: {text}")
         missed = sorted(set(torture.points) - set(torture.hits))
         if len(torture.hits) < min(options.points, len(torture.points)):
@@ -348,6 +348,7 @@ def main():
     parser.add_argument("--settle", type=int, default=12, help="kills between two comparisons")
     parser.add_argument("--between", type=float, default=0.6, help="seconds before a random kill, at most")
     parser.add_argument("--points", type=int, default=0, help="distinct failpoints that must be hit")
+    parser.add_argument("--least", type=int, default=0, help="kills that --seconds must suffice for; default: all of them")
     parser.add_argument("--seconds", type=float, default=100000, help="within which the kills must be done")
     parser.add_argument("--version", default="17")
     parser.add_argument("--memory", default="128MiB")

@@ -217,5 +217,16 @@ TEST_F(CrashTest, AFullDiskIsToldAndNothingReportedIsLost) {
   EXPECT_EQ(Check(), 200);
 }
 
+// Opened again it goes on; as an error of its own it ended the process.
+TEST(MakeError, TellsThatTheInstanceIsGoneHoweverDuckDbSaysIt) {
+  for (const char* words :
+       {"FATAL Error: Failed: database has been invalidated because of a previous fatal error.",
+        "IO Error: Database \"f\" has been invalidated because checkpointing failed."}) {
+    const Error error = MakeError("write", words);
+    EXPECT_EQ(error.code, "SLU-5015") << words;
+    EXPECT_EQ(error.kind, ErrorKind::kConnection) << words;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::duckdb
