@@ -5,14 +5,16 @@ target_compile_options(sluice_build_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
   -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
   -fstack-protector-strong
-  $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>
+  # What is shipped: buffers checked at run time, no uninitialised variables, nothing to jump to.
+  "$<$<CONFIG:Release>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=3;-D_GLIBCXX_ASSERTIONS;-fstack-clash-protection;-fcf-protection=full>"
+  "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:GNU>>:-ftrivial-auto-var-init=zero>"
   $<$<BOOL:${SLUICE_WERROR}>:-Werror>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 if(SLUICE_SANITIZE)
   target_compile_options(sluice_build_flags INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(sluice_build_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
 endif()
-target_link_options(sluice_build_flags INTERFACE -Wl,-z,relro,-z,now)
+target_link_options(sluice_build_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 find_program(SLUICE_MOLD mold)
 if(SLUICE_MOLD)
   target_link_options(sluice_build_flags INTERFACE -fuse-ld=mold)

@@ -226,10 +226,11 @@ class Destination {
     (void)relation, (void)through;
     return KeepsNothing();
   }
-  /// The first `count_max` behind `after`, as the open transaction sees them. Errors: as Stage().
+  /// The first ones behind `after`, as the open transaction sees them: at most `count_max`, and of
+  /// `bytes_max` together, but one where there is one; none: there are none. Errors: as Stage().
   virtual Result<std::vector<KeptChange>> ReadKept(RelationId relation, std::uint64_t after,
-                                                   std::size_t count_max) {
-    (void)relation, (void)after, (void)count_max;
+                                                   std::size_t count_max, std::size_t bytes_max) {
+    (void)relation, (void)after, (void)count_max, (void)bytes_max;
     return KeepsNothing();
   }
 

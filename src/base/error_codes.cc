@@ -358,6 +358,12 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3021", "commits came out of order",
      "The stream gave a transaction that ends at or before the position already reached.",
      "Nothing of it was applied. Start again; report it if it comes back."},
+    {"SLU-3030", "the slot kept more WAL than it may and was dropped",
+     "--max-retained-wal was exceeded, what the slot kept got no less for 10 seconds, and "
+     "--on-retained-wal is drop-slot: the source's disk came first.",
+     "Find out what held it back (an old open transaction at the source, a slow destination). The "
+     "mirror stays as it was; `sluice run --on-lost-slot resync` makes a new slot and copies "
+     "again."},
     {"SLU-3080", "a comparison's point was missed",
      "A transaction before the fence was not visible to its snapshot yet.",
      "Nothing: verify takes another one by itself."},

@@ -58,6 +58,7 @@ void MetricsFeed::Update(const engine::PipelineStatus& status, const ProcessMemo
   metrics_.lag_seconds().Set(status.lag_seconds);
   metrics_.lag_bytes().Set(static_cast<double>(status.lag_bytes));
   metrics_.slot_retained_bytes().Set(static_cast<double>(status.slot_retained_bytes));
+  metrics_.slot_over_limit().Set(status.is_over_wal_budget ? 1 : 0);
   if (!status.slot_wal_status.empty()) metrics_.SetSlotWalStatus(status.slot_wal_status);
   metrics_.Retries("source").RaiseTo(static_cast<double>(status.retries_source));
   metrics_.Retries("destination").RaiseTo(static_cast<double>(status.retries_destination));

@@ -168,6 +168,8 @@ std::string StatusText(const Json& status) {
                            : fmt::format("{}, keeps {} of WAL ({})", Text(status, "slot"),
                                          Size(At(status, "wal"), "retained_bytes"),
                                          Text(At(status, "wal"), "status")));
+  if (const Json& over = At(At(status, "wal"), "over_limit"); over.is_boolean() && over.get<bool>())
+    out += Line("", "more WAL than --max-retained-wal allows");
   out += Line("publication:", Text(status, "publication"));
   const std::string durable = Text(position, "durable");
   out += Line("position:", durable.empty() ? "none yet" : durable);

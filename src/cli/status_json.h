@@ -21,7 +21,7 @@ namespace sluice::cli {
 ///  "slot", "publication", "generation", "system_identifier", "timeline", "epoch",
 ///  "position": {"received", "durable", "visible", "acknowledged", "server", "last_commit"},
 ///  "lag": {"seconds", "bytes", "latency_p50_seconds", "latency_p99_seconds"},
-///  "wal": {"retained_bytes", "status"},
+///  "wal": {"retained_bytes", "status", "over_limit", "copies_paused"},
 ///  "totals": {"transactions", "rows_streamed", "rows_copied", "bytes_received", "commits",
 ///             "retries_source", "retries_destination"},
 ///  "memory": {"limit_bytes", "staged_bytes", "held_bytes", "spilled_bytes"},

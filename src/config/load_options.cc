@@ -223,6 +223,16 @@ Status LoadLimits(const LoadRequest& request, const Gathered& gathered,
   if (const Given* given = gathered.Find("keep-halted-for")) {
     SLUICE_ASSIGN_OR_RETURN(options.keep_halted_for, DurationOf(*given, Duration::max()));
   }
+  if (const Given* given = gathered.Find("max-retained-wal")) {
+    SLUICE_ASSIGN_OR_RETURN(options.wal_budget.max_bytes,
+                            SizeOf(*given, std::size_t{1} << 20, kGiB << 20));
+  }
+  if (const Given* given = gathered.Find("on-retained-wal")) {
+    SLUICE_ASSIGN_OR_RETURN(const std::string choice, ChoiceOf(*given));
+    options.wal_budget.policy = choice == "pause-copy"  ? engine::OnRetainedWal::kPauseCopy
+                                : choice == "drop-slot" ? engine::OnRetainedWal::kDropSlot
+                                                        : engine::OnRetainedWal::kWarn;
+  }
   if (const Given* given = gathered.Find("retry-for")) {
     SLUICE_ASSIGN_OR_RETURN(options.retry_for, DurationOf(*given, Duration::max()));
   }

@@ -170,8 +170,7 @@ TEST_F(LoadOptionsTest, HttpCanBeOffOrNamed) {
 }
 
 TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
-  const std::pair<const char*, const char*> planned[] = {
-      {"on-lost-slot", "resync"}, {"max-retained-wal", "1GiB"}, {"on-retained-wal", "drop-slot"}};
+  const std::pair<const char*, const char*> planned[] = {{"on-lost-slot", "resync"}};
   for (const auto& [name, value] : planned) {
     const FlagValues before = request_.flags;
     request_.flags[name] = {value};
@@ -180,6 +179,17 @@ TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
   }
   request_.flags["on-lost-slot"] = {"stop"};
   Load();
+}
+
+TEST_F(LoadOptionsTest, WhatTheSlotMayKeepIsASizeAndAPolicy) {
+  EXPECT_EQ(Load().pipeline.wal_budget.max_bytes, 0U);
+  request_.flags["max-retained-wal"] = {"2GiB"};
+  request_.flags["on-retained-wal"] = {"drop-slot"};
+  const engine::WalBudgetOptions budget = Load().pipeline.wal_budget;
+  EXPECT_EQ(budget.max_bytes, std::uint64_t{2} << 30);
+  EXPECT_EQ(budget.policy, engine::OnRetainedWal::kDropSlot);
+  request_.flags["max-retained-wal"] = {"1KiB"};
+  EXPECT_EQ(Failure().code, "SLU-1001");
 }
 
 TEST_F(LoadOptionsTest, ModesOfTablesComeFromTheOptionAndTheFile) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/sleep.h"
+#include "base/units.h"
 #include "postgres/ddl_trigger.h"
 #include "postgres/publication.h"
 #include "postgres/server_facts.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr Duration kTick = std::chrono::milliseconds(200);
 constexpr Duration kIdentityInterval = std::chrono::seconds(4);
 constexpr Duration kSlotInterval = std::chrono::seconds(10);
+constexpr Duration kBudgetInterval = std::chrono::seconds(1);
 constexpr Duration kSchemaInterval = std::chrono::seconds(10);
 constexpr Duration kSecondLook = std::chrono::seconds(1);
 constexpr Duration kLockTimeout = std::chrono::seconds(2);
@@ -32,7 +34,8 @@ ControlLoop::ControlLoop(ControlOptions options, Connect connect, DeliveryWriter
       writer_(writer),
       registry_(registry),
       progress_(progress),
-      logger_(logger) {}
+      logger_(logger),
+      budget_(options_.wal_budget) {}
 
 ControlLoop::~ControlLoop() {
   Stop();
@@ -82,9 +85,9 @@ Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now
     identities_at_ = now;
     SLUICE_RETURN_IF_ERROR(LookAtIdentities(connection));
   }
-  if (now - slot_at_ >= kSlotInterval) {
+  if (now - slot_at_ >= (budget_.has_limit() ? kBudgetInterval : kSlotInterval)) {
     slot_at_ = now;
-    SLUICE_RETURN_IF_ERROR(LookAtSlot(connection));
+    SLUICE_RETURN_IF_ERROR(LookAtSlot(connection, now));
   }
   const bool is_told = now >= schemas_allowed_ && wants_look_.exchange(false);
   if (is_told || now >= schemas_due_) {
@@ -243,7 +246,7 @@ Status ControlLoop::LookAtIdentities(postgres::Connection& connection) {
   });
 }
 
-Status ControlLoop::LookAtSlot(postgres::Connection& connection) {
+Status ControlLoop::LookAtSlot(postgres::Connection& connection, Clock::time_point now) {
   if (options_.on_ddl_trigger) {
     SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::DdlTrigger> trigger,
                             postgres::ReadDdlTrigger(connection));
@@ -252,11 +255,44 @@ Status ControlLoop::LookAtSlot(postgres::Connection& connection) {
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
                           postgres::ReadSlot(connection, options_.slot));
   if (!slot) return {};
+  LookAtBudget(*slot, now);
   const base::MutexLock lock(mutex_);
   slot_.retained_bytes =
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, slot->retained_bytes));
   slot_.wal_status = slot->wal_status;
+  slot_.is_over_budget = budget_.is_over();
   return {};
+}
+
+void ControlLoop::LookAtBudget(const postgres::SlotRow& slot, Clock::time_point now) {
+  const bool is_unreserved = slot.wal_status == "unreserved";
+  if (is_unreserved && !is_unreserved_) {
+    logger_.Failed(
+        "the source is about to take the slot's WAL away: it keeps {}, more than "
+        "max_slot_wal_keep_size allows",
+        base::FormatSize(
+            static_cast<std::uint64_t>(std::max<std::int64_t>(0, slot.retained_bytes))));
+  }
+  is_unreserved_ = is_unreserved;
+  const WalBudget::Verdict verdict =
+      budget_.Look(static_cast<std::uint64_t>(std::max<std::int64_t>(0, slot.retained_bytes)), now);
+  if (!verdict.alarm.empty()) {
+    logger_.Failed("{}{}", verdict.alarm,
+                   budget_.pauses_copies() ? "; copies wait until it keeps less" : "");
+  }
+  if (verdict.is_back) logger_.Info("the slot keeps no more WAL than it may again");
+  progress_.copies_pause.store(budget_.pauses_copies());
+  if (verdict.drops_slot && options_.on_budget_spent) {
+    options_.on_budget_spent(
+        Error{.kind = ErrorKind::kConfig,
+              .message = "the slot kept " +
+                         base::FormatSize(static_cast<std::uint64_t>(slot.retained_bytes)) +
+                         " of WAL, more than --max-retained-wal allows and not getting less: it "
+                         "is dropped, as --on-retained-wal drop-slot asks",
+              .code = "SLU-3030",
+              .advice = "the mirror stays as it is; run with --on-lost-slot resync goes on with a "
+                        "new slot and copies again"});
+  }
 }
 
 }  // namespace sluice::engine

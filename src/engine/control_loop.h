@@ -6,7 +6,7 @@
 ///   older writers
 /// - every 4 s: published tables that lost their identity are taken out (own publication) or
 /// reported
-/// - every 10 s: WAL retained by our slot, its status
+/// - every 10 s, with a limit every second: WAL retained by our slot, its status
 /// - every 10 s, and as soon as the stream tells of a schema change: tables that were altered and
 ///   got no rows since take their new shape when the stream has passed the point where the catalog
 ///   was read
@@ -27,7 +27,9 @@
 #include "engine/delivery_writer.h"
 #include "engine/progress.h"
 #include "engine/relation_registry.h"
+#include "engine/wal_budget.h"
 #include "postgres/connection.h"
+#include "postgres/slot.h"
 #include "telemetry/log.h"
 
 namespace sluice::engine {
@@ -39,12 +41,16 @@ struct ControlOptions {
   /// Called every 10 s: does the source tell of its schema changes (postgres/ddl_trigger.h)? May be
   /// null.
   std::function<void(bool)> on_ddl_trigger = nullptr;
+  WalBudgetOptions wal_budget = {};
+  /// The slot has to be dropped, which ends the pipeline (SLU-3030). May be null.
+  std::function<void(const Error&)> on_budget_spent = nullptr;
 };
 
 /// What was last read of the slot.
 struct SlotInfo {
   std::uint64_t retained_bytes = 0;
   std::string wal_status;
+  bool is_over_budget = false;
 };
 
 class ControlLoop {
@@ -68,7 +74,8 @@ class ControlLoop {
   Status LookAtIdentities(postgres::Connection& connection);
   Status LookAtSchemas(postgres::Connection& connection);
   Status FollowSeen();
-  Status LookAtSlot(postgres::Connection& connection);
+  Status LookAtSlot(postgres::Connection& connection, Clock::time_point now);
+  void LookAtBudget(const postgres::SlotRow& slot, Clock::time_point now);
 
   const ControlOptions options_;
   Connect connect_;
@@ -92,6 +99,8 @@ class ControlLoop {
   std::vector<Seen> seen_;
   std::optional<PositionWish> wish_;
   std::vector<RelationId> alarmed_;
+  WalBudget budget_;
+  bool is_unreserved_ = false;
   mutable base::Mutex mutex_;
   SlotInfo slot_ SLUICE_GUARDED_BY(mutex_);
   std::jthread thread_;

@@ -18,6 +18,7 @@ namespace sluice::engine {
 namespace {
 
 constexpr Duration kIdleLook = std::chrono::milliseconds(500);
+constexpr Duration kPauseLook = std::chrono::milliseconds(100);
 constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
 /// A COPY may be silent for long, behind a filter; then its session is looked at.
 constexpr Duration kSilenceMax = std::chrono::seconds(20);
@@ -241,6 +242,9 @@ class CopyPool::Attempt {
   }
 
   Status HandOn(columnar::CopyDecoder& decoder, ShadowWriter& writer) {
+    while (pool_.progress_.copies_pause.load() && !stop_.stop_requested()) {
+      base::SleepFor(kPauseLook, stop_);
+    }
     const auto row_count = static_cast<std::int64_t>(decoder.row_count());
     CopiedRows rows = decoder.Finish();
     CountMisfits(*table_.schema, rows.misfits, misfits_);
@@ -366,6 +370,7 @@ Status CopyPool::WorkerLoop(std::stop_token stop) {
 
 /// The largest unit that may begin: begun in the same step, so that no other worker takes it.
 Result<std::optional<CopyPool::Claimed>> CopyPool::Claim() {
+  if (progress_.copies_pause.load()) return std::optional<Claimed>{};
   return writer_.inbox().CallAndWait([this]() -> Result<std::optional<Claimed>> {
     std::optional<UnitId> best;
     std::int64_t best_bytes = -1;

@@ -135,7 +135,8 @@ Result<StageOutcome> DeliveryWriter::StageKept(RelationId relation, Resumed& res
   while (row_count < resume_rows_ && decoded.bytes < options_.landing_bytes) {
     SLUICE_ASSIGN_OR_RETURN(
         const std::vector<KeptChange> changes,
-        destination_.ReadKept(relation, resumed.through, std::min(resume_rows_, kKeptRead)));
+        destination_.ReadKept(relation, resumed.through, std::min(resume_rows_, kKeptRead),
+                              options_.landing_bytes - decoded.bytes));
     if (changes.empty()) {
       resumed.is_whole = true;
       break;

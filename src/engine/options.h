@@ -31,6 +31,13 @@ using Until = std::variant<UntilNever, UntilCopied, UntilCaughtUp, Lsn>;
 /// What to do with destination tables that Sluice did not make.
 enum class Existing : std::uint8_t { kRefuse, kAdopt, kReplace };
 
+/// What to do when the slot keeps more WAL than it may.
+enum class OnRetainedWal : std::uint8_t { kWarn, kPauseCopy, kDropSlot };
+struct WalBudgetOptions {
+  std::uint64_t max_bytes = 0;  ///< 0: no limit
+  OnRetainedWal policy = OnRetainedWal::kWarn;
+};
+
 /// psql's patterns: -t, -T, -n, -N. Empty include lists: every table that can be replicated.
 struct TableSelection {
   std::vector<std::string> tables;
@@ -79,6 +86,9 @@ struct PipelineOptions {
   std::size_t keep_halted_bytes = std::size_t{4} << 30;
   /// ...and for so long; then only a copy brings it back.
   Duration keep_halted_for = std::chrono::hours(24);
+
+  /// What the slot may keep at the source.
+  WalBudgetOptions wal_budget;
 
   /// Read up to a fence and never tell the slot (verify without a running pipeline).
   bool acknowledges = true;

@@ -40,6 +40,8 @@ struct Progress {
   std::atomic<int> position_wishes{0};
   /// writer: copied units that wait for the stream to pass their insert LSN.
   std::atomic<int> units_to_land{0};
+  /// control: the slot keeps more WAL than it may; copies wait.
+  std::atomic<bool> copies_pause{false};
   std::atomic<bool> source_connected{false};
   std::atomic<std::int64_t> last_contact_unix_us{0};  ///< stream
   std::atomic<std::int64_t> oldest_pending_commit_us{

@@ -66,6 +66,8 @@ struct PipelineStatus {
 
   std::uint64_t slot_retained_bytes = 0;
   std::string slot_wal_status;
+  bool is_over_wal_budget = false;  ///< the slot keeps more than --max-retained-wal
+  bool are_copies_paused = false;   ///< ... and copies wait for it to keep less
 
   std::int64_t transactions = 0;  ///< streamed and durable
   std::int64_t rows_streamed = 0;

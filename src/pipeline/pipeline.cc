@@ -152,6 +152,7 @@ struct Pipeline::State {
             facts->wal_segment_size, progress};
   }
   void CloseDestination(Clock::time_point deadline, bool& left_wal);
+  void DropSpentSlot();
   void UndoState();
   void UndoCreatedFile();
   RunOutcome Outcome(const Status& ended, bool left_wal);
@@ -432,6 +433,17 @@ void Pipeline::State::CloseDestination(Clock::time_point deadline, bool& left_wa
   left_wal = !file.empty() && std::filesystem::exists(file + ".wal", ignored);
 }
 
+/// The source's disk comes first, as the user asked.
+void Pipeline::State::DropSpentSlot() {
+  Result<postgres::Connection> control = Connect("end", false);
+  const Status dropped =
+      control ? postgres::DropSlot(*control, SlotName(), kGrace) : Status(control.error());
+  if (!dropped) {
+    logger.Failed("slot {} could not be dropped and goes on keeping WAL: {} ({})", SlotName(),
+                  dropped.error().message, dropped.error().code);
+  }
+}
+
 /// Nothing half-made stays behind in a file of the user's that was refused: the open destination is
 /// left as it was found.
 void Pipeline::State::UndoState() {
@@ -498,6 +510,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
       if (ran && *ran && !is_harmless) ran = stopped.error();
       last = CurrentStatus();
       const bool answers = was_connected || (!ran && !base::IsRetryable(ran.error().kind));
+      if (!ran && ran.error().code == "SLU-3030") state.DropSpentSlot();
       if (answers && Clock::now() < deadline) ReadSlotAtEnd(*state.url, last);
     }
     if (!ran) state.UndoState();

@@ -80,7 +80,10 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
           {birth_.slot, birth_.publication, birth_.owns_publication,
            [this](bool has_trigger) {
              if (has_trigger != gets_messages_.load()) restart_stream_.store(true);
-           }},
+           },
+           options_.pipeline->acknowledges ? options_.pipeline->wal_budget
+                                           : engine::WalBudgetOptions{},
+           [this](const Error& error) { Fail(error); }},
           [this] { return connect_("control", false); }, writer_, registry_, progress, logger),
       watch_({.options = *options_.pipeline,
               .birth = birth_,

@@ -96,6 +96,8 @@ engine::PipelineStatus BuildStatus(const StatusInput& input) {
   const engine::SlotInfo slot = input.session->control().slot();
   status.slot_retained_bytes = slot.retained_bytes;
   status.slot_wal_status = slot.wal_status;
+  status.is_over_wal_budget = slot.is_over_budget;
+  status.are_copies_paused = progress.copies_pause.load();
   status.tables = TablesOf(*input.session, input.planned);
   return status;
 }

@@ -103,6 +103,8 @@ struct Metrics::State {
       Level("sluice_lag_bytes", "WAL between what the server flushed and what is durable.");
   Family<prometheus::Gauge>& retained =
       Level("sluice_slot_retained_bytes", "WAL that the slot keeps at the source.");
+  Family<prometheus::Gauge>& over_limit = Level(
+      "sluice_slot_over_limit", "1 while the slot keeps more WAL than --max-retained-wal allows.");
   Family<prometheus::Gauge>& wal_status =
       Level("sluice_slot_wal_status", "1 for the slot's wal_status.");
   Family<prometheus::Gauge>& table_state =
@@ -142,6 +144,7 @@ Metrics::Metrics(const std::string& pipeline, const std::string& version)
   lag_seconds();
   lag_bytes();
   slot_retained_bytes();
+  slot_over_limit();
   held_bytes();
   kept_bytes();
   spilled_bytes();
@@ -219,6 +222,9 @@ Gauge Metrics::lag_seconds() {
 }
 Gauge Metrics::lag_bytes() {
   return Gauge(state_->lag_bytes.Add({}));
+}
+Gauge Metrics::slot_over_limit() {
+  return Gauge(state_->over_limit.Add({}));
 }
 Gauge Metrics::slot_retained_bytes() {
   return Gauge(state_->retained.Add({}));

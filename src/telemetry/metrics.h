@@ -78,6 +78,7 @@ class Metrics {
   Gauge lag_seconds();
   Gauge lag_bytes();
   Gauge slot_retained_bytes();
+  Gauge slot_over_limit();
   /// 1 for this wal_status (reserved, extended, unreserved, lost), 0 for the others.
   void SetSlotWalStatus(std::string_view status);
   Counter Retries(std::string_view kind);  // source, destination

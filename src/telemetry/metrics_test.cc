@@ -24,7 +24,7 @@ TEST(Metrics, HaveTheNamesThatWerePromised) {
                            "sluice_received_bytes_total", "sluice_batch_rows",
                            "sluice_batch_age_seconds",    "sluice_apply_duration_seconds",
                            "sluice_lag_seconds",          "sluice_lag_bytes",
-                           "sluice_slot_retained_bytes",  "sluice_slot_wal_status",
+                           "sluice_slot_retained_bytes",  "sluice_slot_over_limit",  "sluice_slot_wal_status",
                            "sluice_table_state",          "sluice_table_copy_progress_ratio",
                            "sluice_retries_total",        "sluice_misfits_total",
                            "sluice_held_bytes",           "sluice_kept_bytes",

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "destinations/duckdb/kept_changes.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/schema_json.h"
@@ -40,17 +41,6 @@ Error Unreadable(std::string message) {
           .message = std::move(message),
           .code = "SLU-5016",
           .advice = "the file was changed by something else: restore it, or copy again"};
-}
-
-/// What a kept change takes beside its message, about; the engine counts the same.
-constexpr std::uint64_t kKeptChangeBytes = 40;
-
-/// What is kept of halted tables. Beside the changes, of kind: 'M' is there as long as anything is
-/// to be kept, 'G' as long as it is being applied.
-std::string CreateKeptSql() {
-  return "CREATE TABLE IF NOT EXISTS " + In("_kept") +
-         "(relation UINTEGER, sequence BIGINT, kind VARCHAR, commit_lsn BIGINT, xid UINTEGER,"
-         " committed_at BIGINT, ordinal UINTEGER, message BLOB);";
 }
 
 std::string CreateSql() {
@@ -487,72 +477,6 @@ Status RemoveUnit(Connection& connection, UnitId unit) {
                             " WHERE relation = " + Number(unit.relation.value) +
                             " AND unit = " + Number(unit.index) + "; " + ForgetCopiedSql(unit),
                         "write sluice._units");
-}
-
-Status ReadKeptSums(Connection& connection, DeliveryState& state) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection.Query("SELECT count(*)::BIGINT FROM duckdb_tables() WHERE schema_name = 'sluice'"
-                       " AND table_name = '_kept' AND database_name = " +
-                           QuoteLiteral(kCatalog),
-                       "look for sluice._kept"));
-  if (found.i64(0, 0) == 0) return {};  // of an earlier version, opened for reading
-  SLUICE_ASSIGN_OR_RETURN(const SmallResult rows,
-                          connection.Query("SELECT relation::UBIGINT, max(sequence)::UBIGINT,"
-                                           " sum(octet_length(message) + " +
-                                               Number(kKeptChangeBytes) +
-                                               ")::UBIGINT,"
-                                               " bool_or(kind = 'G') FROM " +
-                                               In("_kept") + " GROUP BY relation",
-                                           "read sluice._kept"));
-  for (std::size_t row = 0; row < rows.row_count(); ++row) {
-    for (TableRecord& table : state.tables) {
-      if (table.relation.value != rows.u64(row, 0) || table.state != TableState::kHalted) continue;
-      table.kept = KeptChanges{
-          .last = rows.u64(row, 1), .bytes = rows.u64(row, 2), .is_resuming = rows.boolean(row, 3)};
-    }
-  }
-  return {};
-}
-
-Status WriteKept(Connection& connection, RelationId relation,
-                 const std::optional<KeptChanges>& before,
-                 const std::optional<KeptChanges>& after) {
-  const std::string oid = Number(relation.value);
-  const std::string of_table = "DELETE FROM " + In("_kept") + " WHERE relation = " + oid;
-  if (!after) return before ? connection.Run(of_table, "drop kept changes") : Status();
-  const auto add = [&](const char* kind) {
-    return connection.Run("INSERT INTO " + In("_kept") + " VALUES (" + oid + ", 0, '" + kind +
-                              "', 0, 0, 0, 0, ''::BLOB)",
-                          "write sluice._kept");
-  };
-  if (!before) SLUICE_RETURN_IF_ERROR(add("M"));
-  const bool was_resuming = before && before->is_resuming;
-  if (after->is_resuming == was_resuming) return {};
-  if (after->is_resuming) return add("G");
-  return connection.Run(of_table + " AND kind = 'G'", "write sluice._kept");
-}
-
-Status DropKept(Connection& connection, RelationId relation, std::uint64_t through) {
-  const std::string range = " WHERE relation = " + Number(relation.value) +
-                            " AND sequence <= " + Number(through) + " AND kind NOT IN ('M', 'G')";
-  return connection.Run("DELETE FROM " + In("_kept") + range +
-                            " AND sequence <> (SELECT coalesce(max(sequence), 0) FROM " +
-                            In("_kept") + range + " AND kind = 'V')",
-                        "drop kept changes");
-}
-
-Result<std::string> SelectKept(Connection& connection, RelationId relation, std::uint64_t after,
-                               std::size_t count_max) {
-  const std::string of_table = In("_kept") + " WHERE relation = " + Number(relation.value) +
-                               " AND sequence > " + Number(after);
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult first,
-      connection.Query("SELECT coalesce(min(sequence), 0)::UBIGINT FROM " + of_table,
-                       "look for kept changes"));
-  // A range, as there are statistics to skip the rest by.
-  return "SELECT relation, sequence, kind, commit_lsn, xid, committed_at, ordinal, message FROM " +
-         of_table + " AND sequence < " + Number(first.u64(0, 0) + count_max) + " ORDER BY sequence";
 }
 
 Status DropState(Connection& connection) {

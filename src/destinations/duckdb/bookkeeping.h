@@ -63,18 +63,6 @@ Result<bool> WritePosition(Connection& connection, const CommitRecord& record, s
 Status AddUnit(Connection& connection, const StoredUnit& unit);
 Status RemoveUnit(Connection& connection, UnitId unit);
 
-/// TableRecord::kept of the halted tables, from what is there.
-Status ReadKeptSums(Connection& connection, DeliveryState& state);
-/// What says so in sluice._kept where a record begins or ends to keep changes, or to apply them.
-Status WriteKept(Connection& connection, RelationId relation,
-                 const std::optional<KeptChanges>& before, const std::optional<KeptChanges>& after);
-/// As Destination::DropKept().
-Status DropKept(Connection& connection, RelationId relation, std::uint64_t through);
-/// A query for kept changes, columns as in kept_changes.cc: some of the first behind `after`; none
-/// only where there are none.
-Result<std::string> SelectKept(Connection& connection, RelationId relation, std::uint64_t after,
-                               std::size_t count_max);
-
 /// Drops schema sluice and all in it.
 Status DropState(Connection& connection);
 

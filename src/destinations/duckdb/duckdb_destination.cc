@@ -11,6 +11,7 @@
 #include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/copy_writer.h"
 #include "destinations/duckdb/database.h"
+#include "destinations/duckdb/kept_changes.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/reader.h"
@@ -186,9 +187,9 @@ class DuckDb final : public DuckDbDestination {
     return writer_ == nullptr ? NotOpen() : writer_->DropKept(relation, through);
   }
   Result<std::vector<KeptChange>> ReadKept(RelationId relation, std::uint64_t after,
-                                           std::size_t count_max) override {
+                                           std::size_t count_max, std::size_t bytes_max) override {
     if (writer_ == nullptr) return NotOpen();
-    return writer_->ReadKept(relation, after, count_max);
+    return writer_->ReadKept(relation, after, count_max, bytes_max);
   }
 
   Result<CommitOutcome> Commit(const CommitRecord& record) override {

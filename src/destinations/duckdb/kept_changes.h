@@ -1,10 +1,12 @@
 /// \file
-/// Kept changes of halted tables, to and from the rows of sluice._kept.
+/// What is kept of halted tables: the rows of sluice._kept.
 ///
 /// Thread safety: the writer's.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "sluice/delivery_state.h"
@@ -14,12 +16,22 @@
 
 namespace sluice::duckdb {
 
-/// Inside the caller's transaction.
+/// Makes sluice._kept where it is not there as it is now.
+std::string CreateKeptSql();
+
+/// TableRecord::kept of the halted tables, from what is there.
+Status ReadKeptSums(Connection& connection, DeliveryState& state);
+
+/// Says in sluice._kept that a record begins or ends to keep changes, or to apply them.
+Status WriteKept(Connection& connection, RelationId relation,
+                 const std::optional<KeptChanges>& before, const std::optional<KeptChanges>& after);
+
+/// As those of Destination, inside the caller's transaction.
 Status AppendKept(Connection& connection, RelationId relation,
                   const std::vector<KeptChange>& changes);
-
-/// As Destination::ReadKept().
+Status DropKept(Connection& connection, RelationId relation, std::uint64_t through);
 Result<std::vector<KeptChange>> ReadKept(Connection& connection, RelationId relation,
-                                         std::uint64_t after, std::size_t count_max);
+                                         std::uint64_t after, std::size_t count_max,
+                                         std::size_t bytes_max);
 
 }  // namespace sluice::duckdb

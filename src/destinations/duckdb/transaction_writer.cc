@@ -573,8 +573,9 @@ Status TransactionWriter::DropKept(RelationId relation, std::uint64_t through) {
 
 Result<std::vector<KeptChange>> TransactionWriter::ReadKept(RelationId relation,
                                                             std::uint64_t after,
-                                                            std::size_t count_max) {
-  return duckdb::ReadKept(connection_, relation, after, count_max);
+                                                            std::size_t count_max,
+                                                            std::size_t bytes_max) {
+  return duckdb::ReadKept(connection_, relation, after, count_max, bytes_max);
 }
 
 QuarantineOwner TransactionWriter::OwnerOf(RelationId relation, const Table& table) const {

@@ -44,7 +44,7 @@ class TransactionWriter {
   Status Keep(RelationId relation, const std::vector<KeptChange>& changes);
   Status DropKept(RelationId relation, std::uint64_t through);
   Result<std::vector<KeptChange>> ReadKept(RelationId relation, std::uint64_t after,
-                                           std::size_t count_max);
+                                           std::size_t count_max, std::size_t bytes_max);
 
   /// Errors: SLU-5004, SLU-5105, and whatever DuckDB says; the transaction is rolled back then.
   /// kUnknown: COMMIT itself failed.
