@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "destinations/duckdb/connection.h"
 #include "destinations/duckdb/duckdb_test_fixture.h"
 
 namespace sluice::duckdb {
