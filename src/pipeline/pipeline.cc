@@ -529,8 +529,10 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
       const Duration patience = state.has_begun
                                     ? state.options.retry_for.value_or(Duration::max())
                                     : state.options.retry_for.value_or(kDefaultFirstRetry);
-      const bool again =
-          base::IsRetryable(ended.error().kind) && Clock::now() - *trouble_since < patience;
+      // A table was dropped after it was listed: they are listed again.
+      const bool is_passing =
+          base::IsRetryable(ended.error().kind) || ended.error().code == "SLU-2103";
+      const bool again = is_passing && Clock::now() - *trouble_since < patience;
       if (!again || stop.stop_requested()) break;
       state.logger.Warn("starting again: {}{} ({})", ended.error().message, Because(ended.error()),
                         ended.error().code);
