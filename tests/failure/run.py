@@ -15,7 +15,7 @@ import time
 HERE = pathlib.Path(__file__).parent
 
 QUICK = [
-    [["torture.py", "--kills", "300", "--least", "100", "--seconds", "480", "--points", "35"]],
+    [["torture.py", "--kills", "300", "--least", "100", "--seconds", "480", "--points", "30"]],
     [["network.py"]],
     [["stalls.py", "--hold", "20"], ["files.py"]],
 ]
