@@ -40,7 +40,8 @@ TEST(Failpoints, EachNameOfTheListIsOnePlaceInTheCode) {
 }
 
 TEST(Failpoints, TheDocumentSaysWhereEachIs) {
-  const std::string document = Read(SLUICE_SOURCE_DIR "/docs/reliability.md");
+  std::string document = Read(SLUICE_SOURCE_DIR "/docs/reliability.md");
+  document.erase(0, document.find("\n## Places\n"));
   const std::regex row(R"re(\n\| `([a-z]+\.[a-z_]+)` \|)re");
   std::vector<std::string> found;
   for (std::sregex_iterator it(document.begin(), document.end(), row), end; it != end; ++it) {
