@@ -39,7 +39,7 @@ struct ConnectOptions {
   /// Default deadline of Exec().
   Duration statement_timeout = std::chrono::seconds(60);
   /// Ends a statement that is given no stop of its own: kCancelled, and nothing more is run.
-  std::stop_token stop;
+  std::stop_token stop = {};
   /// SQL_ASCII databases cannot be read as UTF-8; `check` looks at them all the same.
   bool accept_sql_ascii = false;
 };

@@ -43,7 +43,7 @@ struct CopyReaderOptions {
       Duration::max();  ///< no byte for this long: kTimeout, or is_at_work asked
   /// Whether the server still works at the statement, however long without a row (a filter that
   /// few pass): then it is waited on, else kConnection. Null: nobody is asked.
-  std::function<bool()> is_at_work;
+  std::function<bool()> is_at_work = {};
   bool may_read_raw = true;
 };
 
