@@ -271,6 +271,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "the publication; then `sluice drop` and `sluice run` copy again behind that place."},
     {"SLU-2112", "not a slot name",
      "Slots are named with a to z, 0 to 9 and _, at most 63 characters.", "Choose such a name."},
+    {"SLU-2113", "the source does not answer on the replication connection",
+     "The connection stands, but nothing came for wal_sender_timeout (60 s where that is 0, never "
+     "less than 10 s), although the server was asked for a sign of life: a proxy or a firewall in "
+     "between has forgotten it, or the walsender is stopped. It is closed and opened again.",
+     "If it comes again, look at what is between the two machines."},
     {"SLU-2116", "the role may not make event triggers",
      "PostgreSQL lets only superusers make event triggers; managed services have a role of their "
      "own for it. Those that are there belong to whoever made them.",

@@ -7,6 +7,7 @@
 
 #include "base/backoff.h"
 #include "base/bounded_queue.h"
+#include "base/failpoint.h"
 #include "base/sleep.h"
 #include "columnar/copy_decoder.h"
 #include "postgres/catalog.h"
@@ -22,6 +23,8 @@ constexpr Duration kPlanPause = std::chrono::seconds(1);
 constexpr Duration kIdleLook = std::chrono::milliseconds(500);
 constexpr Duration kPauseLook = std::chrono::milliseconds(100);
 constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
+/// A COPY may be silent for long, behind a filter; then its session is looked at.
+constexpr Duration kSilenceMax = std::chrono::seconds(20);
 constexpr Duration kFlushTimeout = std::chrono::minutes(5);
 
 /// What is the unit's own trouble; everything else is the line's or the destination's.
@@ -109,6 +112,7 @@ class CopyPool::Attempt {
   Result<bool> Run() {
     SLUICE_ASSIGN_OR_RETURN(const bool is_current, TakeSnapshot());
     if (!is_current) return false;
+    SLUICE_FAILPOINT("copy.snapshot");
     SLUICE_ASSIGN_OR_RETURN(
         std::unique_ptr<CopyWriter> shadow,
         pool_.destination_.OpenCopy({claimed_.start.ticket.unit, table_.schema,
@@ -121,8 +125,11 @@ class CopyPool::Attempt {
       SLUICE_RETURN_IF_ERROR(written);
       SLUICE_RETURN_IF_ERROR(read);
     }
+    SLUICE_FAILPOINT("copy.read");
     SLUICE_RETURN_IF_ERROR(WaitUntilFlushed());
+    SLUICE_FAILPOINT("copy.flushed");
     SLUICE_RETURN_IF_ERROR(shadow->Finish());
+    SLUICE_FAILPOINT("copy.shadow_finished");
     return pool_.writer_.inbox().CallAndWait([this]() -> Result<bool> {
       return pool_.writer_.CopyFinished(claimed_.start.ticket, rows_, insert_lsn_, misfits_);
     });
@@ -210,7 +217,9 @@ class CopyPool::Attempt {
     for (const Column& column : table_.schema->columns) statement.columns.push_back(column.name);
     SLUICE_ASSIGN_OR_RETURN(
         postgres::CopyReader reader,
-        postgres::CopyReader::Start(exporter_.connection(), postgres::CopySql(statement)));
+        postgres::CopyReader::Start(
+            exporter_.connection(), postgres::CopySql(statement),
+            {.idle_timeout = kSilenceMax, .is_at_work = [this] { return IsAtWork(); }}));
     columnar::CopyDecoder decoder(table_.schema, format);
     for (;;) {
       SLUICE_ASSIGN_OR_RETURN(const auto messages, reader.NextRows(stop_));
@@ -237,6 +246,19 @@ class CopyPool::Attempt {
     return replication::RangesAgainError("its key changed while it was copied in ranges");
   }
 
+  /// Nothing came for a while: asked by another connection. A session that waits to send, while
+  /// nothing arrives here, has lost us on the way.
+  bool IsAtWork() {
+    Result<postgres::Connection> control = pool_.connect_("copy-control");
+    if (!control) return false;
+    const Result<postgres::QueryResult> found =
+        control->Exec("look at the copy's session",
+                      "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active' "
+                      "AND wait_event IS DISTINCT FROM 'ClientWrite'",
+                      {std::to_string(exporter_.connection().backend_pid())});
+    return found && found->row_count() > 0;
+  }
+
   Status HandOn(columnar::CopyDecoder& decoder, ShadowWriter& writer) {
     while (pool_.progress_.copies_pause.load() && !stop_.stop_requested()) {
       base::SleepFor(kPauseLook, stop_);
@@ -247,6 +269,7 @@ class CopyPool::Attempt {
     if (!writer.Write(std::move(rows), stop_)) {
       return Error{.kind = ErrorKind::kCancelled, .message = "the copy was stopped"};
     }
+    SLUICE_FAILPOINT("copy.rows");
     rows_ += row_count;
     pool_.progress_.rows_copied += row_count;
     pool_.Report(claimed_.start.ticket.unit, rows_, bytes_);
@@ -496,6 +519,7 @@ Status CopyPool::Copy(const Claimed& claimed, std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(const bool is_current,
                           Attempt(*this, claimed, *std::move(connection), stop).Run());
   if (!is_current) return destination_.DiscardCopy(claimed.start.ticket.unit);
+  SLUICE_FAILPOINT("copy.finished");
   const std::scoped_lock lock(mutex_);
   failures_.erase(claimed.record.relation);
   return {};

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/failpoint.h"
 #include "engine/misfit_counts.h"
 #include "replication/key_ranges.h"
 
@@ -210,6 +211,7 @@ Status DeliveryWriter::HandleSet(ChangeSet set) {
   batch_.row_count += static_cast<std::int64_t>(set.row_count);
   if (!set.ends_at_boundary) {
     SLUICE_CHECK(!behind && !set.transactions.empty());
+    SLUICE_FAILPOINT("writer.piece_staged");
     in_transaction_ = true;
     pending_.insert(pending_.end(), set.transactions.begin(), set.transactions.end() - 1);
     return {};
@@ -218,6 +220,7 @@ Status DeliveryWriter::HandleSet(ChangeSet set) {
   pending_.insert(pending_.end(), set.transactions.begin(), set.transactions.end());
   const std::vector<TransactionMark> passed = std::exchange(pending_, {});
   SLUICE_RETURN_IF_ERROR(machine_.OnProcessed(passed));
+  SLUICE_FAILPOINT("writer.staged");
   held_.Boundary();
   if (set.end > position_) {
     machine_.OnPosition(set.end);
@@ -296,6 +299,7 @@ Status DeliveryWriter::HoldItem(UnitId unit, const ChangeItem& item,
     is_dropped.push_back(machine_.Decide(unit.relation, run_marks.back()) != Decision::kHold);
   }
   const auto dropped = std::count(is_dropped.begin(), is_dropped.end(), true);
+  SLUICE_FAILPOINT("writer.held");
   if (dropped == 0) return held_.Append(unit, *batch, std::move(run_marks));
   if (dropped == static_cast<std::ptrdiff_t>(is_dropped.size())) {
     if (machine_.record(unit.relation).state == TableState::kHalted)
@@ -349,6 +353,7 @@ Status DeliveryWriter::Commit(std::optional<Lsn> end, UnixMicros committed_at) {
                      "read again",
                  .code = "SLU-5005"};
   }
+  SLUICE_FAILPOINT("writer.committed");
   ++progress_.commits;
   position_ = position;
   progress_.processed.Store(position_);
@@ -418,7 +423,9 @@ Status DeliveryWriter::Land(UnitId unit) {
   }
   copy_began_.erase(unit);
   held_.Drop(unit);
+  SLUICE_FAILPOINT("landing.held_staged");
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
+  SLUICE_FAILPOINT("landing.committed");
   if (is_range)
     logger_.Info("table {}: range {} of {} has landed", ToString(source), unit.index + 1,
                  unit_count);
@@ -443,6 +450,7 @@ Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
                               : machine_.IsLastUnit(unit)               ? LandUnit::Part::kLastRange
                                                                         : LandUnit::Part::kRange};
   SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, stager_.Land(item));
+  SLUICE_FAILPOINT("landing.staged");
   std::vector<ChangeItem> items;
   std::vector<TransactionMark> marks;
   std::size_t bytes = 0;

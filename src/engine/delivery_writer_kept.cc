@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/reason.h"
 #include "engine/delivery_writer.h"
 #include "replication/schema_versions.h"
@@ -23,6 +24,7 @@ Status DeliveryWriter::KeepChanges(const TableChanges& changes,
                                    const std::vector<TransactionMark>& marks) {
   SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> refused,
                           stager_.Keep(changes.relation, changes.items, marks, KeepBytesLeft()));
+  SLUICE_FAILPOINT("kept.staged");
   if (refused) StopKeeping(changes.relation, *refused);
   return {};
 }
@@ -98,7 +100,9 @@ Status DeliveryWriter::ResumeTables() {
     machine_.Resume(relation, WallClock());
     resuming_.erase(relation);
   }
+  SLUICE_FAILPOINT("resume.piece_staged");
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
+  SLUICE_FAILPOINT("resume.piece_committed");
   if (resumed.is_whole) {
     logger_.Info("table {} is live again", ToString(machine_.record(relation).source));
     TakeRaw(relation, false, true);

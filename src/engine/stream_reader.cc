@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "base/failpoint.h"
 
 namespace sluice::engine {
 namespace {
@@ -56,6 +57,7 @@ Status StreamReader::Run(std::stop_token stop) {
       if (assembler_.is_busy()) SLUICE_RETURN_IF_ERROR(Settle(stop));
     }
     const Clock::time_point now = Clock::now();
+    SLUICE_RETURN_IF_ERROR(CheckSilence(now));
     NoteProgress(now);
     SLUICE_RETURN_IF_ERROR(MaybeSeal(now, stop));
     SLUICE_RETURN_IF_ERROR(MaybeFeedback(now));
@@ -111,6 +113,27 @@ Status StreamReader::CheckRestart() const {
   return {};
 }
 
+/// A connection that stands but carries nothing, as behind a proxy or a firewall that forgot it:
+/// the kernel's keepalives may be answered halfway. What the server says cannot tell it, silence
+/// can.
+Status StreamReader::CheckSilence(Clock::time_point now) {
+  if (stream_.received_bytes() != heard_bytes_) {
+    heard_bytes_ = stream_.received_bytes();
+    heard_at_ = now;
+    return {};
+  }
+  if (now - heard_at_ >= options_.silence_max) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "the source does not answer on the replication connection",
+                 .code = "SLU-2113",
+                 .advice = "Sluice connects again by itself"};
+  }
+  const Duration patience = options_.silence_max / 3;
+  if (now - heard_at_ < patience || now - asked_at_ < patience / 2) return {};
+  asked_at_ = now;
+  return SendFeedback(now, true);
+}
+
 /// Spills, read-backs and full sets, until the assembler takes messages again.
 Status StreamReader::Settle(std::stop_token stop) {
   while (assembler_.is_busy()) {
@@ -132,8 +155,10 @@ Status StreamReader::CarryOut(replication::Action action) {
       SLUICE_ASSIGN_OR_RETURN(spill::ChangeLog log, spill::ChangeLog::Create(options_.spill_dir));
       found = spilled_.emplace(spill->xid, std::move(log)).first;
     }
+    SLUICE_FAILPOINT("spill.write");
     SLUICE_ASSIGN_OR_RETURN(const std::size_t index, found->second.Append(spill->batch));
     SLUICE_CHECK(index == spill->index);
+    SLUICE_FAILPOINT("spill.written");
     progress_.spilled_bytes += spill->batch.bytes;
     return {};
   }
@@ -145,6 +170,7 @@ Status StreamReader::CarryOut(replication::Action action) {
     const auto found = spilled_.find(restore->xid);
     SLUICE_CHECK(found != spilled_.end());
     SLUICE_ASSIGN_OR_RETURN(ChangeBatch batch, found->second.ReadBatch(restore->index));
+    SLUICE_FAILPOINT("spill.read_back");
     assembler_.Restore(restore->xid, restore->index, std::move(batch));
     return {};
   }
@@ -154,6 +180,7 @@ Status StreamReader::CarryOut(replication::Action action) {
 
 /// Waits for room without reading, while feedback goes on.
 Status StreamReader::Push(ChangeSet set, std::stop_token stop) {
+  SLUICE_FAILPOINT("stream.set_sealed");
   const Lsn end = set.end;
   const bool ends_at_boundary = set.ends_at_boundary;
   sealed_transactions_ = assembler_.counters().transactions;
@@ -171,6 +198,7 @@ Status StreamReader::Push(ChangeSet set, std::stop_token stop) {
     NoteProgress(now);
     SLUICE_RETURN_IF_ERROR(MaybeFeedback(now));
   }
+  heard_at_ = Clock::now();  // nobody listened while there was no room
   in_transaction_ = !ends_at_boundary;
   if (end.is_valid()) {
     pushed_ = end;
@@ -239,7 +267,9 @@ Status StreamReader::SendFeedback(Clock::time_point now, bool wants_reply) {
                                                      .apply = feedback.applied,
                                                      .clock = WallClock(),
                                                      .wants_reply = wants_reply});
+  SLUICE_FAILPOINT("stream.feedback");
   SLUICE_RETURN_IF_ERROR(stream_.Send(update));
+  SLUICE_FAILPOINT("stream.acknowledged");
   progress_.acknowledged.Store(feedback.flushed);
   return {};
 }

@@ -32,6 +32,9 @@ struct StreamReaderOptions {
   replication::AssemblerOptions assembler;
   Duration batch_age = std::chrono::milliseconds(10);
   Duration feedback_interval = std::chrono::seconds(4);
+  /// The server is asked for a sign of life after a third of it; without any byte for so long the
+  /// stream ends with SLU-2113.
+  Duration silence_max = std::chrono::seconds(60);
   std::string spill_dir;
   /// What is acknowledged never passes this; empty: durable is acknowledged.
   std::optional<Lsn> acknowledge_limit;
@@ -60,6 +63,7 @@ class StreamReader {
   Status HandleFrame(std::span<const std::byte> frame);
   Status CheckWitness();
   Status CheckRestart() const;
+  Status CheckSilence(Clock::time_point now);
   Status Settle(std::stop_token stop);
   Status CarryOut(replication::Action action);
   Status Push(ChangeSet set, std::stop_token stop);
@@ -80,6 +84,8 @@ class StreamReader {
   std::map<TransactionId, spill::ChangeLog> spilled_;
   std::optional<Clock::time_point> open_since_;
   Clock::time_point asked_at_{};
+  Clock::time_point heard_at_ = Clock::now();
+  std::uint64_t heard_bytes_ = 0;
   std::uint64_t sealed_transactions_ = 0;
   Lsn pushed_;
   Lsn start_;

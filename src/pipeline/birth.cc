@@ -6,6 +6,7 @@
 #include <random>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/sleep.h"
 #include "engine/progress.h"
 #include "postgres/publication.h"
@@ -186,12 +187,14 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
               .system_identifier = identity.system_identifier,
               .timeline = identity.timeline};
   SLUICE_RETURN_IF_ERROR(destination.StoreBirth(birth));
+  SLUICE_FAILPOINT("birth.recorded");
   state.birth = birth;
   // Publication first, slot second: what is decoded from the slot's start on knows the publication.
   if (request.owns_publication) {
     SLUICE_RETURN_IF_ERROR(postgres::CreatePublication(control, request.publication,
                                                        birth.generation, request.published));
   }
+  SLUICE_FAILPOINT("birth.published");
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> existing,
                           postgres::ReadSlot(control, request.slot));
   Begun begun;
@@ -201,6 +204,7 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
     logger.Info("creating slot {}", request.slot);
     SLUICE_ASSIGN_OR_RETURN(begun, MakeSlot(request, control, replication, std::move(stop)));
   }
+  SLUICE_FAILPOINT("birth.slot_made");
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
                           postgres::ReadPublishedTables(control, request.publication));
   CommitRecord record;
@@ -222,6 +226,7 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
                  .message = "the first commit's outcome is unknown",
                  .code = "SLU-5005"};
   }
+  SLUICE_FAILPOINT("birth.committed");
   state.position = record.position;
   state.passed = begun.passed;
   state.tables = record.tables;

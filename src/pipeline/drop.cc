@@ -9,6 +9,7 @@
 
 #include "sluice/destination.h"
 
+#include "base/failpoint.h"
 #include "base/units.h"
 #include "pipeline/destination_factory.h"
 #include "pipeline/stored_state.h"
@@ -168,12 +169,14 @@ Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
     SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url));
     if (plan.slot) {
       SLUICE_RETURN_IF_ERROR(postgres::DropSlot(connection, *plan.slot, kSlotPatience));
+      SLUICE_FAILPOINT("drop.slot_gone");
       removed(fmt::format("slot {} at {}, which kept {} of WAL", *plan.slot, plan.source,
                           base::FormatSize(static_cast<std::size_t>(
                               std::max<std::int64_t>(0, plan.retained_bytes)))));
     }
     if (plan.publication) {
       SLUICE_RETURN_IF_ERROR(postgres::DropPublication(connection, *plan.publication));
+      SLUICE_FAILPOINT("drop.publication_gone");
       removed(fmt::format("publication {} at {}", *plan.publication, plan.source));
       if (plan.has_companion) {
         removed(fmt::format("publication {} at {}", postgres::CompanionOf(*plan.publication),
@@ -190,6 +193,7 @@ Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
                             MakeDestination(options));
     SLUICE_RETURN_IF_ERROR(destination->Open({.pipeline = options.pipeline}));
     const Status forgotten = destination->Forget();
+    SLUICE_FAILPOINT("drop.state_gone");
     const Status closed = destination->Close(Clock::now() + kCloseGrace);
     SLUICE_RETURN_IF_ERROR(forgotten);
     SLUICE_RETURN_IF_ERROR(closed);

@@ -6,9 +6,12 @@
 #include <filesystem>
 #include <mutex>
 #include <set>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/failpoint.h"
 #include "base/sleep.h"
 #include "base/units.h"
 #include "pipeline/birth.h"
@@ -63,6 +66,7 @@ Status CopyAgain(Session& session, const std::vector<RelationId>& tables,
     return session.writer().CommitStates();
   };
   SLUICE_RETURN_IF_ERROR(session.writer().inbox().CallAndWait(mark_pending));
+  SLUICE_FAILPOINT("resync.marked");
   session.pool().Wake();
   return {};
 }
@@ -95,6 +99,9 @@ struct Pipeline::State {
   bool remakes_slot = false;  ///< at the next opening
   int slots_remade = 0;
   UntilWatch until;
+  /// Asked to stop once the grace of a graceful end is over: a source that does not answer holds up
+  /// nobody.
+  std::stop_source end_statements;
 
   // Shared with callers of Status(), Verify() and so on.
   mutable std::mutex mutex;
@@ -115,7 +122,8 @@ struct Pipeline::State {
     connect.pipeline = options.pipeline;
     connect.role = role;
     connect.is_replication = is_replication;
-    return postgres::Connection::Open(*url, connect);
+    connect.stop = end_statements.get_token();
+    return postgres::Connection::Open(*url, connect, connect.stop);
   }
 
   void SetPhase(engine::Phase now, std::string error = {}) {
@@ -482,6 +490,11 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
   engine::PipelineStatus last;
   std::optional<Clock::time_point> trouble_since;
   std::int64_t commits_seen = 0;
+  const std::jthread grace([&](std::stop_token done) {
+    while (!stop.stop_requested() && !done.stop_requested()) base::SleepFor(kTick * 10, done);
+    base::SleepFor(kGrace, done);
+    if (!done.stop_requested()) state.end_statements.request_stop();
+  });
   Status ended = state.LookAtSource(stop);
   base::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(10));
   while (ended) {
@@ -516,8 +529,10 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
       const Duration patience = state.has_begun
                                     ? state.options.retry_for.value_or(Duration::max())
                                     : state.options.retry_for.value_or(kDefaultFirstRetry);
-      const bool again =
-          base::IsRetryable(ended.error().kind) && Clock::now() - *trouble_since < patience;
+      // A table was dropped after it was listed: they are listed again.
+      const bool is_passing =
+          base::IsRetryable(ended.error().kind) || ended.error().code == "SLU-2103";
+      const bool again = is_passing && Clock::now() - *trouble_since < patience;
       if (!again || stop.stop_requested()) break;
       state.logger.Warn("starting again: {}{} ({})", ended.error().message, Because(ended.error()),
                         ended.error().code);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/failpoint.h"
 #include "base/sleep.h"
 #include "pipeline/birth.h"
 #include "postgres/publication.h"
@@ -20,6 +21,12 @@ constexpr Duration kFirstWait = std::chrono::milliseconds(100);
 constexpr Duration kLongestWait = std::chrono::seconds(10);
 /// So many internal errors of the server in a row, at one position, are no accident.
 constexpr int kInternalErrorsMax = 6;
+/// Without a byte for so long, although asked, the source's connection is given up: see
+/// SilenceMax().
+constexpr Duration kSilenceLeast = std::chrono::seconds(10);
+constexpr Duration kSilenceDefault = std::chrono::seconds(60);
+/// A walsender that reorders one huge transaction of tables we do not follow says nothing either.
+constexpr int kSilencePatienceMax = 16;
 /// An interrupt reaches what the destination does at that moment, not what it does next.
 constexpr Duration kInterruptAgain = std::chrono::milliseconds(50);
 
@@ -34,6 +41,12 @@ engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth
   pool.batch_bytes =
       std::min(pool.batch_bytes, std::max<std::size_t>(options.memory.batch / 2, 1U << 20));
   return pool;
+}
+
+/// How long the source may take to answer a sign of life, as its own walsender expects of us.
+Duration SilenceMax(Duration wal_sender_timeout) {
+  return wal_sender_timeout <= Duration::zero() ? kSilenceDefault
+                                                : std::max(kSilenceLeast, wal_sender_timeout);
 }
 
 /// A walsender that fails to decode a record fails there each time: nothing heals it.
@@ -193,6 +206,8 @@ void Session::StreamThread(std::stop_token stop) {
     }
     const bool is_internal = ended.error().sqlstate.starts_with("XX");
     const bool brought_nothing = progress_.transactions.load() == transactions_before;
+    const bool was_silent = ended.error().code == "SLU-2113" && brought_nothing;
+    silence_patience_ = was_silent ? std::min(silence_patience_ * 2, kSilencePatienceMax) : 1;
     internal_errors = is_internal && brought_nothing ? internal_errors + 1 : 0;
     if (internal_errors >= kInternalErrorsMax) {
       Fail(CannotDecode(ended.error()));
@@ -221,6 +236,7 @@ void Session::StreamThread(std::stop_token stop) {
                  .advice = error.advice});
       return;
     }
+    SLUICE_FAILPOINT("stream.reconnect");
     ++progress_.retries_source;
     NoteStreamError(ended.error().message);
     const Duration wait = backoff.Next(static_cast<std::uint32_t>(random()));
@@ -235,6 +251,7 @@ Status Session::RunStream(std::stop_token stop) {
   Lsn start;
   std::optional<Witness> witness;
   SLUICE_ASSIGN_OR_RETURN(postgres::ReplicationStream stream, StartStream(start, witness, stop));
+  SLUICE_FAILPOINT("stream.started");
   engine::StreamReaderOptions reader_options;
   reader_options.assembler.batch_rows = options_.pipeline->batch_rows;
   reader_options.assembler.batch_bytes = options_.memory.batch;
@@ -242,6 +259,7 @@ Status Session::RunStream(std::stop_token stop) {
   reader_options.batch_age = options_.pipeline->batch_age;
   reader_options.feedback_interval = std::min<Duration>(
       replication::FeedbackInterval(options_.wal_sender_timeout), std::chrono::seconds(4));
+  reader_options.silence_max = SilenceMax(options_.wal_sender_timeout) * silence_patience_;
   reader_options.spill_dir = options_.pipeline->state_dir;
   if (!options_.pipeline->acknowledges) reader_options.acknowledge_limit = Lsn{};
   restart_stream_.store(false);
@@ -356,7 +374,9 @@ Status Session::Stop(Clock::time_point deadline) {
   if (writer_thread_.joinable()) writer_thread_.join();
   watchdog.request_stop();
   watchdog.join();
+  SLUICE_FAILPOINT("stop.drained");
   if (reader_) reader_->SendLastFeedback();
+  SLUICE_FAILPOINT("stop.acknowledge");
   reader_.reset();
   const std::optional<Error> failure = Failure();
   if (failure) return *failure;

@@ -100,6 +100,8 @@ class Session {
   const bool watches_tables_;
 
   std::unique_ptr<engine::StreamReader> reader_;  ///< stream thread; the owner after it was joined
+  /// Stream thread: longer after each stream that ended in silence.
+  int silence_patience_ = 1;
   std::jthread writer_thread_;
   std::jthread stream_thread_;
   const Duration held_timeout_;

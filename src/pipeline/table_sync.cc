@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/failpoint.h"
 #include "engine/progress.h"
 #include "pipeline/table_set.h"
 #include "postgres/catalog.h"
@@ -210,6 +211,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
                  .message = "a commit's outcome is unknown",
                  .code = "SLU-5005"};
   }
+  SLUICE_FAILPOINT("open.tables_synced");
   for (const TableRecord& changed : record.tables) {
     std::erase_if(state.tables,
                   [&](const TableRecord& table) { return table.relation == changed.relation; });

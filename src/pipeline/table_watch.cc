@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/failpoint.h"
 #include "engine/progress.h"
 #include "pipeline/table_set.h"
 #include "postgres/catalog.h"
@@ -362,6 +363,7 @@ Status TableWatch::Publish(postgres::Connection& connection, const TableChanges:
     added =
         postgres::AddToPublication(connection, called(join.table.is_append), name, kLockTimeout);
   }
+  SLUICE_FAILPOINT("join.published");
   if (added || added.error().sqlstate == "42710") return {};
   if (!connection.is_alive()) return added;
   candidate.is_done = false;
@@ -418,6 +420,7 @@ Status TableWatch::Admit(postgres::Connection& connection, std::vector<Candidate
     }
     return {};
   }));
+  SLUICE_FAILPOINT("join.admitted");
   for (const Candidate& candidate : candidates) {
     if (candidate.record.state == TableState::kSkipped) continue;
     in_.pool.SetEstimate(candidate.record.relation, candidate.bytes);

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <future>
 #include <map>
 #include <optional>
+#include <thread>
 
 #include "postgres/session_settings.h"
 #include "postgres/socket_wait.h"
@@ -287,10 +290,13 @@ Result<QueryResult> Connection::Exec(std::string_view doing, std::string_view sq
   }
   const Duration timeout =
       options.timeout == Duration::zero() ? statement_timeout() : options.timeout;
-  SLUICE_ASSIGN_OR_RETURN(auto result, Poll(DeadlineAfter(timeout), options.stop));
+  const std::stop_token& stop = options.stop.stop_possible() ? options.stop : state_->options.stop;
+  SLUICE_ASSIGN_OR_RETURN(auto result, Poll(DeadlineAfter(timeout), stop));
   if (result) return *std::move(result);
-  SLUICE_RETURN_IF_ERROR(Cancel());
-  if (options.stop.stop_requested()) return Cancelled(doing);
+  const bool is_stopped = stop.stop_requested();
+  const Status cancelled = Cancel();
+  if (is_stopped) return Cancelled(doing);
+  SLUICE_RETURN_IF_ERROR(cancelled);
   return TimedOut(doing);
 }
 
@@ -356,12 +362,33 @@ Result<std::optional<QueryResult>> Connection::Poll(Clock::time_point until, std
   }
 }
 
+// PQcancel() opens a connection of its own and has no deadline: where nothing comes back it would
+// wait for ever. Its thread is left behind then, holding a socket; beyond a few of them nobody is
+// asked any more, and the server notices the closed connection when it next writes.
+void Connection::RequestCancel() {
+  constexpr int kLeftBehindMax = 8;
+  static std::atomic<int> under_way{0};
+  CancelHandle cancel(PQgetCancel(native()));
+  if (cancel == nullptr) return;
+  if (++under_way > kLeftBehindMax) {
+    --under_way;
+    return;
+  }
+  std::promise<void> sent;
+  const std::future<void> has_been_sent = sent.get_future();
+  std::thread([cancel = std::move(cancel), sent = std::move(sent)]() mutable {
+    std::array<char, 256> words{};
+    PQcancel(cancel.get(), words.data(), static_cast<int>(words.size()));
+    --under_way;
+    sent.set_value();
+  }).detach();
+  (void)has_been_sent.wait_for(kCancelWait);
+}
+
 Status Connection::Cancel() {
   if (PQtransactionStatus(native()) != PQTRANS_ACTIVE) return {};
-  const CancelHandle cancel(PQgetCancel(native()));
-  std::array<char, 256> words{};
-  if (cancel != nullptr) PQcancel(cancel.get(), words.data(), static_cast<int>(words.size()));
   const Clock::time_point deadline = Clock::now() + kCancelWait;
+  RequestCancel();
   while (true) {
     char* row = nullptr;
     int size = 0;

@@ -38,6 +38,8 @@ struct ConnectOptions {
   Duration connect_timeout = std::chrono::seconds(10);
   /// Default deadline of Exec().
   Duration statement_timeout = std::chrono::seconds(60);
+  /// Ends a statement that is given no stop of its own: kCancelled, and nothing more is run.
+  std::stop_token stop = {};
   /// SQL_ASCII databases cannot be read as UTF-8; `check` looks at them all the same.
   bool accept_sql_ascii = false;
 };
@@ -83,6 +85,8 @@ class Connection {
   /// Asks the server to stop what runs, and waits up to 5 s until it has. Not an error when nothing
   /// runs. Errors: kConnection: the session is broken.
   Status Cancel();
+  /// Sends the request alone, and waits at most 5 s for it to arrive; Cancel()'s first half.
+  void RequestCancel();
 
   /// server_version_num: 140023, 170010.
   int server_version() const;

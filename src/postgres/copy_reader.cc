@@ -96,17 +96,27 @@ Result<bool> CopyReader::LibpqSource::Drain() {
 // true: something came; false: stopped, or nothing for too long.
 Result<bool> CopyReader::LibpqSource::Wait(const std::stop_token& stop) {
   const Clock::time_point now = Clock::now();
-  const Clock::time_point idle = options_.idle_timeout >= Clock::time_point::max() - now
-                                     ? Clock::time_point::max()
-                                     : now + options_.idle_timeout;
+  Clock::time_point idle = options_.idle_timeout >= Clock::time_point::max() - now
+                               ? Clock::time_point::max()
+                               : now + options_.idle_timeout;
   low_water_.Set(kLowWater);
   Readiness ready = Readiness::kDeadline;
   if (low_water_.is_effective()) {
     ready = WaitSocket(PQsocket(connection_.native()), {}, now + kHighWait, stop);
     low_water_.Set(1);
   }
-  if (ready == Readiness::kDeadline) {
+  while (ready == Readiness::kDeadline) {
     ready = WaitSocket(PQsocket(connection_.native()), {}, idle, stop);
+    if (ready != Readiness::kDeadline || !options_.is_at_work) break;
+    if (!options_.is_at_work()) {
+      is_running_ = false;
+      connection_.Break();
+      return Error{.kind = ErrorKind::kConnection,
+                   .message = "cannot " + std::string(kDoing) + ": " + std::string(kSilent),
+                   .code = "SLU-2007",
+                   .advice = "Sluice connects again by itself"};
+    }
+    idle = Clock::now() + options_.idle_timeout;
   }
   if (ready != Readiness::kReady) return false;
   if (PQconsumeInput(connection_.native()) == 0) return connection_.LastError(kDoing);

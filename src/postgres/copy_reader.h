@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stop_token>
@@ -37,8 +38,12 @@ struct CopyStatement {
 std::string CopySql(const CopyStatement& statement);
 
 struct CopyReaderOptions {
-  std::size_t batch_bytes_max = 1U << 20;   ///< a batch ends once it holds this much
-  Duration idle_timeout = Duration::max();  ///< no byte for this long: kTimeout
+  std::size_t batch_bytes_max = 1U << 20;  ///< a batch ends once it holds this much
+  Duration idle_timeout =
+      Duration::max();  ///< no byte for this long: kTimeout, or is_at_work asked
+  /// Whether the server still works at the statement, however long without a row (a filter that
+  /// few pass): then it is waited on, else kConnection. Null: nobody is asked.
+  std::function<bool()> is_at_work = {};
   bool may_read_raw = true;
 };
 

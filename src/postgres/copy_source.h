@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <string_view>
 #include <vector>
 
 #include "sluice/result.h"
@@ -16,6 +17,9 @@
 #include "postgres/receive_low_water.h"
 
 namespace sluice::postgres {
+
+inline constexpr std::string_view kSilent =
+    "nothing comes, and the server does not say that it still works at it";
 
 class CopyReader::Source {
  public:

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -156,9 +155,9 @@ Status CopyReader::RawSource::Receive(const std::stop_token& stop) {
   const int socket = PQsocket(connection_.native());
   const std::size_t room = capacity_ - end_;
   const Clock::time_point now = Clock::now();
-  const Clock::time_point idle = options_.idle_timeout >= Clock::time_point::max() - now
-                                     ? Clock::time_point::max()
-                                     : now + options_.idle_timeout;
+  Clock::time_point idle = options_.idle_timeout >= Clock::time_point::max() - now
+                               ? Clock::time_point::max()
+                               : now + options_.idle_timeout;
   low_water_.Set(std::min(kLowWater, static_cast<int>(std::min(room, std::size_t{kLowWater}))));
   Clock::time_point until = low_water_.is_effective() ? std::min(idle, now + kHighWait) : idle;
   while (true) {
@@ -176,7 +175,11 @@ Status CopyReader::RawSource::Receive(const std::stop_token& stop) {
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
       return Broken(ErrorKind::kConnection, "the connection broke");
     }
-    if (ready == Readiness::kDeadline && Clock::now() >= idle) {
+    const bool is_idle = ready == Readiness::kDeadline && Clock::now() >= idle;
+    if (is_idle && options_.is_at_work) {
+      if (!options_.is_at_work()) return Broken(ErrorKind::kConnection, kSilent);
+      idle = Clock::now() + options_.idle_timeout;
+    } else if (is_idle) {
       SLUICE_RETURN_IF_ERROR(Stop());
       return Error{
           .kind = ErrorKind::kTimeout, .message = "no row came for too long", .code = "SLU-2008"};
@@ -277,9 +280,7 @@ Result<std::span<const CopyReader::Message>> CopyReader::RawSource::Next(std::st
 
 // Asks the server to stop and reads up to ReadyForQuery, so that libpq can go on.
 Status CopyReader::RawSource::Stop() {
-  const CancelHandle cancel(PQgetCancel(connection_.native()));
-  std::array<char, 256> words{};
-  if (cancel != nullptr) PQcancel(cancel.get(), words.data(), static_cast<int>(words.size()));
+  connection_.RequestCancel();
   low_water_.Set(1);
   return DrainToReady(Clock::now() + kStopTimeout);
 }

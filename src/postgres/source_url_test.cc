@@ -142,6 +142,16 @@ TEST(ErrorFromConnect, TellsUnknownHostFromRefusedConnection) {
   EXPECT_EQ(ErrorFromConnect("connection refused", target).kind, ErrorKind::kConnection);
 }
 
+TEST(ErrorFromConnect, TriesAgainAfterAHandshakeThatTheNetworkBroke) {
+  const ConnectFailure target{.redacted_url = "postgres://a@h/x", .ssl_mode = "require"};
+  for (const char* text :
+       {"server closed the connection unexpectedly SSL SYSCALL error: Connection reset by peer",
+        "SSL SYSCALL error: EOF detected", "SSL error: decryption failed or bad record mac",
+        "could not translate host name \"h\" to address: Temporary failure in name resolution"}) {
+    EXPECT_EQ(ErrorFromConnect(text, target).kind, ErrorKind::kConnection) << text;
+  }
+}
+
 TEST(ErrorFromConnect, SaysInOurWordsWhatTheServerRefused) {
   const ConnectFailure target{.redacted_url = "postgres://a@h/x", .ssl_mode = "disable"};
   const Error password = ErrorFromConnect(

@@ -76,8 +76,14 @@ std::string ServerWords(std::string_view text, std::string_view sqlstate) {
   return OneLine(kept);
 }
 
+// What stays wrong until somebody corrects it. Anything else that breaks a handshake (a reset, a
+// damaged record) is the network's, and may be gone the next time.
 bool IsTlsFailure(std::string_view text) {
-  return Contains(text, "SSL") || Contains(text, "certificate") || Contains(text, "no encryption");
+  constexpr std::string_view kLasting[] = {"certificate", "no encryption", "does not support SSL",
+                                           "private key", "protocol",      "handshake failure",
+                                           "cipher"};
+  return std::any_of(std::begin(kLasting), std::end(kLasting),
+                     [&](std::string_view word) { return Contains(text, word); });
 }
 
 Error TlsError(std::string_view text, const ConnectFailure& target) {
@@ -213,7 +219,9 @@ Error ErrorFromConnect(std::string_view libpq_text, const ConnectFailure& target
                  .advice = "correct it; see PostgreSQL's documentation of connection strings"};
   }
   if (Contains(libpq_text, "could not translate host name")) {
-    return Error{.kind = ErrorKind::kConfig,
+    // The name server does not answer: it may the next time.
+    const bool is_passing = Contains(libpq_text, "Temporary failure");
+    return Error{.kind = is_passing ? ErrorKind::kConnection : ErrorKind::kConfig,
                  .message = "the source's host name is not known: " + where,
                  .server_message = OneLine(libpq_text),
                  .code = "SLU-2003",

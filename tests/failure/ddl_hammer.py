@@ -14,19 +14,13 @@ import argparse
 import copy
 import itertools
 import json
-import os
-import pathlib
 import random
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from hammer import Server  # noqa: E402
+from rig import Failure, Rig, attempts
 
 TYPES = {
     "int": lambda d: str(d.randint(-1000, 1000)),
@@ -303,85 +297,52 @@ class Session(threading.Thread):
 
 
 def one_run(options, seed):
-    dice = random.Random(seed)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-ddl-hammer-"))
-    os.chmod(folder, 0o755)
-    server = Server(str(folder / "server"), options.version, 20000 + (os.getpid() * 7 + seed) % 20000)
-    environment = dict(os.environ, SLUICE_STATE=str(folder / "state"))
-    log = open(folder / "sluice.log", "a")
-    target = [server.url(), str(folder / "out.duckdb")]
-    process = None
+    with Rig("ddl-hammer", options, seed) as rig:
+        return hammer(rig, options, seed)
 
-    def start(*more):
-        return subprocess.Popen([options.sluice, "run", *target, "--http", "off", "--progress", "plain", "--memory", "512MiB", *more],
-                                stdout=log, stderr=log, env=environment)
 
-    try:
-        moods = [Mood(f"mood{i}") for i in range(2)]
-        tables = [Table(f"t{i}", moods[i // 5], i % 5 == 4) for i in range(10)]
-        server.sql("CREATE SCHEMA other;" + "".join(f"CREATE TYPE {mood.name} AS ENUM ('sad', 'ok');" for mood in moods))
-        for t in tables:
-            server.sql(t.create())
-        if options.trigger:
-            subprocess.run([options.sluice, "check", server.url(), "--install-ddl-trigger"], check=True, stdout=log, env=environment)
-        process = start()
-        while process.poll() is None and "1" not in server.sql("SELECT count(*) FROM pg_stat_replication"):
-            time.sleep(0.2)
-        sessions = [Session(server, seed * 2 + i, tables[i * 5:i * 5 + 5], options) for i in range(2)]
-        for session in sessions:
-            session.start()
-        kills = 0
-        while any(session.is_alive() for session in sessions):
-            time.sleep(dice.uniform(0.3, 2 * options.between))
-            if process.poll() is not None:
-                print(f"seed {seed}: sluice ended by itself with {process.returncode}; kept {folder}")
-                return False
-            if kills < options.kills:
-                kills += 1
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                process = start()
-        for session in sessions:
-            session.join()
-            if session.failed:
-                print(f"seed {seed}: statements failed: {session.failed[:2]}; kept {folder}")
-                return False
-        process.send_signal(signal.SIGTERM)
-        if process.wait(timeout=60) not in (0, 3):
-            print(f"seed {seed}: SIGTERM ended with {process.returncode}; kept {folder}")
-            return False
-        for _ in range(4):  # what is noticed only now is copied again once more
-            process = start("--until", "caught-up")
-            if process.wait(timeout=options.timeout) not in (0, 3):
-                print(f"seed {seed}: run --until caught-up ended with {process.returncode}; kept {folder}")
-                return False
-            verified = subprocess.run([options.sluice, "verify", *target, "--json"], env=environment, text=True, capture_output=True,
-                                      timeout=options.timeout)
-            report = json.loads(verified.stdout) if verified.stdout.strip() else {"tables": []}
-            names = {t.name for t in tables}
-            report["tables"] = [t for t in report["tables"] if f"{t['schema']}.{t['table']}" in names]
-            waits = [t for t in report["tables"] if t["status"] not in ("equal", "different")]
-            if len(report["tables"]) == len(tables) and not waits:
-                break
-        equal = [t for t in report["tables"] if t["status"] == "equal"]
-        if len(equal) != len(tables):
-            print(f"seed {seed}: verify: {verified.returncode} {verified.stderr[-1500:]} {json.dumps(report)[:3000]}; kept {folder}")
-            return False
-        with open(folder / "sluice.log") as text:
-            again = text.read().count("is copied again")
-        print(f"seed {seed}: {len(equal)} equal, {again} copies again, {kills} kills", flush=True)
-        server.stop("immediate")
-        server = None
-        shutil.rmtree(folder, ignore_errors=True)
-        return True
-    finally:
-        if process and process.poll() is None:
-            process.kill()
-        if server:
-            try:
-                server.stop("immediate")
-            except subprocess.CalledProcessError:
-                pass
+def hammer(rig, options, seed):
+    dice, server = random.Random(seed), rig.server
+    moods = [Mood(f"mood{i}") for i in range(2)]
+    tables = [Table(f"t{i}", moods[i // 5], i % 5 == 4) for i in range(10)]
+    server.sql("CREATE SCHEMA other;" + "".join(f"CREATE TYPE {mood.name} AS ENUM ('sad', 'ok');" for mood in moods))
+    for t in tables:
+        server.sql(t.create())
+    if options.trigger and rig.command("check", rig.source, "--install-ddl-trigger").returncode != 0:
+        raise Failure("the event triggers could not be installed")
+    rig.start()
+    while rig.process.poll() is None and "1" not in server.sql("SELECT count(*) FROM pg_stat_replication"):
+        time.sleep(0.2)
+    sessions = [Session(server, seed * 2 + i, tables[i * 5:i * 5 + 5], options) for i in range(2)]
+    for session in sessions:
+        session.start()
+    kills = 0
+    while any(session.is_alive() for session in sessions):
+        time.sleep(dice.uniform(0.3, 2 * options.between))
+        if rig.process.poll() is not None:
+            raise Failure(f"sluice ended by itself with {rig.process.returncode}")
+        if kills < options.kills:
+            kills += 1
+            rig.kill()
+            rig.start()
+    for session in sessions:
+        session.join()
+        if session.failed:
+            raise Failure(f"statements failed: {session.failed[:2]}")
+    if rig.stop() not in (0, 3):
+        raise Failure(f"SIGTERM ended with {rig.process.returncode}")
+    for _ in range(4):  # what is noticed only now is copied again once more
+        rig.catch_up(codes=(0, 3))
+        verified, report = rig.verify()
+        names = {t.name for t in tables}
+        report["tables"] = [t for t in report["tables"] if f"{t['schema']}.{t['table']}" in names]
+        waits = [t for t in report["tables"] if t["status"] not in ("equal", "different")]
+        if len(report["tables"]) == len(tables) and not waits:
+            break
+    equal = [t for t in report["tables"] if t["status"] == "equal"]
+    if len(equal) != len(tables):
+        raise Failure(f"verify: {verified.returncode} {verified.stderr[-1500:]} {json.dumps(report)[:3000]}")
+    return f"{len(equal)} equal, {rig.log().count('is copied again')} copies again, {kills} kills"
 
 
 def main():
@@ -398,8 +359,8 @@ def main():
     parser.add_argument("--version", default="17")
     parser.add_argument("--timeout", type=float, default=600)
     options = parser.parse_args()
-    results = [one_run(options, options.seed + i) for i in range(options.runs)]
-    print(f"{results.count(True)} of {len(results)} runs ended as they should")
+    results = attempts("ddl_hammer", one_run, options)
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
     sys.exit(0 if all(results) else 1)
 
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/failpoint.h"
 #include "destinations/duckdb/names.h"
 
 namespace sluice::duckdb {
@@ -288,7 +289,10 @@ Result<std::unique_ptr<Database::Lease>> Database::NewLease() {
 }
 
 Status Database::Checkpoint(Connection& connection) {
-  return connection.Run("CHECKPOINT " + QuoteIdentifier(kCatalog), "checkpoint");
+  SLUICE_FAILPOINT("duckdb.checkpoint");
+  Status status = connection.Run("CHECKPOINT " + QuoteIdentifier(kCatalog), "checkpoint");
+  SLUICE_FAILPOINT("duckdb.checkpointed");
+  return status;
 }
 
 std::uint64_t Database::wal_bytes() const {

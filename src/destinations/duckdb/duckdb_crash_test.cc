@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "destinations/duckdb/connection.h"
 #include "destinations/duckdb/duckdb_test_fixture.h"
 
 namespace sluice::duckdb {
@@ -215,6 +216,17 @@ TEST_F(CrashTest, AFullDiskIsToldAndNothingReportedIsLost) {
   const Status went_on = GoOn(file_, "short", 200);
   EXPECT_TRUE(went_on) << Why(went_on);
   EXPECT_EQ(Check(), 200);
+}
+
+// Opened again it goes on; as an error of its own it ended the process.
+TEST(MakeError, TellsThatTheInstanceIsGoneHoweverDuckDbSaysIt) {
+  for (const char* words :
+       {"FATAL Error: Failed: database has been invalidated because of a previous fatal error.",
+        "IO Error: Database \"f\" has been invalidated because checkpointing failed."}) {
+    const Error error = MakeError("write", words);
+    EXPECT_EQ(error.code, "SLU-5015") << words;
+    EXPECT_EQ(error.kind, ErrorKind::kConnection) << words;
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/mutex.h"
 #include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/copied_ranges.h"
@@ -344,6 +345,7 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
     return ReadKeptSums(connection, state.delivery);
   });
   if (!status) return std::move(status).error();
+  SLUICE_FAILPOINT("open.taken_over");
   epoch_ = state.delivery.epoch;
   promised_.clear();
   // The first commit after this checkpoints: this one had DDL.
@@ -488,6 +490,7 @@ Status DuckDb::Close(Clock::time_point deadline) {
   Abandon();
   Status status;
   const bool is_alone = db->WaitForLeases(deadline);
+  SLUICE_FAILPOINT("stop.checkpoint");
   if (writer_ != nullptr && Clock::now() < deadline) {
     status = db->Checkpoint(writer_->connection());
   } else {

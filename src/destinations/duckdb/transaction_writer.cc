@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "columnar/copy_decoder.h"
 #include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/history_log.h"
@@ -295,12 +296,14 @@ Result<StageOutcome> TransactionWriter::Alter(const AlterTable& item) {
       if (!row) return Failed(relation, std::move(row).error());
       to_fill.emplace_back(column, *std::move(row));
     }
+    SLUICE_FAILPOINT("schema.alter");
     Status altered = HasState(staged.table.mode) ? AlterColumns(staged, *item.to) : Status();
     if (altered && HasLog(staged.table.mode))
       altered = AlterLog(LogOf(staged.table.name), before.get(), *item.to, staged);
     if (!altered && altered.error().kind == ErrorKind::kSchemaConflict)
       return Failed(relation, altered.error());
     SLUICE_RETURN_IF_ERROR(altered);
+    SLUICE_FAILPOINT("schema.altered");
     staged.to_fill = std::move(to_fill);
   }
   for (ShapeChange& change : ChangesBetween(*before, *item.to))
@@ -657,7 +660,9 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
     Abandon();
     return std::move(status).error();
   }
+  SLUICE_FAILPOINT("duckdb.commit");
   status = connection_.Run("COMMIT", "commit");
+  SLUICE_FAILPOINT("duckdb.committed");
   is_open_ = false;
   if (!status) {
     commit_error_ = status.error();

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Every failure program, in lanes side by side, and what they say in one sum.
+
+  run.py --sluice build/dev/sluice           what CI runs, about ten minutes on two cores with nothing else on them
+  run.py --sluice build/dev/sluice --long    2,000 kills, a destination that stands still for ten minutes, more seeds
+"""
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).parent
+
+QUICK = [
+    [["torture.py", "--kills", "300", "--least", "100", "--seconds", "480", "--points", "30"]],
+    [["network.py"]],
+    [["stalls.py", "--hold", "20"], ["files.py"]],
+]
+LONG = [
+    [["torture.py", "--kills", "2000", "--points", "40"], ["hammer.py", "--runs", "4", "--kills", "8", "--seconds", "60"]],
+    [["network.py", "--runs", "3"], ["stalls.py", "--hold", "600"], ["files.py"], ["ddl_hammer.py", "--runs", "5"]],
+]
+
+
+def run_lane(lane, sluice, lock, results):
+    for program in lane:
+        began = time.monotonic()
+        done = subprocess.run([sys.executable, str(HERE / program[0]), "--sluice", sluice, *program[1:]], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        counts = re.findall(r"^(\d+) passed, (\d+) failed$", done.stdout, re.MULTILINE)
+        passed, failed = map(int, counts[-1]) if counts else (0, 1)
+        if done.returncode != 0 and failed == 0:
+            failed = 1
+        with lock:
+            print(f"--- {' '.join(program)}: {time.monotonic() - began:.0f} s\n{done.stdout}", end="", flush=True)
+            results.append((passed, failed))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sluice", default="build/dev/sluice")
+    parser.add_argument("--long", action="store_true")
+    options = parser.parse_args()
+    lock, results = threading.Lock(), []
+    lanes = [threading.Thread(target=run_lane, args=(lane, options.sluice, lock, results)) for lane in (LONG if options.long else QUICK)]
+    for lane in lanes:
+        lane.start()
+    for lane in lanes:
+        lane.join()
+    failed = sum(result[1] for result in results)
+    print(f"{sum(result[0] for result in results)} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,364 @@
+#!/usr/bin/env python3
+"""SIGKILL of sluice and of PostgreSQL, hundreds of times, at failpoints and at random, and a comparison after every few.
+
+Continuous writers (inserts, key changes and swaps, TRUNCATE, savepoints, transactions streamed in progress, commits that do
+not wait for the disk), schema changes, tables that come, `sluice resync`. sluice is killed at the named places of
+docs/reliability.md where the program has them (builds for development do), else after a random while; PostgreSQL loses its
+postmaster and every process at once, is stopped with immediate, or loses a walsender. After some kills the writers pause, sluice
+catches up, and both sides are read by psql and by `sluice sql`: counts and hashes of every table. A stage before that
+kills the start of a pipeline and `sluice drop` at each of their places.
+
+  torture.py --sluice build/dev/sluice --kills 300
+"""
+import argparse
+import collections
+import random
+import re
+import subprocess
+import sys
+import time
+
+from rig import Failure, Rig, Writers, attempts, kill, wait_for
+
+SETTINGS = """
+shared_buffers='64MB'
+logical_decoding_work_mem='64kB'
+wal_sender_timeout='10s'
+fsync=off
+"""
+
+SETUP = """
+create table keyed (a int, b text, v text, big text, primary key (a, b));
+create table swapped (id int primary key deferrable initially immediate, v int);
+alter table swapped replica identity full;
+create table single (id int primary key, v int);
+create table small (id int primary key, v text);
+create table busy (id bigint primary key, v numeric(20,4), t timestamptz, u uuid, arr int[]);
+create table loose (a int, b text);
+alter table loose replica identity full;
+create table shaped (id int primary key, v text);
+insert into keyed select i, 'k'||i%10, 'v'||i, repeat(md5(i::text), 100) from generate_series(1, 1000) i;
+insert into swapped select i, i from generate_series(1, 200) i;
+insert into single select i, i from generate_series(1, 3000) i;
+insert into small select i, 's'||i from generate_series(1, 100) i;
+insert into loose select i % 50, 'x' from generate_series(1, 300) i;
+insert into shaped select i, 'w'||i from generate_series(1, 1000) i;
+"""
+
+ODD = [
+    "insert into busy select (random()*1e12)::bigint, random()*1000, now(), gen_random_uuid(), array[1,null,3] from generate_series(1, 20) on conflict do nothing;",
+    "update busy set v = v + 1 where id in (select id from busy order by random() limit 10);",
+    "delete from busy where id in (select id from busy order by random() limit 8);",
+    "update single set id = id + 1000000 where id = (select min(id) from single);",
+    "update single set v = v + 1 where id % 97 = floor(random()*97)::int;",
+    "begin; set constraints all deferred; update swapped set id = case id when 1 then 2 when 2 then 1 end where id in (1, 2); commit;",
+    "update swapped set v = v + 1 where id = (random()*100)::int;",
+    "update keyed set v = left(v || '.', 40) where a % 50 = (random()*50)::int;",
+    "update keyed set b = left(b || '+', 40) where a = (random()*1000)::int;",
+    "update keyed set big = repeat(md5(random()::text), 200) where a = (random()*1000)::int;",
+    "begin; truncate small; insert into small select i, 'n'||random() from generate_series(1, 50) i; commit;",
+    "truncate small;",
+    "insert into small select i, 'z' from generate_series(1000, 1010) i on conflict do nothing;",
+    "begin; insert into loose select 7, 'tx' from generate_series(1, 5); savepoint a; delete from loose where a = 7; rollback to a; update loose set b = 'upd' where ctid = (select min(ctid) from loose); commit;",
+    "delete from loose where ctid in (select ctid from loose order by random() limit 6);",
+    "begin; delete from single; rollback;",
+    "begin; savepoint a; insert into single select 2000000 + (random()*1e6)::int, 1 on conflict do nothing; savepoint b; update single set v = -1 where id % 11 = 0; rollback to b; release a; commit;",
+    "begin; insert into single values (5000000 + (random()*1e6)::int, 1) on conflict do nothing; prepare transaction 'h{n}'; commit prepared 'h{n}';",
+    "begin; update shaped set v = md5(id::text) where id % 7 = (random()*7)::int; insert into shaped (id) select (random()*1e6)::int from generate_series(1, 9) on conflict do nothing; commit;",
+]
+
+LARGE = [  # sent in progress, with logical_decoding_work_mem at its least
+    "begin; insert into busy select (random()*1e15)::bigint, i, now(), null, null from generate_series(1, 4000) i on conflict do nothing; commit;",
+    "begin; update single set v = v + 1; savepoint a; delete from single where id % 3 = 0; rollback to a; commit;",
+    "begin; insert into busy select (random()*1e15)::bigint, i, now(), null, null from generate_series(1, 3000) i on conflict do nothing; rollback;",
+    "delete from busy where id > 1000000000 and random() < 0.7;",
+]
+
+SHAPES = [
+    "alter table shaped add column c{n} int default {n};",
+    "alter table shaped add column d{n} text; update shaped set d{n} = 'x' where id % 5 = 0;",
+    "do $$ declare c text; begin select attname into c from pg_attribute where attrelid = 'shaped'::regclass and attnum > 2 and not attisdropped order by random() limit 1; if c is not null then execute 'alter table shaped drop column ' || c; end if; end $$;",
+    "alter table shaped alter column v type text using v || '';",
+    "begin; alter table shaped add column e{n} int; update shaped set e{n} = id where id % 9 = 0; alter table shaped drop column e{n}; commit;",
+    "create table added_{n} (id int primary key, v text); insert into added_{n} select i, 'a'||i from generate_series(1, 500) i;",
+    "do $$ declare t text; begin for t in select relname from pg_class where relname like 'added%' and relkind = 'r' order by random() limit 2 loop execute 'insert into ' || t || ' select i, ''m'' from generate_series(1000, 1050) i on conflict do nothing'; end loop; end $$;",
+    "do $$ declare t text; begin select relname into t from pg_class where relname like 'added%' and relkind = 'r' order by 1 limit 1; if (select count(*) from pg_class where relname like 'added%' and relkind = 'r') > 4 then execute 'drop table ' || t; end if; end $$;",
+]
+
+
+# Streamed in progress, and more than --memory lets wait in memory.
+HUGE = ("insert into busy select 2000000000000000 + (random()*1e15)::bigint, i, now(), gen_random_uuid(), array[i, i, i, i, i, i, i, i] "
+        "from generate_series(1, 120000) i on conflict do nothing")
+
+# Seconds for which a place that takes longer to come by is waited for.
+SLOW = {"join": 13, "spill": 6, "stop": 60, "landing": 4, "resync": 4, "copy": 4}
+
+
+class Load(Writers):
+    def __init__(self, server, seed):
+        super().__init__(server)
+        self.dice, self.count = random.Random(seed), 0
+        self.begin(self.odd)
+        self.begin(self.seldom)
+
+    def odd(self):
+        self.count += 1
+        lines = ["set synchronous_commit = off;"] if self.dice.random() < 0.3 else []
+        lines += [self.dice.choice(ODD).replace("{n}", f"{self.count}_{i}") for i in range(15)]
+        self.run("\n".join(lines))
+        self.stopping.wait(0.1)
+
+    def seldom(self):
+        self.count += 1
+        self.run(self.dice.choice(LARGE if self.dice.random() < 0.5 else SHAPES).replace("{n}", str(self.count)))
+        self.stopping.wait(self.dice.uniform(0.1, 0.6))
+
+
+class Torture:
+    def __init__(self, rig, seed, options):
+        self.rig, self.dice, self.options = rig, random.Random(seed), options
+        self.kills, self.hits, self.comparisons, self.rows = collections.Counter(), collections.Counter(), 0, 0
+        self.points = failpoints(options.sluice)
+        self.turn, self.count = [], 0
+
+    def next_point(self):
+        """Each once, then again, those not hit so far first."""
+        if not self.turn:
+            self.turn = [point for point in self.points if not point.startswith(("birth.", "drop.", "kept.", "resume."))]
+            self.dice.shuffle(self.turn)
+            self.turn.sort(key=lambda point: -self.hits[point])
+        return self.turn.pop() if self.turn else None
+
+    def count_hit(self, point):
+        self.hits[point] += 1
+        self.kills["sluice at a failpoint"] += 1
+
+    def ended_by_itself(self):
+        code = self.rig.process.poll()
+        if code not in (None, -9):
+            raise Failure(f"sluice ended by itself with {code}: {self.rig.log()[-1500:]}")
+        return code is not None
+
+    def at_failpoint(self, point, seconds, *more):
+        """Runs up to the kill at `point`; False: it was not passed, sluice still runs."""
+        self.prepare(point)
+        self.rig.start(*more, environment={"SLUICE_FAILPOINTS": f"{point}:kill:{self.dice.choice([1, 1, 1, 1, 2, 3])}"})
+        self.induce(point)
+        try:
+            self.rig.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        if self.rig.process.returncode == -9:
+            self.count_hit(point)
+            return True
+        if not point.startswith("stop."):
+            self.ended_by_itself()
+        return self.rig.process.poll() is not None
+
+    def prepare(self, point):
+        """What has to be there when sluice starts, for the place to be passed."""
+        self.count += 1
+        if point == "open.tables_synced":
+            self.rig.server.sql(f"create table added_s{self.count} (id int primary key, v text); insert into added_s{self.count} select generate_series(1, 300)")
+
+    def induce(self, point):
+        """And what has to happen while it runs."""
+        if not point.startswith(("landing.", "copy.", "resync.", "writer.", "schema.", "join.", "spill.", "stream.reconnect", "stop.")):
+            return
+        streams = "SELECT count(*) FROM pg_stat_replication WHERE application_name LIKE 'sluice/%/stream'"
+        wait_for("sluice streams", lambda: self.rig.process.poll() is not None or self.rig.server.sql(streams).strip() != "0", 60)
+        server = self.rig.server
+        if point.startswith(("landing.", "copy.", "resync.", "writer.held")):
+            self.resync()
+        elif point.startswith("schema."):
+            server.sql(f"alter table shaped add column i{self.count} int default 7; update shaped set i{self.count} = 8 where id < 9")
+        elif point.startswith("join."):
+            server.sql(f"create table added_j{self.count} (id int primary key, v text); insert into added_j{self.count} select generate_series(1, 300)")
+        elif point.startswith("spill.") or point == "writer.piece_staged":
+            server.sql(HUGE)
+        elif point == "stream.reconnect":
+            server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+        elif point.startswith("stop."):
+            self.rig.process.terminate()
+
+    # The start of a pipeline and its end
+
+    def births(self):
+        for point in [p for p in self.points if p.startswith("birth.")]:
+            self.until_failpoint(point)
+            self.rig.catch_up()
+            self.compare_now()
+            self.drop()
+
+    def drop(self):
+        """`sluice drop`, killed at each of its places; in the end nothing of ours is at the server."""
+        arguments = ["drop", "--yes", self.rig.source, self.rig.destination]
+        points = [p for p in self.points if p.startswith("drop.")]
+        point = min(points, key=lambda p: self.hits[p]) if points else None
+        if point:
+            done = self.rig.command(*arguments, environment={"SLUICE_FAILPOINTS": f"{point}:kill:1"})
+            if done.returncode != -9:
+                raise Failure(f"failpoint {point} is not passed: {done.stderr}")
+            self.count_hit(point)
+        done = self.rig.command(*arguments)
+        left = self.rig.server.sql("SELECT slot_name FROM pg_replication_slots UNION ALL SELECT pubname FROM pg_publication")
+        if done.returncode != 0 or left:
+            raise Failure(f"drop after a drop that was killed at {point}: {done.returncode} {done.stderr}; left: {left}")
+        for name in (self.rig.destination, self.rig.destination + ".wal"):
+            subprocess.run(["rm", "-rf", name], check=True)
+
+    # A table that halts at a value, keeps what comes, and is resumed
+
+    def halts(self):
+        rig = self.rig
+        rig.server.sql("create table misfits (id int primary key, amount numeric(10,2)); insert into misfits select i, i from generate_series(1, 500) i")
+        rig.catch_up()
+        rig.server.sql("insert into misfits values (1000, 'NaN'); update misfits set amount = amount + 1 where id < 300; "
+                       "delete from misfits where id > 400; insert into misfits values (1001, 3)")
+        if "kept.staged" not in self.points:
+            return rig.catch_up(codes=(3,))
+        self.until_failpoint("kept.staged")
+        rig.catch_up(codes=(3,))
+        done = rig.command("resume", "public.misfits", environment={"SLUICE_DESTINATION": rig.destination})
+        if done.returncode != 0:
+            raise Failure(f"resume: {done.stderr}")
+        for point in ("resume.piece_staged", "resume.piece_committed"):
+            self.until_failpoint(point, "--on-misfit", "null")
+        rig.catch_up("--on-misfit", "null")
+        self.compare_now()
+        rig.server.sql("drop table misfits")
+
+    def until_failpoint(self, point, *more):
+        self.rig.start(*more, environment={"SLUICE_FAILPOINTS": f"{point}:kill:1"})
+        try:
+            self.rig.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"failpoint {point} is not passed: {self.rig.log()[-1500:]}") from None
+        if self.rig.process.returncode != -9:
+            raise Failure(f"ended with {self.rig.process.returncode} before failpoint {point}: {self.rig.log()[-1500:]}")
+        self.count_hit(point)
+
+    # In between
+
+    def one_kill(self):
+        dice = self.dice.random()
+        if dice < 0.12:
+            self.rig.start()
+            time.sleep(self.dice.uniform(0.05, 0.8))
+            self.kill_server()
+            time.sleep(self.dice.uniform(0, 0.5))
+            if not self.ended_by_itself():
+                self.rig.kill()
+                self.kills["sluice at random"] += 1
+            return
+        if dice < 0.7 and self.points:
+            point = self.next_point()
+            if self.at_failpoint(point, SLOW.get(point.split(".")[0], 1.2)):
+                return
+        else:
+            self.rig.start()
+        if self.dice.random() < 0.15:
+            self.resync()
+        time.sleep(self.dice.uniform(0.05, self.options.between))
+        if not self.ended_by_itself():
+            self.rig.kill()
+            self.kills["sluice at random"] += 1
+
+    def resync(self):
+        """Of the running process, or noted for the next one; where it is being killed it may fail."""
+        table = self.dice.choice(["single", "keyed", "busy", "shaped"])
+        self.rig.command("resync", f"public.{table}", environment={"SLUICE_DESTINATION": self.rig.destination})
+
+    def kill_server(self):
+        kind = self.dice.choice(["crash", "immediate", "walsender", "backend"])
+        server = self.rig.server
+        self.kills[{"crash": "PostgreSQL, all processes", "immediate": "PostgreSQL, immediate stop", "walsender": "a walsender",
+                    "backend": "a backend of sluice"}[kind]] += 1
+        if kind == "crash":
+            server.crash()
+        elif kind == "immediate":
+            server.stop("immediate")
+        else:
+            name = "sluice/%/stream" if kind == "walsender" else "sluice/%"
+            for pid in server.sql(f"SELECT pid FROM pg_stat_activity WHERE application_name LIKE '{name}' LIMIT 1", check=False).split():
+                kill(int(pid))  # the postmaster then restarts everything
+            wait_for("the server answers", lambda: server.sql("SELECT 1", check=False).strip() == "1", 60)
+            return
+        server.start()
+
+    def compare_now(self):
+        self.rows = self.rig.expect_equal(6)
+        self.comparisons += 1
+
+    def settle(self, writers):
+        writers.pause()
+        if self.rig.process.poll() is None:
+            self.rig.kill()
+            self.kills["sluice at random"] += 1
+        self.rig.server.sql("delete from busy where id >= 1000000000000000")
+        self.rig.catch_up(codes=(0, 3))
+        try:
+            self.compare_now()
+        except Failure:
+            self.rig.catch_up(codes=(0, 3))  # a schema change without rows may have come last
+            self.compare_now()
+        writers.go_on()
+
+    def total(self):
+        return sum(self.kills.values())
+
+
+def failpoints(sluice):
+    """The names in the program; empty: it was built without."""
+    done = subprocess.run([sluice, "help"], env={"SLUICE_FAILPOINTS": "list", "PATH": "/usr/bin"}, text=True, capture_output=True)
+    return re.findall(r"^failpoint (\S+)$", done.stderr, re.MULTILINE)
+
+
+def one_run(options, seed):
+    with Rig("torture", options, seed, SETTINGS) as rig:
+        began = time.monotonic()
+        rig.server.sql(SETUP)
+        torture = Torture(rig, seed, options)
+        torture.births()
+        torture.halts()
+        writers = Load(rig.server, seed)
+        rig.threads.append(writers)
+        while torture.total() < options.kills and time.monotonic() - began < options.seconds:
+            for _ in range(options.settle):
+                torture.one_kill()
+            torture.settle(writers)
+        writers.stopping.set()
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(torture.kills.items()))
+        text = (f"{torture.total()} kills ({kinds}), {torture.comparisons} comparisons, all equal, {torture.rows} rows in the last, "
+                f"{len(torture.hits)} of {len(torture.points)} failpoints, {time.monotonic() - began:.0f} s")
+        if torture.total() < (options.least or options.kills):
+            raise Failure(f"not as many kills as asked for within {options.seconds:.0f} s: {text}")
+        missed = sorted(set(torture.points) - set(torture.hits))
+        if len(torture.hits) < min(options.points, len(torture.points)):
+            raise Failure(f"too few failpoints: {text}; not hit: {missed}")
+        return f"{text}; not hit: {missed}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sluice", default="build/dev/sluice")
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--settle", type=int, default=12, help="kills between two comparisons")
+    parser.add_argument("--between", type=float, default=0.6, help="seconds before a random kill, at most")
+    parser.add_argument("--points", type=int, default=0, help="distinct failpoints that must be hit")
+    parser.add_argument("--least", type=int, default=0, help="kills that --seconds must suffice for; default: all of them")
+    parser.add_argument("--seconds", type=float, default=100000, help="within which the kills must be done")
+    parser.add_argument("--version", default="17")
+    parser.add_argument("--memory", default="128MiB")
+    parser.add_argument("--timeout", type=float, default=180)
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    results = attempts("torture", one_run, options)
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
+    sys.exit(0 if all(results) else 1)
+
+
+if __name__ == "__main__":
+    main()
