@@ -199,6 +199,11 @@ Result<CommitOutcome> MemoryDestination::Commit(const CommitRecord& record) {
     for (const auto& [relation, change] : changes_) Apply(*change);
     changes_.clear();
     DeliveryState& state = storage_->state_;
+    if (record.birth) {
+      state.birth = record.birth;
+      state.position.reset();
+      state.passed = {};
+    }
     if (record.position) state.position = record.position;
     if (record.passed) state.passed = *record.passed;
     StoreTables(state.tables, record.tables);
