@@ -106,6 +106,17 @@ class CopyPool::Attempt {
   Result<bool> Run() {
     SLUICE_ASSIGN_OR_RETURN(const bool is_current, TakeSnapshot());
     if (!is_current) return false;
+    if (pool_.options_.compare && record().schema) {
+      SLUICE_ASSIGN_OR_RETURN(
+          std::optional<ComparedRows> compared,
+          pool_.options_.compare({.record = record(),
+                                  .table = table_,
+                                  .destination = pool_.writer_.DestinationOf(record().source),
+                                  .mode = pool_.writer_.ModeOf(record().source),
+                                  .source = exporter_.connection()},
+                                 stop_));
+      if (compared) return FinishCompared(*std::move(compared));
+    }
     SLUICE_ASSIGN_OR_RETURN(
         std::unique_ptr<CopyWriter> shadow,
         pool_.destination_.OpenCopy({claimed_.start.ticket.unit, table_.schema,
@@ -233,6 +244,14 @@ class CopyPool::Attempt {
     pool_.progress_.rows_copied += row_count;
     pool_.Report(record().relation, rows_, bytes_);
     return {};
+  }
+
+  Result<bool> FinishCompared(ComparedRows compared) {
+    SLUICE_RETURN_IF_ERROR(WaitUntilFlushed());
+    return pool_.writer_.inbox().CallAndWait([&]() -> Result<bool> {
+      return pool_.writer_.CopyFinished(claimed_.start.ticket, compared.row_count, insert_lsn_, {},
+                                        std::move(compared.patch));
+    });
   }
 
   /// G2, with the exporter's transaction still open: from here on no transaction that S saw can be

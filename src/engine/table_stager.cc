@@ -79,6 +79,12 @@ Result<StageOutcome> TableStager::Land(const LandUnit& item) {
   return Stage(item);
 }
 
+Result<StageOutcome> TableStager::LandInPlace(const SchemaPtr& schema,
+                                              const std::shared_ptr<const NetChange>& change) {
+  effects_[schema->relation].shape = schema;
+  return change ? Stage(NetRows{change}) : StageOutcome{};
+}
+
 Result<StageOutcome> TableStager::ApplyLog(RelationId relation, std::vector<ChangeItem>& items,
                                            const std::vector<TransactionMark>& marks) {
   const auto shared_marks = std::make_shared<const std::vector<TransactionMark>>(marks);
