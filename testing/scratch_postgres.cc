@@ -195,13 +195,17 @@ ScratchPostgres::ScratchPostgres(ScratchPostgres&& other) noexcept
       home_(std::move(other.home_)),
       folder_(std::exchange(other.folder_, {})),
       port_(other.port_),
-      postmaster_(std::move(other.postmaster_)) {
+      postmaster_(std::move(other.postmaster_)),
+      standby_port_(other.standby_port_),
+      standby_(std::move(other.standby_)) {
   other.postmaster_.clear();
+  other.standby_.clear();
 }
 
 ScratchPostgres::~ScratchPostgres() {
   if (folder_.empty()) return;
   if (!Stop(StopMode::kImmediate)) Kill();
+  standby_.clear();
   std::error_code ignored;
   fs::remove_all(folder_, ignored);
 }
@@ -229,18 +233,20 @@ Status ScratchPostgres::Prepare() {
 
 Status ScratchPostgres::Launch() {
   postmaster_.clear();
-  // SIGQUIT: when the test is killed the server stops at once, with its children.
-  SLUICE_ASSIGN_OR_RETURN(
-      Process process,
-      Process::Start({.arguments = {home_ + "/bin/postgres", "-D", folder_ + "/data", "-p",
-                                    std::to_string(port_)},
-                      .stdout_path = folder_ + "/log",
-                      .stderr_path = folder_ + "/log",
-                      .working_directory = "/",
-                      .as_nobody_if_root = true,
-                      .parent_death_signal = SIGQUIT}));
+  SLUICE_ASSIGN_OR_RETURN(Process process, LaunchOn(folder_ + "/data", port_));
   postmaster_.push_back(std::move(process));
   return {};
+}
+
+// SIGQUIT: when the test is killed the server stops at once, with its children.
+Result<Process> ScratchPostgres::LaunchOn(const std::string& data, int port) {
+  return Process::Start(
+      {.arguments = {home_ + "/bin/postgres", "-D", data, "-p", std::to_string(port)},
+       .stdout_path = folder_ + "/log",
+       .stderr_path = folder_ + "/log",
+       .working_directory = "/",
+       .as_nobody_if_root = true,
+       .parent_death_signal = SIGQUIT});
 }
 
 Status ScratchPostgres::WaitReady() {
@@ -314,6 +320,100 @@ Status ScratchPostgres::StartAgain() {
 
 Status ScratchPostgres::Restart(StopMode mode) {
   SLUICE_RETURN_IF_ERROR(Stop(mode));
+  return StartAgain();
+}
+
+Status ScratchPostgres::CopyData(const std::string& from, const std::string& to) {
+  std::error_code code;
+  fs::remove_all(to, code);
+  fs::copy(from, to, fs::copy_options::recursive, code);
+  if (code) return SystemError("cannot copy " + from, code);
+  return GiveToNobody(to);
+}
+
+Status ScratchPostgres::SaveData() {
+  SLUICE_RETURN_IF_ERROR(Stop(StopMode::kFast));
+  SLUICE_RETURN_IF_ERROR(CopyData(folder_ + "/data", folder_ + "/saved"));
+  return StartAgain();
+}
+
+Status ScratchPostgres::Promote(const std::string& url) {
+  const Clock::time_point deadline = Clock::now() + kStartTimeout;
+  while (true) {
+    auto session = SqlSession::Open(url);
+    if (session) {
+      SLUICE_RETURN_IF_ERROR(session->Exec("SELECT pg_promote(true, 60)"));
+      return session->WaitForValue("SELECT pg_is_in_recovery()", "f", kStartTimeout);
+    }
+    if (Clock::now() >= deadline) return session.error();
+    PollPause();
+  }
+}
+
+Status ScratchPostgres::PutBackData(bool on_new_timeline) {
+  SLUICE_RETURN_IF_ERROR(Stop(StopMode::kImmediate));
+  SLUICE_RETURN_IF_ERROR(CopyData(folder_ + "/saved", folder_ + "/data"));
+  if (!on_new_timeline) return StartAgain();
+  std::ofstream(folder_ + "/data/standby.signal").close();
+  SLUICE_RETURN_IF_ERROR(GiveToNobody(folder_ + "/data"));
+  SLUICE_RETURN_IF_ERROR(StartAgain());
+  return Promote(Url());
+}
+
+Status ScratchPostgres::StartStandby(
+    const std::vector<std::pair<std::string, std::string>>& settings) {
+  {
+    SLUICE_ASSIGN_OR_RETURN(SqlSession session, SqlSession::Open(Url()));
+    SLUICE_RETURN_IF_ERROR(
+        session.Exec("SELECT pg_create_physical_replication_slot('standby', true)"));
+  }
+  const std::string data = folder_ + "/standby";
+  SLUICE_RETURN_IF_ERROR(Stop(StopMode::kFast));
+  SLUICE_RETURN_IF_ERROR(CopyData(folder_ + "/data", data));
+  std::error_code code;
+  // Slots are no part of a base backup.
+  for (const auto& slot : fs::directory_iterator(data + "/pg_replslot", code))
+    fs::remove_all(slot.path(), code);
+  {
+    std::ofstream conf(data + "/postgresql.conf", std::ios::app);
+    conf << "hot_standby_feedback = on\nprimary_slot_name = 'standby'\n"
+         << "primary_conninfo = 'host=127.0.0.1 port=" << port_
+         << " user=postgres dbname=postgres'\n";
+    for (const auto& [name, value] : settings) conf << name << " = '" << value << "'\n";
+  }
+  std::ofstream(data + "/standby.signal").close();
+  SLUICE_RETURN_IF_ERROR(GiveToNobody(data));
+  SLUICE_RETURN_IF_ERROR(StartAgain());
+  SLUICE_ASSIGN_OR_RETURN(standby_port_, FreePort());
+  SLUICE_ASSIGN_OR_RETURN(Process process, LaunchOn(data, standby_port_));
+  standby_.push_back(std::move(process));
+  SLUICE_ASSIGN_OR_RETURN(SqlSession session, SqlSession::Open(Url()));
+  return session.WaitForValue("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'",
+                              "1", kStartTimeout);
+}
+
+std::string ScratchPostgres::StandbyUrl(const std::string& database) const {
+  return "postgres://postgres@127.0.0.1:" + std::to_string(standby_port_) + "/" + database;
+}
+
+Status ScratchPostgres::CutStandby() {
+  SLUICE_ASSIGN_OR_RETURN(SqlSession session, SqlSession::Open(StandbyUrl()));
+  SLUICE_RETURN_IF_ERROR(session.Exec("ALTER SYSTEM SET primary_conninfo = ''"));
+  SLUICE_RETURN_IF_ERROR(session.Exec("SELECT pg_reload_conf()"));
+  return session.WaitForValue("SELECT count(*) FROM pg_stat_wal_receiver", "0", kStartTimeout);
+}
+
+Status ScratchPostgres::FailOver() {
+  Kill();
+  SLUICE_RETURN_IF_ERROR(Promote(StandbyUrl()));
+  standby_[0].Signal(SIGINT);
+  if (!standby_[0].WaitExit(kStopTimeout))
+    return Error{.kind = ErrorKind::kTimeout, .message = "the promoted server did not stop"};
+  standby_.clear();
+  std::error_code code;
+  fs::rename(folder_ + "/data", folder_ + "/old", code);
+  if (!code) fs::rename(folder_ + "/standby", folder_ + "/data", code);
+  if (code) return SystemError("cannot put the standby in place", code);
   return StartAgain();
 }
 

@@ -65,17 +65,36 @@ class ScratchPostgres {
   Status StartAgain();
   Status Restart(StopMode mode);
 
+  /// A cold backup: stops it, copies its data, starts it again. One is kept.
+  Status SaveData();
+  /// Stops it and starts it on the data that was saved, as if nothing had happened since; or, with
+  /// `on_new_timeline`, promoted there, as a restore to a point in time ends.
+  Status PutBackData(bool on_new_timeline);
+  /// Makes a standby that streams from it through physical slot `standby`, with these settings.
+  Status StartStandby(const std::vector<std::pair<std::string, std::string>>& settings);
+  /// Stops the standby's streaming, so that it lacks what is written from now on.
+  Status CutStandby();
+  std::string StandbyUrl(const std::string& database = "postgres") const;
+  /// Kills it, promotes the standby and starts that in its place, on the same port. After
+  /// CutStandby() too.
+  Status FailOver();
+
  private:
   ScratchPostgres() = default;
   Status Prepare();
   Status Launch();
+  Result<Process> LaunchOn(const std::string& data, int port);
   Status WaitReady();
+  Status CopyData(const std::string& from, const std::string& to);
+  Status Promote(const std::string& url);
 
   ScratchPostgresOptions options_;
   std::string home_;    // holds bin/
   std::string folder_;  // holds data/, log and the socket
   int port_ = 0;
   std::vector<Process> postmaster_;  // one or none
+  int standby_port_ = 0;
+  std::vector<Process> standby_;  // one or none
 };
 
 /// The folder with the binaries of `version` ("17", "17.10"); kConfig when there is none.

@@ -24,12 +24,13 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"sync", 0, kAny, false, true},      {"start", 0, kAny, false, false},
     {"settle", 0, 0, false, false},      {"stop", 0, 0, false, false},
     {"kill", 0, 0, false, false},        {"exited", 1, 1, false, false},
-    {"pause", 1, 1, false, false},       {"postgres", 1, 1, false, false},
+    {"pause", 1, 1, false, false},       {"postgres", 1, kAny, false, false},
     {"destination", 0, 1, true, true},   {"same", 0, 0, true, false},
     {"change-file", 0, 0, true, false},  {"expect", 3, 4, false, false},
     {"verify", 1, 1, false, false},      {"sluice", 1, kAny, false, true},
     {"file-limit", 1, 1, false, false},  {"administrator", 0, kAny, false, false},
-    {"write-file", 1, 1, true, false},
+    {"write-file", 1, 1, true, false},   {"own-server", 0, kAny, false, false},
+    {"mirror", 1, 1, false, false},      {"standby-eventually", 0, 0, true, true},
 });
 
 Error At(int line, const std::string& message) {
@@ -79,7 +80,8 @@ Status CheckStep(const ScenarioStep& step) {
   if (step.has_expected && !verb->may_expect) {
     return At(step.line, "nothing can be expected of: " + step.verb);
   }
-  const bool must_expect = step.verb == "destination" || step.verb == "source-eventually";
+  const bool must_expect = step.verb == "destination" || step.verb == "source-eventually" ||
+                           step.verb == "standby-eventually";
   if (must_expect && !step.has_expected) return At(step.line, "no ---- below: " + step.verb);
   return {};
 }

@@ -23,7 +23,15 @@
 ///   -- stop | kill                   SIGTERM and exit 0 within 10 s | SIGKILL
 ///   -- exited N                      the background run ends by itself with exit code N
 ///   -- pause MILLISECONDS            lets writers write; never to wait for sluice
+///   -- own-server [NAME=VALUE ...]   a server of its own, with these settings
 ///   -- postgres restart-fast | restart-immediate | kill
+///   -- postgres save | put-back | put-back-promoted   a cold backup | back to it | and promoted
+///   there
+///   -- postgres standby [NAME=VALUE ...] | cut-standby | fail-over   a streaming standby | which
+///   gets
+///                                    no more | and takes over, on the same port
+///   -- standby-eventually            as source-eventually, asked of the standby
+///   -- mirror save | put-back        the destination file, sluice not running
 ///   -- destination [eventually]      a query on the mirror; cells joined with |, NULL as NULL
 ///   -- same                          a query that must give the same text on both sides
 ///   -- write-file PATH               the body becomes the file

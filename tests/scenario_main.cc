@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,17 +34,24 @@ bool Runs(const ScenarioStep& step) {
          step.verb == "postgres";
 }
 
-// One server for all scenarios of this process, started when the first needs it. Every transaction
-// over 64 kB is streamed while it is in progress; a dead connection is noticed within 10 s.
+// Every transaction over 64 kB is streamed while it is in progress; a dead connection is noticed
+// within 10 s.
+Result<ScratchPostgres> StartServer(std::span<const std::string> more) {
+  sluice::testing::ScratchPostgresOptions options{
+      .version = ServerVersion(),
+      .settings = {{"logical_decoding_work_mem", "64kB"},
+                   {"wal_sender_timeout", "10s"},
+                   {"lock_timeout", "30s"}}};
+  for (auto& setting : SettingsOf(more)) options.settings.push_back(std::move(setting));
+  return ScratchPostgres::Start(std::move(options));
+}
+
+// One server for all scenarios of this process that ask for none of their own, started when the
+// first needs it.
 Result<ScratchPostgres*> Server() {
   static std::optional<ScratchPostgres> server;
   if (!server) {
-    SLUICE_ASSIGN_OR_RETURN(
-        ScratchPostgres started,
-        ScratchPostgres::Start({.version = ServerVersion(),
-                                .settings = {{"logical_decoding_work_mem", "64kB"},
-                                             {"wal_sender_timeout", "10s"},
-                                             {"lock_timeout", "30s"}}}));
+    SLUICE_ASSIGN_OR_RETURN(ScratchPostgres started, StartServer({}));
     server.emplace(std::move(started));
   }
   return &*server;
@@ -67,7 +75,14 @@ class ScenarioTest : public ::testing::Test {
       if (version < std::stoi(versions) || is_too_new)
         GTEST_SKIP() << "needs PostgreSQL " << versions;
     }
-    const auto server = Server();
+    std::optional<ScratchPostgres> own;
+    for (const ScenarioStep& step : *steps) {
+      if (step.verb != "own-server") continue;
+      auto started = StartServer(step.arguments);
+      ASSERT_TRUE(started.has_value()) << started.error().message << started.error().server_message;
+      own.emplace(*std::move(started));
+    }
+    const Result<ScratchPostgres*> server = own ? &*own : Server();
     ASSERT_TRUE(server.has_value()) << server.error().message << server.error().server_message;
     const auto runner = ScenarioRunner::Create(**server, name_);
     ASSERT_TRUE(runner.has_value()) << runner.error().message << runner.error().server_message;

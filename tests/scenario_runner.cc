@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 #include <utility>
@@ -72,6 +73,16 @@ int ToInt(const std::string& text) {
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> SettingsOf(
+    std::span<const std::string> arguments) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  for (const std::string& text : arguments) {
+    const std::size_t equals = std::min(text.find('='), text.size());
+    settings.emplace_back(text.substr(0, equals), text.substr(std::min(equals + 1, text.size())));
+  }
+  return settings;
+}
+
 Result<std::unique_ptr<ScenarioRunner>> ScenarioRunner::Create(ScratchPostgres& server,
                                                                const std::string& name) {
   SLUICE_ASSIGN_OR_RETURN(std::string url, server.CreateDatabase(name));
@@ -112,6 +123,8 @@ Status ScenarioRunner::RunStep(const ScenarioStep& raw) {
   if (verb == "source") return Source(step);
   if (verb == "source-fails") return SourceFails(step);
   if (verb == "source-eventually") return Eventually(step, /*at_source=*/true);
+  if (verb == "standby-eventually") return StandbyEventually(step);
+  if (verb == "mirror") return Mirror(step);
   if (verb == "writer") return Writer(step);
   if (verb == "writers") return StopWriters();
   if (verb == "sync") return Sync(step);
@@ -172,7 +185,12 @@ Result<std::vector<std::string>> ScenarioRunner::QueryMirror(const std::string& 
 
 Result<std::vector<std::string>> ScenarioRunner::QuerySource(const std::string& sql) {
   SLUICE_ASSIGN_OR_RETURN(SqlSession * session, Session("look"));
-  SLUICE_ASSIGN_OR_RETURN(const auto cells, session->Query(sql));
+  return Query(*session, sql);
+}
+
+Result<std::vector<std::string>> ScenarioRunner::Query(SqlSession& session,
+                                                       const std::string& sql) {
+  SLUICE_ASSIGN_OR_RETURN(const auto cells, session.Query(sql));
   std::vector<std::string> rows;
   for (const auto& row : cells) {
     std::string line;
@@ -213,6 +231,27 @@ Status ScenarioRunner::Eventually(const ScenarioStep& step, bool at_source) {
     if (same || Clock::now() >= deadline) return same;
     PollPause();
   }
+}
+
+Status ScenarioRunner::StandbyEventually(const ScenarioStep& step) {
+  const Clock::time_point deadline = Clock::now() + kSettleTimeout;
+  while (true) {
+    auto session = SqlSession::Open(server_.StandbyUrl(name_));
+    const auto rows = session ? Query(*session, step.body) : session.error();
+    Status same = rows ? CompareRows(step.expected, *rows) : Status(rows.error());
+    if (same || Clock::now() >= deadline) return same;
+    PollPause();
+  }
+}
+
+Status ScenarioRunner::Mirror(const ScenarioStep& step) {
+  const std::string saved = sluice_.folder() + "/saved.duckdb";
+  const bool saves = step.arguments[0] == "save";
+  const std::string& file = sluice_.destination();
+  std::error_code code;
+  std::filesystem::copy_file(saves ? file : saved, saves ? saved : file,
+                             std::filesystem::copy_options::overwrite_existing, code);
+  return code ? Differs("the file cannot be copied: " + code.message()) : Status();
 }
 
 Status ScenarioRunner::Writer(const ScenarioStep& step) {
@@ -285,6 +324,13 @@ Status ScenarioRunner::Postgres(const ScenarioStep& step) {
   const std::string& act = step.arguments[0];
   if (act == "restart-fast") return server_.Restart(ScratchPostgres::StopMode::kFast);
   if (act == "restart-immediate") return server_.Restart(ScratchPostgres::StopMode::kImmediate);
+  if (act == "save") return server_.SaveData();
+  if (act == "put-back") return server_.PutBackData(/*on_new_timeline=*/false);
+  if (act == "put-back-promoted") return server_.PutBackData(/*on_new_timeline=*/true);
+  if (act == "standby")
+    return server_.StartStandby(SettingsOf(std::span(step.arguments).subspan(1)));
+  if (act == "cut-standby") return server_.CutStandby();
+  if (act == "fail-over") return server_.FailOver();
   if (act != "kill") return Differs("unknown: postgres " + act);
   server_.Kill();
   return server_.StartAgain();

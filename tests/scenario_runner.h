@@ -9,7 +9,9 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sluice/result.h"
@@ -22,6 +24,9 @@
 namespace sluice::tests {
 
 class ScenarioWriter;
+
+/// NAME=VALUE, each.
+std::vector<std::pair<std::string, std::string>> SettingsOf(std::span<const std::string> arguments);
 
 class ScenarioRunner {
  public:
@@ -46,10 +51,13 @@ class ScenarioRunner {
   std::vector<std::string> RunArguments(const std::vector<std::string>& arguments) const;
   Result<std::vector<std::string>> QueryMirror(const std::string& sql);
   Result<std::vector<std::string>> QuerySource(const std::string& sql);
+  static Result<std::vector<std::string>> Query(sluice::testing::SqlSession& session,
+                                                const std::string& sql);
 
   Status Source(const ScenarioStep& step);
   Status SourceFails(const ScenarioStep& step);
   Status Eventually(const ScenarioStep& step, bool at_source);
+  Status StandbyEventually(const ScenarioStep& step);
   Status Writer(const ScenarioStep& step);
   Status StopWriters();
   Status Sync(const ScenarioStep& step);
@@ -57,6 +65,7 @@ class ScenarioRunner {
   Status Stop();
   Status Exited(const ScenarioStep& step);
   Status Postgres(const ScenarioStep& step);
+  Status Mirror(const ScenarioStep& step);
   Status Destination(const ScenarioStep& step);
   Status Same(const ScenarioStep& step);
   Status ExpectTable(const ScenarioStep& step);

@@ -127,6 +127,9 @@ struct CommitRecord {
   std::vector<TableRecord> tables = {};   ///< changed ones, whole records
   /// Newest commit time in it; for the position table.
   UnixMicros committed_at = {};
+  /// Replaces the stored birth. Where no `position` comes with it, position, witness and P are
+  /// forgotten: a new one, which may be lower, follows in a later commit.
+  std::optional<Birth> birth = {};
 };
 
 enum class CommitOutcome : std::uint8_t {

@@ -190,7 +190,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "owner."},
     {"SLU-2037", "the publication does not exist",
      "It was never made, was dropped, or did not exist yet at the point of the WAL that is read.",
-     "Create it before the slot; after it was dropped, the tables must be copied again."},
+     "Create it before the slot; after it was dropped, `sluice run` with --on-lost-slot resync or "
+     "repair."},
     {"SLU-2038", "the publication leaves out operations",
      "It does not publish all of insert, update, delete and truncate: the mirror would not stay "
      "equal.",
@@ -260,7 +261,7 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-2110", "the server left out a publication",
      "The publication did not exist at a point of the WAL that was still to be read; PostgreSQL 18 "
      "goes on without its changes.",
-     "The tables must be copied again."},
+     "`sluice run` with --on-lost-slot resync or repair."},
     {"SLU-2111", "the server cannot decode its WAL",
      "A row filter raises an error, a value is larger than the server can send, or the server "
      "fails "
@@ -284,8 +285,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     // 3nnn stream, slot, positions
     {"SLU-3001", "the source is another server",
      "The server's system identifier is not the one the mirror was copied from: another address, "
-     "or a database cluster made anew.",
-     "Check the source's address. For a new source use a new destination."},
+     "or a database cluster made anew, as pg_upgrade does it.",
+     "Check the source's address. For a new source, and after pg_upgrade, use a new destination."},
     {"SLU-3002", "the source is on an older timeline",
      "The server is an old primary, or was restored to a time before the promotion that the mirror "
      "has followed.",
@@ -293,18 +294,18 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3003", "the source's timeline left before the mirror's position",
      "A standby was promoted, or a backup restored, that lacks transactions which the mirror "
      "already has.",
-     "Copy again: `sluice drop`, then `sluice run` with --existing replace."},
+     "`sluice run` with --on-lost-slot resync or repair."},
     {"SLU-3004", "the publication is not this pipeline's",
-     "The generation kept as the publication's comment is missing or another one: publication and "
-     "slot were made again, or belong to another pipeline.",
-     "Give this pipeline another name, or copy again: `sluice drop`, then `sluice run`."},
+     "The generation kept as the publication's comment is another one: publication and slot belong "
+     "to another pipeline.",
+     "Give this pipeline another name, or drop the other one with `sluice drop`."},
     {"SLU-3005", "the slot is not a logical slot of pgoutput",
      "A slot of this name exists and was made for something else.",
      "Choose another name with --slot."},
     {"SLU-3006", "the source's log ends before the mirror's position",
      "The source was restored from a backup, or lost transactions in a crash without synchronous "
      "writes.",
-     "Copy again: `sluice drop`, then `sluice run` with --existing replace."},
+     "`sluice run` with --on-lost-slot resync or repair."},
     {"SLU-3007", "the slot belongs to another database",
      "A logical slot reads one database, and it is not the one that the source names.",
      "Check the database name in the source."},
@@ -317,30 +318,29 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3010", "the slot does not exist",
      "It was dropped, or the source was restored or failed over to a server without it: the "
      "changes since the mirror's position are gone.",
-     "Copy again: `sluice drop`, then `sluice run` with --existing replace."},
+     "`sluice run` with --on-lost-slot resync or repair."},
     {"SLU-3011", "the slot was invalidated",
      "The server removed what the slot still needed, as a rule by max_slot_wal_keep_size while "
      "Sluice was away for too long.",
-     "Raise max_slot_wal_keep_size, then copy again: `sluice drop`, then `sluice run` with "
-     "--existing replace."},
+     "Raise max_slot_wal_keep_size, then `sluice run` with --on-lost-slot resync or repair."},
     {"SLU-3012", "the slot is in use",
      "Another process reads it, or the server has not noticed yet that an earlier connection is "
      "gone.",
      "End the other process, or wait for wal_sender_timeout."},
     {"SLU-3013", "the publication does not exist",
      "It was dropped: changes made meanwhile are in no stream.",
-     "Create it again and `sluice resync` every table, or copy again."},
+     "`sluice run` with --on-lost-slot resync or repair. One of your own (--publication) has to be "
+     "there first."},
     {"SLU-3014", "the slot was never completed",
      "Making the slot was interrupted before it had a position.",
-     "`sluice drop`, then `sluice run`."},
+     "`sluice run` with --on-lost-slot resync or repair."},
     {"SLU-3015", "the slot is ahead of the mirror",
-     "Something else read or advanced the slot, or the destination was restored from a backup: "
-     "what lies between will not be sent.",
-     "Copy again: `sluice drop`, then `sluice run` with --existing replace."},
+     "Something else read or advanced the slot, or made it again, or the destination was restored "
+     "from a backup: what lies between will not be sent.",
+     "`sluice run` with --on-lost-slot resync or repair."},
     {"SLU-3016", "a slot exists and nothing proves that it is ours",
      "A slot of this pipeline's name is there, and no publication beside it carries the mark of "
-     "this "
-     "destination: another pipeline made it, or a run ended while it was being made.",
+     "this destination: another pipeline made it, or a run ended while it was being made.",
      "If nobody else uses it, drop it with pg_drop_replication_slot and start again."},
     {"SLU-3017", "the publication belongs to another destination",
      "A publication of this name carries the generation of another destination, or none. So it is "
@@ -349,15 +349,34 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "belongs to; where that is gone, with `sluice drop --slot sluice_NAME`."},
     {"SLU-3018", "the publication for tables that are appended to is gone",
      "sluice_NAME_append was dropped, or its comment was changed. What was inserted since then "
-     "into "
-     "its tables is in no stream.",
-     "`sluice drop` the pipeline and run it again with --existing replace."},
+     "into its tables is in no stream.",
+     "`sluice run` with --on-lost-slot resync or repair."},
+    {"SLU-3019", "what is yours is not made anew",
+     "--on-lost-slot makes slot and publication anew. A slot that --slot names is not dropped, and "
+     "a publication that --publication names is not made.",
+     "Drop the slot with pg_drop_replication_slot, or create the publication, and start again."},
     {"SLU-3020", "a snapshot's text is malformed",
      "The server, or something between, gave a text for pg_current_snapshot() that is none.",
      "Connect to PostgreSQL directly; report it if that is the case already."},
     {"SLU-3021", "commits came out of order",
      "The stream gave a transaction that ends at or before the position already reached.",
      "Nothing of it was applied. Start again; report it if it comes back."},
+    {"SLU-3022", "the publication was made again",
+     "A publication of this pipeline's name is there without the generation that Sluice gave it: "
+     "changes made while there was none are in no stream.",
+     "`sluice run` with --on-lost-slot resync or repair."},
+    {"SLU-3023", "a log would go back",
+     "The source was restored to a point before changes that a table's log (mode history or both) "
+     "holds; what it is copied with now would stand before them.",
+     "Keep the log as a table of your own, then `sluice drop`, and `sluice run` with --existing "
+     "replace."},
+    {"SLU-3024", "the source was promoted",
+     "A standby has taken over that has everything the mirror has.",
+     "Nothing: it goes on by itself."},
+    {"SLU-3025", "the pipeline is being made anew",
+     "A run with --on-lost-slot ended before slot and publication were there again: no table is "
+     "known to be right.",
+     "`sluice run` goes on with it."},
     {"SLU-3030", "the slot kept more WAL than it may and was dropped",
      "--max-retained-wal was exceeded, what the slot kept got no less for 10 seconds, and "
      "--on-retained-wal is drop-slot: the source's disk came first.",
@@ -398,10 +417,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Start again: the stream resumes at the last durable position. If it comes again, report it."},
     {"SLU-3105", "the source is not the one that was copied",
      "The last transaction that the mirror has was asked for once more, and the source has another "
-     "one in its place: it was restored from a backup, or is another server.",
-     "Check the source's address. If it is right, copy again: `sluice drop`, then `sluice run` "
-     "with "
-     "--existing replace."},
+     "one in its place, or none: it was restored from a backup, or is another server.",
+     "Check the source's address. If it is right, `sluice run` with --on-lost-slot resync or "
+     "repair."},
     {"SLU-3107", "a transaction has too many changes",
      "Changes within a transaction are numbered with 32 bits; this one has more than four billion.",
      "Copy the tables again once it is over: `sluice drop`, then `sluice run` with --existing "
@@ -532,6 +550,10 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "The table was truncated or altered meanwhile, or a row moved between ranges without a large "
      "value that the server did not send; its contents stay readable.",
      "Nothing: the copy goes on."},
+    {"SLU-4217", "what was inserted into a table meanwhile is lost",
+     "Slot and publication were made anew (--on-lost-slot). A table with mode append misses what "
+     "was inserted in between, and a copy would take away the rows that the source has deleted.",
+     "Keep those rows as a table of your own if they matter, then sluice resync TABLE."},
     {"SLU-4501", "verify cannot read what the source sent",
      "The rows that `sluice verify` reads from the source by COPY are cut off, or are not of the "
      "types in the catalog.",

@@ -84,6 +84,7 @@ std::string CheckText(const pipeline::CheckReport& report) {
                                 report.has_position ? " (has copied before)" : "");
   if (!report.tables.empty()) out += TablesLine(report);
   out += TriggerLine(report.ddl_trigger);
+  if (!report.failover.empty()) out += "failover:    " + report.failover + '\n';
   std::size_t problems = 0;
   for (const Finding& finding : report.findings) {
     problems += finding.severity == Severity::kProblem ? 1U : 0U;
@@ -125,6 +126,7 @@ Json CheckJson(const pipeline::CheckReport& report) {
   json["bytes_free"] = report.bytes_free == 0 ? Json(nullptr) : Json(report.bytes_free);
   json["is_first_run"] = !report.has_position;
   json["ddl_trigger"] = TriggerWord(report.ddl_trigger);
+  json["failover"] = TextOrNull(report.failover);
   return json;
 }
 

@@ -37,10 +37,6 @@ TEST(CommandText, FitsIntoAnEightyColumnTerminal) {
   }
 }
 
-TEST(CommandText, HidesPlannedOptions) {
-  EXPECT_THAT(CommandText(*FindCommand("run")), testing::Not(HasSubstr("--on-lost-slot")));
-}
-
 TEST(ErrorCodeText, ExplainsACodeHoweverItIsTyped) {
   EXPECT_THAT(ErrorCodeText("SLU-2002"), HasSubstr("To do:"));
   EXPECT_EQ(ErrorCodeText("slu-2002"), ErrorCodeText("SLU-2002"));

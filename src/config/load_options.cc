@@ -317,6 +317,12 @@ Status LoadBehaviour(const Gathered& gathered, engine::PipelineOptions& options)
                        : existing == "replace" ? engine::Existing::kReplace
                                                : engine::Existing::kRefuse;
   }
+  if (const Given* given = gathered.Find("on-lost-slot")) {
+    SLUICE_ASSIGN_OR_RETURN(const std::string lost, ChoiceOf(*given));
+    options.on_lost_slot = lost == "resync"   ? engine::OnLostSlot::kResync
+                           : lost == "repair" ? engine::OnLostSlot::kRepair
+                                              : engine::OnLostSlot::kStop;
+  }
   return {};
 }
 

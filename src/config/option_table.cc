@@ -199,8 +199,8 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
      .kind = Kind::kChoice,
      .default_text = "stop",
      .range = "stop|resync|repair",
-     .help = "What to do when the slot is gone.",
-     .is_planned = true},
+     .help = "When the slot, or the source's past, is lost: end with 4, copy everything again, or "
+             "compare and repair."},
     {.name = "max-retained-wal",
      .key = "max_retained_wal",
      .env = "SLUICE_MAX_RETAINED_WAL",

@@ -169,16 +169,12 @@ TEST_F(LoadOptionsTest, HttpCanBeOffOrNamed) {
   EXPECT_EQ(Load().http.port, 80);
 }
 
-TEST_F(LoadOptionsTest, PlannedPartsAreRefusedByName) {
-  const std::pair<const char*, const char*> planned[] = {{"on-lost-slot", "resync"}};
-  for (const auto& [name, value] : planned) {
-    const FlagValues before = request_.flags;
-    request_.flags[name] = {value};
-    EXPECT_EQ(Failure().code, "SLU-1006") << name;
-    request_.flags = before;
-  }
-  request_.flags["on-lost-slot"] = {"stop"};
-  Load();
+TEST_F(LoadOptionsTest, WhatALostSlotMeansIsStopUnlessItIsSaid) {
+  EXPECT_EQ(Load().pipeline.on_lost_slot, engine::OnLostSlot::kStop);
+  request_.flags["on-lost-slot"] = {"repair"};
+  EXPECT_EQ(Load().pipeline.on_lost_slot, engine::OnLostSlot::kRepair);
+  request_.flags["on-lost-slot"] = {"resync"};
+  EXPECT_EQ(Load().pipeline.on_lost_slot, engine::OnLostSlot::kResync);
 }
 
 TEST_F(LoadOptionsTest, WhatTheSlotMayKeepIsASizeAndAPolicy) {

@@ -113,6 +113,17 @@ class CopyPool::Attempt {
     SLUICE_ASSIGN_OR_RETURN(const bool is_current, TakeSnapshot());
     if (!is_current) return false;
     SLUICE_FAILPOINT("copy.snapshot");
+    if (pool_.IsCompared(record())) {
+      SLUICE_ASSIGN_OR_RETURN(
+          std::optional<ComparedRows> compared,
+          pool_.options_.compare({.record = record(),
+                                  .table = table_,
+                                  .destination = pool_.writer_.DestinationOf(record().source),
+                                  .mode = pool_.writer_.ModeOf(record().source),
+                                  .source = exporter_.connection()},
+                                 stop_));
+      if (compared) return FinishCompared(*std::move(compared));
+    }
     SLUICE_ASSIGN_OR_RETURN(
         std::unique_ptr<CopyWriter> shadow,
         pool_.destination_.OpenCopy({claimed_.start.ticket.unit, table_.schema,
@@ -276,6 +287,14 @@ class CopyPool::Attempt {
     return {};
   }
 
+  Result<bool> FinishCompared(ComparedRows compared) {
+    SLUICE_RETURN_IF_ERROR(WaitUntilFlushed());
+    return pool_.writer_.inbox().CallAndWait([&]() -> Result<bool> {
+      return pool_.writer_.CopyFinished(claimed_.start.ticket, compared.row_count, insert_lsn_, {},
+                                        std::move(compared.patch));
+    });
+  }
+
   /// G2, with the exporter's transaction still open: from here on no transaction that S saw can be
   /// undone by a crash.
   Status WaitUntilFlushed() {
@@ -402,6 +421,10 @@ Status CopyPool::CopyOrHandle(const Claimed& claimed, std::stop_token stop) {
   return handled;
 }
 
+bool CopyPool::IsCompared(const TableRecord& record) const {
+  return options_.compare && options_.is_compared && record.schema && options_.is_compared(record);
+}
+
 /// The largest table that has a unit that may begin: begun in the same step, so that no other
 /// worker takes it.
 Result<CopyPool::Work> CopyPool::Claim() {
@@ -430,7 +453,7 @@ Result<CopyPool::Work> CopyPool::Claim() {
     const bool is_large = static_cast<std::uint64_t>(std::max<std::int64_t>(0, best_bytes)) / 2 >=
                           options_.range_bytes;
     if (is_large && writer_.machine().ranges(relation) == nullptr &&
-        writer_.MayCopyInRanges(relation)) {
+        writer_.MayCopyInRanges(relation) && !IsCompared(writer_.machine().record(relation))) {
       const std::scoped_lock lock(mutex_);
       busy_.insert(*best);
       return Work{.claimed = {}, .to_plan = writer_.machine().record(relation)};

@@ -34,10 +34,28 @@
 #include "engine/delivery_writer.h"
 #include "engine/progress.h"
 #include "engine/relation_registry.h"
+#include "postgres/catalog.h"
 #include "postgres/connection.h"
 #include "telemetry/log.h"
 
 namespace sluice::engine {
+
+/// A table whose rows lie at the destination, and its copy's snapshot. Nothing is applied to it
+/// before the copy ends.
+struct OldRows {
+  const TableRecord& record;
+  const postgres::LoadedTable& table;  ///< as the snapshot sees it
+  TableName destination;               ///< where a copy would land
+  TableMode mode = TableMode::kMirror;
+  postgres::Connection& source;  ///< in a transaction under the snapshot
+};
+struct ComparedRows {
+  RowsPatch patch;
+  std::int64_t row_count = 0;  ///< of the source
+};
+/// What becomes of them without a copy; nullopt: they are to be copied. Errors: as of a copy.
+using CompareRows =
+    std::function<Result<std::optional<ComparedRows>>(const OldRows& rows, std::stop_token stop)>;
 
 struct CopyPoolOptions {
   int workers = 2;
@@ -51,6 +69,10 @@ struct CopyPoolOptions {
   std::size_t batch_bytes = std::size_t{16} << 20;
   /// Somebody finds out what became of tables that a copy does not find any more; else they halt.
   std::function<void()> on_missing;
+  /// Asked before each copy of a table that has rows; null: nobody is.
+  CompareRows compare;
+  /// ... of those for which this holds. They are not copied in ranges.
+  std::function<bool(const TableRecord&)> is_compared;
 };
 
 /// Rows and bytes of running copies, for display. Any thread.
@@ -93,6 +115,7 @@ class CopyPool {
     std::optional<Claimed> claimed;
     std::optional<TableRecord> to_plan;
   };
+  bool IsCompared(const TableRecord& record) const;
   Result<Work> Claim();
   Result<Claimed> Begin(UnitId unit);
   /// Plans, and begins the first unit. nullopt: the table does not wait any more.

@@ -133,6 +133,7 @@ Result<replication::CopyStart> DeliveryWriter::BeginUnit(UnitId unit) {
     return Error{.kind = ErrorKind::kCancelled, .message = "the unit is not waiting any more"};
   }
   held_.Drop(unit);
+  patches_.erase(unit);
   if (HasLog(ModeOf(machine_.record(unit.relation).source))) held_.KeepMarks(unit);
   copy_began_[unit] = position_;
   return machine_.BeginUnit(unit);
@@ -162,8 +163,10 @@ Result<replication::SnapshotVerdict> DeliveryWriter::OfferSnapshot(
 
 Result<bool> DeliveryWriter::CopyFinished(const replication::CopyTicket& ticket,
                                           std::int64_t row_count, Lsn flushed,
-                                          const MisfitCounts& misfits) {
+                                          const MisfitCounts& misfits,
+                                          std::optional<RowsPatch> patch) {
   const bool is_current = machine_.CopyFinished(ticket, row_count, flushed);
+  if (is_current && patch) patches_[ticket.unit] = *std::move(patch);
   const RelationId relation = ticket.unit.relation;
   if (is_current) stager_.CountMisfits(relation, machine_.record(relation).source, misfits);
   if (is_current) ++progress_.units_to_land;  // exact again at the next PublishTables()
@@ -407,6 +410,11 @@ Status DeliveryWriter::Land(UnitId unit) {
   SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, StageLanding(unit));
   if (outcome.table_failed) {
     stager_.Abandon();
+    // What the rows that lay there do not take, such as a held alteration behind rows, a copy does.
+    if (patches_.erase(unit) != 0) {
+      CopyAgain(unit.relation, outcome.table_failed->error);
+      return CommitStates();
+    }
     GiveUp(*outcome.table_failed);
     DiscardCopy(unit, source);
     return CommitStates();
@@ -422,6 +430,7 @@ Status DeliveryWriter::Land(UnitId unit) {
     not_in_ranges_.erase(relation);
   }
   copy_began_.erase(unit);
+  patches_.erase(unit);
   held_.Drop(unit);
   SLUICE_FAILPOINT("landing.held_staged");
   SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
@@ -447,9 +456,13 @@ Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
                       .mode = ModeOf(source),
                       .log_lsn = {std::max<std::uint64_t>(1, copy_began_[unit].value) - 1},
                       .part = machine_.ranges(unit.relation) == nullptr ? LandUnit::Part::kWhole
-                              : machine_.IsLastUnit(unit)               ? LandUnit::Part::kLastRange
-                                                                        : LandUnit::Part::kRange};
-  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, stager_.Land(item));
+                               : machine_.IsLastUnit(unit)               ? LandUnit::Part::kLastRange
+                                                                         : LandUnit::Part::kRange};
+  const auto patch = patches_.find(unit);
+  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome,
+                          patch == patches_.end()
+                              ? stager_.Land(item)
+                              : stager_.LandInPlace(item.schema, patch->second.change));
   SLUICE_FAILPOINT("landing.staged");
   std::vector<ChangeItem> items;
   std::vector<TransactionMark> marks;

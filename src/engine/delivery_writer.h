@@ -78,6 +78,11 @@ struct WriterOptions {
   Redeclare redeclare = {};
 };
 
+/// What makes the rows that lie at the destination those that a copy's snapshot sees.
+struct RowsPatch {
+  std::shared_ptr<const NetChange> change;  ///< null: they are
+};
+
 class DeliveryWriter {
  public:
   DeliveryWriter(Destination& destination, DeliveryState restored, WriterOptions options,
@@ -111,9 +116,11 @@ class DeliveryWriter {
   Result<replication::CopyStart> BeginUnit(UnitId unit);
   Result<replication::SnapshotVerdict> OfferSnapshot(const replication::CopyTicket& ticket,
                                                      replication::CopySnapshot taken);
-  /// False: the copy was given up meanwhile; discard it.
+  /// \param patch lands on the rows that lie there, in place of a copy; the unit's schema is
+  /// theirs. False: the copy was given up meanwhile; discard it.
   Result<bool> CopyFinished(const replication::CopyTicket& ticket, std::int64_t row_count,
-                            Lsn flushed, const MisfitCounts& misfits = {});
+                            Lsn flushed, const MisfitCounts& misfits = {},
+                            std::optional<RowsPatch> patch = {});
   /// False: the copy was given up before; what became of it says nothing about the table.
   Result<bool> CopyFailed(const replication::CopyTicket& ticket);
   /// Or, where a copy heals the error, the table copies itself again. Nothing is kept of it: what
@@ -254,6 +261,7 @@ class DeliveryWriter {
   std::map<UnitId, Lsn> copy_began_;
   /// Tables whose copy in ranges had to begin again: the next one is of the whole.
   std::set<RelationId> not_in_ranges_;
+  std::map<UnitId, RowsPatch> patches_;  ///< of copies that were comparisons
   std::set<RelationId> resuming_;
   std::size_t resume_rows_ = 5000;  ///< applied at once; follows the time that takes
   Clock::time_point resume_next_{};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ using Until = std::variant<UntilNever, UntilCopied, UntilCaughtUp, Lsn>;
 
 /// What to do with destination tables that Sluice did not make.
 enum class Existing : std::uint8_t { kRefuse, kAdopt, kReplace };
+
+/// What to do where the stream cannot go on from the position, and the source's content is there.
+enum class OnLostSlot : std::uint8_t { kStop, kResync, kRepair };
 
 /// What to do when the slot keeps more WAL than it may.
 enum class OnRetainedWal : std::uint8_t { kWarn, kPauseCopy, kDropSlot };
@@ -60,6 +64,7 @@ struct PipelineOptions {
   bool copy_existing = true;  ///< --copy all|none
   Until until = UntilNever{};
   Existing existing = Existing::kRefuse;
+  OnLostSlot on_lost_slot = OnLostSlot::kStop;
   /// How columns are kept instead of by default; null: nothing was declared.
   std::shared_ptr<const types::TypePolicies> types;
   /// Mode, columns and so on of single tables.

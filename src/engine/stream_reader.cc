@@ -34,7 +34,8 @@ StreamReader::StreamReader(postgres::ReplicationStream stream, Lsn start, Lsn pr
       tracker_(start, options_.feedback_interval, Clock::now()),
       pushed_(std::max(start, processed)),
       start_(start),
-      expects_witness_(witness.has_value()) {
+      expects_witness_(witness.has_value()),
+      has_proven_past_(!witness && !options_.assembler.knows_past) {
   tracker_.OnReceived(pushed_);
   progress_.received.Store(pushed_);
 }
@@ -74,29 +75,34 @@ Status StreamReader::HandleFrame(std::span<const std::byte> frame) {
   if (const auto* data = std::get_if<pgoutput::XLogData>(&envelope)) {
     progress_.server_flush.Store(std::max(progress_.server_flush.Load(), data->wal_end));
     SLUICE_RETURN_IF_ERROR(assembler_.Consume(data->wal_start, data->message));
-    return expects_witness_ ? CheckWitness() : Status{};
+    return has_proven_past_ ? Status{} : CheckPast(Lsn{});
   }
   const auto& keepalive = std::get<pgoutput::Keepalive>(envelope);
   progress_.server_flush.Store(std::max(progress_.server_flush.Load(), keepalive.wal_end));
+  if (!has_proven_past_) SLUICE_RETURN_IF_ERROR(CheckPast(keepalive.wal_end));
   assembler_.Keepalive(keepalive.wal_end);
   if (keepalive.wants_reply) tracker_.OnReplyRequested();
   return {};
 }
 
-/// The last durable transaction was asked for once more. Another one in its place is another
-/// history.
-Status StreamReader::CheckWitness() {
-  if (assembler_.has_seen_witness()) {
-    expects_witness_ = false;
-    return {};
+/// What the destination has was asked for once more, as far as the slot has it. Another transaction
+/// in its place, or none at all, is another past.
+Status StreamReader::CheckPast(Lsn reached) {
+  expects_witness_ = expects_witness_ && !assembler_.has_seen_witness();
+  const bool is_behind_it = assembler_.counters().transactions > 0 || reached >= pushed_;
+  if (!is_behind_it) return {};
+  if (expects_witness_) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message =
+                     "the last transaction that is durable at the destination is not in the "
+                     "source's log",
+                 .code = "SLU-3105",
+                 .advice =
+                     "check the source's address; if it is right it was restored from a "
+                     "backup: `sluice run` with --on-lost-slot resync"};
   }
-  if (assembler_.counters().transactions == 0) return {};
-  return Error{
-      .kind = ErrorKind::kConfig,
-      .message =
-          "the last transaction that is durable at the destination is not in the source's log",
-      .code = "SLU-3105",
-      .advice = "the source is not the one that was copied, or was restored: copy it anew"};
+  has_proven_past_ = true;
+  return SendFeedback(Clock::now(), false);
 }
 
 Status StreamReader::CheckRestart() const {
@@ -258,10 +264,9 @@ Status StreamReader::MaybeFeedback(Clock::time_point now) {
 
 Status StreamReader::SendFeedback(Clock::time_point now, bool wants_reply) {
   replication::Feedback feedback = tracker_.TakeFeedback(now);
-  if (options_.acknowledge_limit) {
-    feedback = {*options_.acknowledge_limit, *options_.acknowledge_limit,
-                *options_.acknowledge_limit};
-  }
+  const std::optional<Lsn> limit =
+      has_proven_past_ ? options_.acknowledge_limit : std::optional(Lsn{});
+  if (limit) feedback = {*limit, *limit, *limit};
   const auto update = pgoutput::EncodeStandbyStatus({.write = feedback.written,
                                                      .flush = feedback.flushed,
                                                      .apply = feedback.applied,
@@ -270,7 +275,7 @@ Status StreamReader::SendFeedback(Clock::time_point now, bool wants_reply) {
   SLUICE_FAILPOINT("stream.feedback");
   SLUICE_RETURN_IF_ERROR(stream_.Send(update));
   SLUICE_FAILPOINT("stream.acknowledged");
-  progress_.acknowledged.Store(feedback.flushed);
+  if (has_proven_past_) progress_.acknowledged.Store(feedback.flushed);
   return {};
 }
 

@@ -61,7 +61,7 @@ class StreamReader {
 
  private:
   Status HandleFrame(std::span<const std::byte> frame);
-  Status CheckWitness();
+  Status CheckPast(Lsn reached);
   Status CheckRestart() const;
   Status CheckSilence(Clock::time_point now);
   Status Settle(std::stop_token stop);
@@ -90,6 +90,9 @@ class StreamReader {
   Lsn pushed_;
   Lsn start_;
   bool expects_witness_ = false;
+  /// The source has the past that the destination has. Until then nothing is acknowledged, so that
+  /// the next start can ask again.
+  bool has_proven_past_ = false;
   /// A piece went out: the rest of its transaction is owed, even if it has no rows.
   bool in_transaction_ = false;
   std::stop_token stop_;

@@ -124,6 +124,12 @@ Result<StageOutcome> TableStager::ApplyToRanges(const SchemaPtr& shape,
       NetRows{.change = std::make_shared<const NetChange>(*std::move(net)), .of_ranges = true});
 }
 
+Result<StageOutcome> TableStager::LandInPlace(const SchemaPtr& schema,
+                                              const std::shared_ptr<const NetChange>& change) {
+  effects_[schema->relation].shape = schema;
+  return change ? Stage(NetRows{change}) : StageOutcome{};
+}
+
 Result<StageOutcome> TableStager::ApplyLog(RelationId relation, std::vector<ChangeItem>& items,
                                            const std::vector<TransactionMark>& marks) {
   const auto shared_marks = std::make_shared<const std::vector<TransactionMark>>(marks);

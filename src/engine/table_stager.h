@@ -48,6 +48,9 @@ class TableStager {
                              const std::vector<TransactionMark>& marks);
   /// The unit's copy becomes the table; its held changes follow by Apply().
   Result<StageOutcome> Land(const LandUnit& item);
+  /// The same where the rows that lie there become the table, by this change; null: as they are.
+  Result<StageOutcome> LandInPlace(const SchemaPtr& schema,
+                                   const std::shared_ptr<const NetChange>& change);
   /// The catalog was read and the stream has passed that point: the table gets its shape although
   /// no row came. Between transactions.
   Result<StageOutcome> Follow(const SchemaPtr& catalog) { return AlterTo(catalog, catalog->since); }

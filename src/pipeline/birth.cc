@@ -2,16 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <utility>
 
 #include "base/failpoint.h"
+#include "base/reason.h"
 #include "base/sleep.h"
 #include "engine/progress.h"
+#include "pipeline/compare_rows.h"
 #include "postgres/publication.h"
 #include "replication/passed_list.h"
 #include "replication/snapshot.h"
+#include "replication/table_machine.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -54,27 +58,42 @@ Birth AskedBirth(const std::optional<Birth>& earlier, const BirthRequest& reques
   return asked;
 }
 
-/// Ours from an earlier try is removed; anybody else's stays and is an error.
+Status JudgeNamesAtSource(const Birth& asked, const replication::SourceFacts& facts,
+                          const BirthRequest& request) {
+  const bool is_users_slot = request.options->slot.has_value();
+  return request.is_anew ? replication::CheckRebirth(asked, facts, is_users_slot)
+                         : replication::CheckUnborn(asked, facts, is_users_slot);
+}
+
+/// Ours from an earlier try, or of a stream that was lost, is removed; anybody else's stays and is
+/// an error.
 Status ClearEarlierTry(const std::optional<Birth>& earlier, const BirthRequest& request,
                        postgres::Connection& control, postgres::Connection& replication,
                        const std::stop_token& stop) {
   const Birth asked = AskedBirth(earlier, request);
-  const bool is_users_slot = request.options->slot.has_value();
   if (earlier) SLUICE_RETURN_IF_ERROR(EndLingeringBirth(*earlier, control));
   SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts facts,
                           ReadSourceFacts(control, replication, asked));
-  Status judged = replication::CheckUnborn(asked, facts, is_users_slot);
+  Status judged = JudgeNamesAtSource(asked, facts, request);
   if (!judged && judged.error().code == "SLU-3012") {
     SLUICE_RETURN_IF_ERROR(WaitForSlot(request, control, stop));
     SLUICE_ASSIGN_OR_RETURN(facts, ReadSourceFacts(control, replication, asked));
-    judged = replication::CheckUnborn(asked, facts, is_users_slot);
+    judged = JudgeNamesAtSource(asked, facts, request);
   }
   SLUICE_RETURN_IF_ERROR(judged);
-  if (facts.slot && !is_users_slot) {
+  if (facts.slot && !request.options->slot) {
     SLUICE_RETURN_IF_ERROR(postgres::DropSlot(control, request.slot, std::chrono::seconds(10)));
   }
-  if (!request.owns_publication || !facts.publication_exists) return {};
-  return postgres::DropPublication(control, request.publication);
+  if (!request.owns_publication) return {};
+  if (facts.publication_exists)
+    SLUICE_RETURN_IF_ERROR(postgres::DropPublication(control, request.publication));
+  // Its companion may have outlived it.
+  const std::string companion = postgres::CompanionOf(request.publication);
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> left,
+                          postgres::ReadPublication(control, companion));
+  const bool is_ours = left && !asked.generation.empty() &&
+                       postgres::GenerationOf(left->comment) == asked.generation;
+  return is_ours ? postgres::DropPublication(control, companion) : Status{};
 }
 
 struct Begun {
@@ -91,6 +110,8 @@ Result<Begun> MakeSlot(const BirthRequest& request, postgres::Connection& contro
                        postgres::Connection& replication, std::stop_token stop) {
   postgres::CreateSlotOptions options;
   options.name = request.slot;
+  // Standbys that sync slots carry it along; it means nothing to others.
+  options.failover = control.server_version() >= 170000;
   options.on_waiting = [&](const std::optional<postgres::OpenTransaction>& oldest) {
     if (request.on_waiting && oldest) request.on_waiting(postgres::Describe(*oldest));
   };
@@ -104,7 +125,82 @@ Result<Begun> MakeSlot(const BirthRequest& request, postgres::Connection& contro
   return Begun{made.consistent_point, replication::BirthList(exported, current)};
 }
 
+Status CommitAlone(Destination& destination, const CommitRecord& record) {
+  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination.Commit(record));
+  if (outcome == CommitOutcome::kAccepted) return {};
+  return Error{.kind = ErrorKind::kConnection,
+               .message = "the outcome of a commit at the start is unknown",
+               .code = "SLU-5005"};
+}
+
+/// The log of a table says what came last by LSN: what is copied now must come after all of it.
+Status CheckLogsGoOn(const replication::SourceFacts& facts, const DeliveryState& state) {
+  Lsn newest = state.position.value_or(Position{}).lsn;
+  for (const TableRecord& table : state.tables) {
+    if (!table.schema || !HasLog(table.mode)) continue;
+    newest = std::max(newest, table.lsn);
+    if (facts.server.flush_lsn >= newest) continue;
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "table " + ToString(table.source) + " has a log up to " +
+                            ToString(newest) + ", and the source's log ends at " +
+                            ToString(facts.server.flush_lsn) +
+                            ": what is copied now would stand before older changes",
+                 .code = "SLU-3023",
+                 .advice =
+                     "keep the log as a table of your own, then `sluice drop` and `sluice "
+                     "run` with --existing replace"};
+  }
+  return {};
+}
+
+Error AppendedAreLost(const TableRecord& table) {
+  return {.kind = ErrorKind::kConfig,
+          .message =
+              "the stream was lost: rows inserted meanwhile are missing, and a copy would "
+              "take away those that the source does not have any more",
+          .code = "SLU-4217",
+          .advice = "sluice resync " + ToString(table.source)};
+}
+
 }  // namespace
+
+bool IsToBeBornAnew(const DeliveryState& state) {
+  return state.birth && !state.birth->generation.empty() && !state.position &&
+         !state.tables.empty();
+}
+
+Status ForgetPosition(const replication::SourceFacts& facts, const Error& why, bool compares,
+                      bool is_users_slot, Destination& destination, DeliveryState& state) {
+  SLUICE_RETURN_IF_ERROR(replication::CheckRebirth(*state.birth, facts, is_users_slot));
+  SLUICE_RETURN_IF_ERROR(CheckLogsGoOn(facts, state));
+  replication::TableMachine machine(state);
+  const UnixMicros now = engine::WallClock();
+  for (const TableRecord& table : state.tables) {
+    if (table.state == TableState::kSkipped) continue;
+    if (table.schema && table.mode == TableMode::kAppend) {
+      machine.Resync(table.relation, now);  // nothing is kept of it any more
+      machine.Halt(table.relation, AppendedAreLost(table), now);
+      continue;
+    }
+    machine.Resync(table.relation, now);
+    const std::string how =
+        compares ? std::string(kComparedReason) : "copied again: the stream was lost";
+    machine.SetReason(table.relation, how + ": " + base::ReasonText(why));
+  }
+  CommitRecord record;
+  record.sequence = 1;
+  record.birth = state.birth;
+  record.tables = machine.TakeChangedRecords(1);
+  SLUICE_RETURN_IF_ERROR(CommitAlone(destination, record));
+  state.position.reset();
+  state.passed = {};
+  for (const TableRecord& changed : record.tables) {
+    for (TableRecord& table : state.tables) {
+      if (table.relation == changed.relation) table = changed;
+    }
+  }
+  return {};
+}
 
 bool UndoBirth(const Birth& birth, bool made_slot, postgres::Connection& control) {
   if (birth.generation.empty()) return true;
@@ -160,6 +256,11 @@ Result<replication::SourceFacts> ReadSourceFacts(postgres::Connection& control,
   facts.server.timeline = identity.timeline;
   facts.server.flush_lsn = identity.flush_lsn;
   facts.server.database = identity.database;
+  if (birth.timeline != 0 && identity.timeline > birth.timeline) {
+    SLUICE_ASSIGN_OR_RETURN(
+        facts.server.switched_at,
+        postgres::ReadTimelineEnd(replication, identity.timeline, birth.timeline));
+  }
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
                           postgres::ReadSlot(control, birth.slot));
   if (slot) facts.slot = ToCheckedSlot(*slot);
@@ -186,7 +287,8 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
               .generation = request.generation,
               .system_identifier = identity.system_identifier,
               .timeline = identity.timeline};
-  SLUICE_RETURN_IF_ERROR(destination.StoreBirth(birth));
+  SLUICE_RETURN_IF_ERROR(request.is_anew ? CommitAlone(destination, {.sequence = 1, .birth = birth})
+                                         : destination.StoreBirth(birth));
   SLUICE_FAILPOINT("birth.recorded");
   state.birth = birth;
   // Publication first, slot second: what is decoded from the slot's start on knows the publication.
@@ -220,16 +322,12 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
       if (entry.relation == table.relation) table.publication_entry = entry.entry;
     }
   }
-  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination.Commit(record));
-  if (outcome == CommitOutcome::kUnknown) {
-    return Error{.kind = ErrorKind::kConnection,
-                 .message = "the first commit's outcome is unknown",
-                 .code = "SLU-5005"};
-  }
+  SLUICE_RETURN_IF_ERROR(CommitAlone(destination, record));
   SLUICE_FAILPOINT("birth.committed");
   state.position = record.position;
   state.passed = begun.passed;
   state.tables = record.tables;
+  std::erase_if(state.tables, [](const TableRecord& table) { return table.was_removed; });
   return {};
 }
 

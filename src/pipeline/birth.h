@@ -2,6 +2,10 @@
 /// How a pipeline begins: intent at the destination, publication, slot, then position and P. A
 /// crash at any step is recognised at the next start by an intent without a position: nothing was
 /// live, our slot is dropped, and it begins again.
+///
+/// So it is made anew where the stream from the position is lost: ForgetPosition() stores that
+/// nothing is live any more and keeps the tables, then GiveBirth() makes slot and publication
+/// again.
 #pragma once
 
 #include <functional>
@@ -32,7 +36,9 @@ struct BirthRequest {
   /// How long a slot held by another session is waited for.
   Duration slot_wait = std::chrono::seconds(65);
   postgres::PublicationContents published;
+  /// What the first position is stored with. Of a birth given anew: all that changes.
   std::vector<TableRecord> records;
+  bool is_anew = false;  ///< the destination IsToBeBornAnew(): its tables stay
   /// Names whom slot creation waits for; empty: nobody.
   std::function<void(const std::string&)> on_waiting;
 };
@@ -40,11 +46,25 @@ struct BirthRequest {
 /// Stores the intent, makes publication and slot (or takes over the user's), commits the first
 /// position.
 /// \param state as Open() gave it; updated to what is stored then.
-/// Errors: kConfig (slot or publication of somebody else), kAuth, kTimeout SLU-2104, kCancelled, of
-/// the destination.
+/// Errors: kConfig (slot or publication of somebody else; SLU-3012 in use), kAuth, kTimeout
+/// SLU-2104, kCancelled, of the destination.
 Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
                  postgres::Connection& replication, Destination& destination, DeliveryState& state,
                  telemetry::Logger& logger, std::stop_token stop);
+
+/// The stream from the position was lost, and slot and publication are to be made anew: tables with
+/// rows, and no position.
+bool IsToBeBornAnew(const DeliveryState& state);
+
+/// Makes it so, in one commit: every table is pending with its rows in place, or halted where it is
+/// only appended to; what was kept of halted tables goes.
+/// \param why the error that lost the stream, for the tables' reasons.
+/// \param compares the tables are to be compared, where that can be done, and not copied.
+/// \param state as Open() gave it; updated to what is stored then.
+/// Errors: kConfig SLU-3019 (it is the user's), SLU-3023 (a log would go back), SLU-3004,
+/// SLU-3005, SLU-3007..3009; of the destination.
+Status ForgetPosition(const replication::SourceFacts& facts, const Error& why, bool compares,
+                      bool is_users_slot, Destination& destination, DeliveryState& state);
 
 /// After a birth that failed: removes what it made at the source. False: it could not, leave the
 /// intent where it is.

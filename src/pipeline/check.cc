@@ -98,6 +98,30 @@ Status NoteOldTransactions(postgres::Connection& connection, CheckReport& report
   return {};
 }
 
+/// What a standby would have of the slot. Whether one syncs slots is seen only there.
+Status NoteFailover(postgres::Connection& connection, const std::optional<postgres::SlotRow>& slot,
+                    CheckReport& report) {
+  if (connection.server_version() < 170000) {
+    report.failover = "no standby of this version has the slot; see --on-lost-slot";
+    return {};
+  }
+  if (slot && !slot->is_failover) {
+    report.failover = "slot " + slot->name + " is not to be synced to standbys; see --on-lost-slot";
+    return {};
+  }
+  SLUICE_ASSIGN_OR_RETURN(
+      const postgres::QueryResult waited,
+      connection.Exec("read a setting", "SELECT current_setting('synchronized_standby_slots')"));
+  const std::string standbys = waited.str(0, 0);
+  report.failover =
+      std::string(slot ? "the slot is" : "the slot will be") +
+      " there for standbys with sync_replication_slots = on (not visible here); " +
+      (standbys.empty()
+           ? "synchronized_standby_slots is empty: the mirror may be ahead of them"
+           : "none of synchronized_standby_slots (" + standbys + ") will be behind the mirror");
+  return {};
+}
+
 Status CheckSource(const engine::PipelineOptions& options, CheckReport& report,
                    SourceCheck& source) {
   SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
@@ -124,6 +148,7 @@ Status CheckSource(const engine::PipelineOptions& options, CheckReport& report,
   report.findings = std::move(preflight.findings);
   report.tables = std::move(preflight.tables);
   SLUICE_ASSIGN_OR_RETURN(report.ddl_trigger, postgres::ReadDdlTrigger(connection));
+  SLUICE_RETURN_IF_ERROR(NoteFailover(connection, input.slot, report));
   SLUICE_RETURN_IF_ERROR(LoadSchemas(options, connection, report, source));
   if (!input.slot) SLUICE_RETURN_IF_ERROR(NoteOldTransactions(connection, report));
   if (!input.facts.may_replicate) {

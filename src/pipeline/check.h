@@ -33,6 +33,8 @@ struct CheckReport {
   bool has_position = false;          ///< the destination holds this pipeline's mirror already
   std::string script;                 ///< for an administrator
   std::optional<postgres::DdlTrigger> ddl_trigger;  ///< of the source's database
+  std::string
+      failover;  ///< what becomes of the slot at a promotion, as far as the primary shows it
 
   bool has_problem() const;
 };

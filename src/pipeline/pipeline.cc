@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <mutex>
 #include <set>
@@ -37,9 +38,27 @@ constexpr Duration kCloseGrace = std::chrono::seconds(1);
 constexpr Duration kFileWait = std::chrono::seconds(3);
 constexpr Duration kDefaultFirstRetry = std::chrono::minutes(1);
 constexpr int kSlotsRemadeMax = 3;
+constexpr std::size_t kBornAnewMax = 3;
+constexpr Duration kBornAnewWindow = std::chrono::hours(1);
 
 std::string Because(const Error& error) {
   return error.server_message.empty() ? std::string() : ": " + error.server_message;
+}
+
+/// What the position means is the same on the new timeline; the next one need not be.
+Status FollowTimeline(Destination& destination, const DeliveryState& state) {
+  CommitRecord record;
+  record.sequence = 1;
+  record.birth = state.birth;
+  record.position = state.position;
+  record.passed = state.passed;
+  if (state.position->last_transaction)
+    record.committed_at = state.position->last_transaction->committed_at;
+  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination.Commit(record));
+  if (outcome == CommitOutcome::kAccepted) return {};
+  return Error{.kind = ErrorKind::kConnection,
+               .message = "a commit's outcome is unknown",
+               .code = "SLU-5005"};
 }
 
 /// \param records the tables as they were a moment ago.
@@ -98,6 +117,8 @@ struct Pipeline::State {
   bool is_half_born = false;
   bool remakes_slot = false;  ///< at the next opening
   int slots_remade = 0;
+  std::optional<Error> lost;  ///< why the next opening makes slot and publication anew
+  std::deque<Clock::time_point> born_anew_at;
   UntilWatch until;
   /// Asked to stop once the grace of a graceful end is over: a source that does not answer holds up
   /// nobody.
@@ -141,11 +162,14 @@ struct Pipeline::State {
   Status ReadPreflight(postgres::Connection& control);
   Status OpenAndPlan(std::stop_token stop);
   Status ForgetBirth(DeliveryState& restored);
+  Status CheckPast(postgres::Connection& control, DeliveryState& restored);
   bool MayRemakeSlot(const Error& error, const engine::PipelineStatus& last);
+  Status MayBeBornAnew(const Error& error);
   void ShowPlan(const DeliveryState& restored);
   std::uint64_t KeepBytes() const;
   void MakeSession(const DeliveryState& restored);
   Status BeginBirth(postgres::Connection& control, DeliveryState& state, std::stop_token stop);
+  std::vector<TableRecord> RecordsAnew(const TableSet& tables, const DeliveryState& state) const;
   Result<bool> RunSession(std::stop_token stop);
   FenceMeeting MeetingOf(Session& running) {
     return {running, [this](const std::string& role) { return Connect(role, false); },
@@ -245,9 +269,16 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
     epoch = restored.epoch;
   }
   if (std::exchange(remakes_slot, false)) SLUICE_RETURN_IF_ERROR(ForgetBirth(restored));
-  is_born = restored.position.has_value();
+  is_born = restored.position.has_value() || IsToBeBornAnew(restored);
   made_state = !created_file && !has_begun && IsUntouched(restored);
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("control", false));
+  if (restored.position) SLUICE_RETURN_IF_ERROR(CheckPast(control, restored));
+  if (IsToBeBornAnew(restored) && !options.may_create) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "slot and publication are being made anew, and no table is compared",
+                 .code = "SLU-3025",
+                 .advice = "sluice run goes on with it"};
+  }
   const bool is_first_run = !is_born;
   if (is_first_run) SLUICE_RETURN_IF_ERROR(JudgeFirstRun(options, restored, planned));
   if (!is_first_run && options.acknowledges)
@@ -260,7 +291,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
                               .logger = logger};
   SLUICE_RETURN_IF_ERROR(CheckDestinationTables(tables, *opened, restored));
   if (on_plan && !has_begun) ShowPlan(restored);
-  if (is_first_run) {
+  if (!restored.position) {
     SLUICE_RETURN_IF_ERROR(BeginBirth(control, restored, stop));
   } else {
     SLUICE_RETURN_IF_ERROR(SyncTables(tables, *opened, restored));
@@ -279,13 +310,65 @@ Status Pipeline::State::ForgetBirth(DeliveryState& restored) {
   return {};
 }
 
+/// Is this the source that was copied, and has its slot what comes after the position? The stream
+/// asks again at every connect; here it is asked before anything is stored, and here is where slot
+/// and publication are made anew if it is lost.
+Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& restored) {
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, Connect("identify", true));
+  SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts seen,
+                          ReadSourceFacts(control, replication, *restored.birth));
+  // Who holds it is asked when the stream begins, which waits for a walsender that was killed.
+  if (seen.slot) seen.slot->is_active = false;
+  const auto checked = replication::CheckConnect(*restored.birth, *restored.position, seen);
+  const std::optional<Error> why = std::exchange(lost, std::nullopt);
+  if (checked && !why) {
+    if (seen.server.timeline == restored.birth->timeline) return {};
+    logger.Info("the source was promoted: timeline {} follows {}, which it left at {}",
+                seen.server.timeline, restored.birth->timeline,
+                ToString(seen.server.switched_at.value_or(Lsn{})));
+    restored.birth->timeline = seen.server.timeline;
+    return FollowTimeline(*opened, restored);
+  }
+  const Error error = checked ? *why : checked.error();
+  SLUICE_RETURN_IF_ERROR(MayBeBornAnew(error));
+  born_anew_at.push_back(Clock::now());
+  progress.server_flush.Store(Lsn{});
+  logger.Warn("slot and publication are made anew, and every table is brought up to them: {} ({})",
+              error.message, error.code);
+  return ForgetPosition(seen, error, options.on_lost_slot == engine::OnLostSlot::kRepair,
+                        options.slot.has_value(), *opened, restored);
+}
+
+/// \return `error` itself where it stands.
+Status Pipeline::State::MayBeBornAnew(const Error& error) {
+  const bool may_be = replication::IsLostStream(error) && options.acknowledges &&
+                      options.may_create && options.on_lost_slot != engine::OnLostSlot::kStop;
+  if (!may_be) return error;
+  if (!options.copy_existing) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = error.message + "; with --copy none nothing is copied again",
+                 .code = error.code,
+                 .advice =
+                     "bring the tables up to the source by hand, then `sluice drop` and "
+                     "`sluice run` with --existing adopt"};
+  }
+  while (!born_anew_at.empty() && born_anew_at.front() < Clock::now() - kBornAnewWindow)
+    born_anew_at.pop_front();
+  if (born_anew_at.size() < kBornAnewMax) return {};
+  Error again = error;
+  again.advice = "the stream was lost " + std::to_string(kBornAnewMax) +
+                 " times within an hour: find out what reads or drops the slot";
+  return again;
+}
+
 /// A slot can be made at a place of the log that the server will not decode (bugs of its own, a row
 /// filter that raises). As long as no table is live, a new slot leaves that place behind.
 bool Pipeline::State::MayRemakeSlot(const Error& error, const engine::PipelineStatus& last) {
   if (error.code != "SLU-2111" || options.slot || slots_remade >= kSlotsRemadeMax) return false;
   const bool is_pristine =
       std::all_of(last.tables.begin(), last.tables.end(), [](const engine::TableStatus& table) {
-        return table.record.state != TableState::kLive && table.record.state != TableState::kHalted;
+        return table.record.state != TableState::kLive &&
+               table.record.state != TableState::kHalted && !table.record.schema;
       });
   if (!is_pristine) return false;
   ++slots_remade;
@@ -348,8 +431,11 @@ void Pipeline::State::MakeSession(const DeliveryState& restored) {
 Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState& state,
                                    std::stop_token stop) {
   SetPhase(engine::Phase::kCreatingSlot);
-  const TableSet tables = PlanTables(planned, existing, {}, {}, options);
+  const bool is_anew = IsToBeBornAnew(state);
+  const std::vector<TableRecord> none;
+  const TableSet tables = PlanTables(planned, existing, is_anew ? state.tables : none, {}, options);
   BirthRequest request;
+  request.is_anew = is_anew;
   request.options = &options;
   request.slot = SlotName();
   request.publication = PublicationName();
@@ -357,7 +443,7 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   for (const postgres::WantedTable& table : tables.published)
     (table.is_append ? request.published.append : request.published.tables).push_back(table.name);
   request.published.has_companion = options.tables.may_append();
-  request.records = tables.added;
+  request.records = is_anew ? RecordsAnew(tables, state) : tables.added;
   request.on_waiting = [this](const std::string& whom) {
     const std::scoped_lock lock(mutex);
     // Once for each; how long it has been open stands in brackets and changes.
@@ -382,6 +468,22 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
     is_born = true;
   }
   return born;
+}
+
+/// What is stored of the tables when slot and publication were made anew.
+std::vector<TableRecord> Pipeline::State::RecordsAnew(const TableSet& tables,
+                                                      const DeliveryState& state) const {
+  std::vector<TableRecord> records = tables.added;
+  for (const TableRecord& known : state.tables) {
+    const bool begins_anew =
+        std::any_of(tables.added.begin(), tables.added.end(),
+                    [&](const TableRecord& added) { return added.relation == known.relation; });
+    if (begins_anew) continue;
+    records.push_back(known);
+    records.back().was_removed = std::find(tables.removed.begin(), tables.removed.end(),
+                                           known.relation) != tables.removed.end();
+  }
+  return records;
 }
 
 // Running
@@ -519,6 +621,10 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     if (!ran && state.MayRemakeSlot(ran.error(), last)) {
       state.logger.Warn("no table is live yet: the slot is made anew: {}{} ({})",
                         ran.error().message, Because(ran.error()), ran.error().code);
+      ran = false;
+    }
+    if (!ran && state.has_begun && state.MayBeBornAnew(ran.error())) {
+      state.lost = ran.error();
       ran = false;
     }
     if (!ran) {

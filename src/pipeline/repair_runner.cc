@@ -10,6 +10,7 @@
 #include "base/sleep.h"
 #include "base/units.h"
 #include "columnar/copy_decoder.h"
+#include "pipeline/key_rows.h"
 #include "postgres/copy_reader.h"
 #include "types/hidden_columns.h"
 #include "types/type_policies.h"
@@ -39,43 +40,6 @@ bool IsOfTable(const Error& error) {
          error.kind == ErrorKind::kUnsupported || error.sqlstate.starts_with("22");
 }
 
-/// The keys as columns, by the decoder that reads every other text.
-Result<RowsPtr> KeyRows(const TableSchema& schema, std::span<const verify::KeyText> keys) {
-  auto shape = std::make_shared<TableSchema>();
-  shape->relation = schema.relation;
-  shape->name = schema.name;
-  for (const std::int32_t column : schema.key)
-    shape->columns.push_back(schema.columns[static_cast<std::size_t>(column)]);
-  columnar::CopyDecoder decoder(shape, columnar::CopyFormat::kText);
-  std::string line;
-  for (const verify::KeyText& key : keys) {
-    line.clear();
-    for (const std::optional<std::string>& cell : key) {
-      columnar::AppendCopyText(cell, line);
-      line.push_back('\t');
-    }
-    line.back() = '\n';
-    SLUICE_RETURN_IF_ERROR(decoder.Append(std::as_bytes(std::span(line))));
-  }
-  return decoder.Finish().rows;  // a key has no misfits
-}
-
-std::string SelectRows(const AtFence& fence, std::span<const verify::KeyText> keys,
-                       columnar::CopyFormat format) {
-  const TableSchema& schema = *fence.record.schema;
-  postgres::CopyStatement statement;
-  statement.table = schema.name;
-  statement.is_only = !fence.is_partitioned;
-  statement.row_filter = fence.row_filter;
-  statement.is_binary = format == columnar::CopyFormat::kBinary;
-  for (const Column& column : schema.columns) statement.columns.push_back(column.name);
-  std::vector<std::string> names;
-  for (const std::int32_t column : schema.key)
-    names.push_back(schema.columns[static_cast<std::size_t>(column)].name);
-  statement.range = verify::KeyCondition(names, keys);
-  return postgres::CopySql(statement);
-}
-
 /// The rows of these keys under S. nullopt: too many bytes, or too slow, and there is a smaller
 /// chunk.
 Result<std::optional<CopiedRows>> ReadRows(const AtFence& fence,
@@ -85,8 +49,10 @@ Result<std::optional<CopiedRows>> ReadRows(const AtFence& fence,
   SLUICE_RETURN_IF_ERROR(connection.Exec("limit the time of a query", kReadTimeout));
   const columnar::CopyFormat format = columnar::FormatFor(*fence.record.schema);
   columnar::CopyDecoder decoder(fence.record.schema, format);
-  SLUICE_ASSIGN_OR_RETURN(postgres::CopyReader reader,
-                          postgres::CopyReader::Start(connection, SelectRows(fence, keys, format)));
+  SLUICE_ASSIGN_OR_RETURN(
+      postgres::CopyReader reader,
+      postgres::CopyReader::Start(connection, SelectRows(*fence.record.schema, fence.row_filter,
+                                                         fence.is_partitioned, keys, format)));
   for (;;) {
     const auto messages = reader.NextRows(stop);
     if (!messages && messages.error().sqlstate == kQueryCancelled)

@@ -10,6 +10,7 @@
 #include "base/failpoint.h"
 #include "base/sleep.h"
 #include "pipeline/birth.h"
+#include "pipeline/compare_rows.h"
 #include "postgres/publication.h"
 #include "replication/position_tracker.h"
 #include "types/hidden_columns.h"
@@ -31,13 +32,16 @@ constexpr int kSilencePatienceMax = 16;
 constexpr Duration kInterruptAgain = std::chrono::milliseconds(50);
 
 engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth& birth,
-                                      std::function<void()> on_missing) {
+                                      std::function<void()> on_missing,
+                                      engine::CompareRows compare) {
   engine::CopyPoolOptions pool;
   pool.workers = options.pipeline->copy_workers;
   pool.range_bytes = options.pipeline->copy_range_bytes;
   pool.publication = birth.publication;
   if (options.pipeline->acknowledges) pool.on_missing = std::move(on_missing);
   pool.wal_segment_bytes = options.wal_segment_bytes;
+  pool.compare = std::move(compare);
+  pool.is_compared = IsToBeCompared;
   pool.batch_bytes =
       std::min(pool.batch_bytes, std::max<std::size_t>(options.memory.batch / 2, 1U << 20));
   return pool;
@@ -74,7 +78,11 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
                 std::move(types)),
       writer_(destination, state, WriterOptionsOf(), progress, latency, logger),
       pool_(
-          PoolOptionsOf(options_, birth_, [this] { watch_.Wake(); }),
+          PoolOptionsOf(
+              options_, birth_, [this] { watch_.Wake(); },
+              [this](const engine::OldRows& rows, std::stop_token stop) {
+                return CompareOldRows(rows, destination_, logger_, std::move(stop));
+              }),
           [this](const std::string& role) { return connect_(role, false); }, writer_, destination,
           registry_, progress, logger),
       control_(
@@ -196,6 +204,10 @@ void Session::StreamThread(std::stop_token stop) {
     if (ended) return;  // stopped; what was whole has been handed on
     if (ended.error().kind == ErrorKind::kCancelled) return;
     reader_.reset();
+    if (ended.error().code == "SLU-3024") {
+      Fail(ended.error());  // the destination is opened again, and the timeline stored
+      return;
+    }
     const bool is_wanted = ended.error().code == "SLU-3090" || ended.error().code == "SLU-3091";
     if (is_wanted) logger_.Info("{} ({})", ended.error().message, ended.error().code);
     if (is_wanted) continue;
@@ -249,13 +261,14 @@ void Session::StreamThread(std::stop_token stop) {
 
 Status Session::RunStream(std::stop_token stop) {
   Lsn start;
-  std::optional<Witness> witness;
-  SLUICE_ASSIGN_OR_RETURN(postgres::ReplicationStream stream, StartStream(start, witness, stop));
+  replication::StartPoint past;
+  SLUICE_ASSIGN_OR_RETURN(postgres::ReplicationStream stream, StartStream(start, past, stop));
   SLUICE_FAILPOINT("stream.started");
   engine::StreamReaderOptions reader_options;
   reader_options.assembler.batch_rows = options_.pipeline->batch_rows;
   reader_options.assembler.batch_bytes = options_.memory.batch;
   reader_options.assembler.staging_bytes = options_.memory.staging;
+  reader_options.assembler.knows_past = past.knows_past;
   reader_options.batch_age = options_.pipeline->batch_age;
   reader_options.feedback_interval = std::min<Duration>(
       replication::FeedbackInterval(options_.wal_sender_timeout), std::chrono::seconds(4));
@@ -266,7 +279,7 @@ Status Session::RunStream(std::stop_token stop) {
   reader_options.restart = &restart_stream_;
   reader_options.listener = &ddl_messages_;
   reader_ = std::make_unique<engine::StreamReader>(
-      std::move(stream), start, progress_.processed.Load(), witness, registry_,
+      std::move(stream), start, progress_.processed.Load(), past.witness, registry_,
       std::move(reader_options), writer_.inbox(), progress_, logger_);
   progress_.source_connected.store(true);
   NoteStreamError("");
@@ -274,8 +287,7 @@ Status Session::RunStream(std::stop_token stop) {
 }
 
 /// Every start asks again: is this the source that was copied, and has its slot everything we need?
-Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
-                                                         std::optional<Witness>& witness,
+Result<postgres::ReplicationStream> Session::StartStream(Lsn& start, replication::StartPoint& past,
                                                          std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, connect_("connect", false));
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, connect_("stream", true));
@@ -286,15 +298,15 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
   struct Durable {
     Position position;
     bool has_append = false;
+    bool knows_last = false;
   };
   SLUICE_ASSIGN_OR_RETURN(
       const Durable durable, writer_.inbox().CallAndWait([this]() -> Result<Durable> {
-        Durable now{Position{progress_.durable.Load(), std::nullopt}, false};
+        Durable now{.position = {progress_.durable.Load(), std::nullopt}};
         // The witness belongs to the last commit; it proves nothing while that
         // one is not durable.
-        if (progress_.durable.Load() == progress_.processed.Load()) {
-          now.position.last_transaction = writer_.last_transaction();
-        }
+        now.knows_last = progress_.durable.Load() == progress_.processed.Load();
+        if (now.knows_last) now.position.last_transaction = writer_.last_transaction();
         for (const TableRecord& record : writer_.Records()) {
           const bool gets_rows = record.state == TableState::kLive || record.kept;
           now.has_append =
@@ -302,10 +314,17 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start,
         }
         return now;
       }));
-  SLUICE_ASSIGN_OR_RETURN(const replication::StartPoint point,
-                          replication::CheckConnect(birth_, durable.position, facts));
+  SLUICE_ASSIGN_OR_RETURN(
+      const replication::StartPoint point,
+      replication::CheckConnect(birth_, durable.position, facts, durable.knows_last));
+  if (facts.server.timeline != birth_.timeline) {
+    return Error{
+        .kind = ErrorKind::kConnection,
+        .message = "the source was promoted to timeline " + std::to_string(facts.server.timeline),
+        .code = "SLU-3024"};
+  }
   start = durable.position.lsn;
-  witness = point.witness;
+  past = point;
   postgres::StreamOptions stream_options{
       .slot = birth_.slot, .publications = {birth_.publication}, .start_lsn = point.start_lsn};
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,

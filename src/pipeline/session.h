@@ -26,6 +26,7 @@
 #include "pipeline/destination_factory.h"
 #include "pipeline/table_watch.h"
 #include "postgres/connection.h"
+#include "replication/connect_checks.h"
 #include "telemetry/log.h"
 
 namespace sluice::pipeline {
@@ -80,7 +81,7 @@ class Session {
   void StreamThread(std::stop_token stop);
   /// One incarnation. The error says whether there is to be another.
   Status RunStream(std::stop_token stop);
-  Result<postgres::ReplicationStream> StartStream(Lsn& start, std::optional<Witness>& witness,
+  Result<postgres::ReplicationStream> StartStream(Lsn& start, replication::StartPoint& past,
                                                   std::stop_token stop);
   void Fail(const Error& error);
   void NoteStreamError(const std::string& message);

@@ -1,13 +1,10 @@
 #include "pipeline/verify_runner.h"
 
-#include <arrow/record_batch.h>
-
 #include <algorithm>
-#include <thread>
 #include <utility>
 
+#include "pipeline/both_sides.h"
 #include "pipeline/table_set.h"
-#include "postgres/copy_reader.h"
 #include "verify/source_select.h"
 
 namespace sluice::pipeline {
@@ -87,7 +84,8 @@ Result<VerifyRunner::Comparison> VerifyRunner::Compare(const TableRecord& record
       compared, {.row_filter = fence.row_filter, .is_partitioned = fence.is_partitioned});
   verify::TableComparison comparison(compared, fence.lsn, {.keys_max = keys_max});
   do {
-    const Status read = ReadBothSides(comparison, fence, select, stop);
+    const Status read = ReadBothSides(comparison, fence.record, *fence.destination,
+                                      fence.source->connection(), select, stop);
     if (!read && read.error().code == "SLU-5025")
       return Comparison{Altered(fence, read.error()), {}};
     SLUICE_RETURN_IF_ERROR(read);
@@ -95,38 +93,6 @@ Result<VerifyRunner::Comparison> VerifyRunner::Compare(const TableRecord& record
   Comparison out{comparison.Finish(), comparison.DifferingKeys()};
   out.result.destination = fence.record.destination;
   return out;
-}
-
-Status VerifyRunner::ReadBothSides(verify::TableComparison& comparison, AtFence& fence,
-                                   const std::string& select, std::stop_token stop) {
-  verify::TableScan source_scan = comparison.NewScan(verify::Side::kSource);
-  verify::TableScan destination_scan = comparison.NewScan(verify::Side::kDestination);
-  Status scanned;
-  std::thread destination_thread([&] {
-    scanned = fence.destination->Scan(
-        fence.record, comparison.table().columns, [&](const RowsPtr& rows) -> Status {
-          if (stop.stop_requested())
-            return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
-          return destination_scan.AppendRows(*rows);
-        });
-  });
-  const auto read_source = [&]() -> Status {
-    SLUICE_ASSIGN_OR_RETURN(postgres::CopyReader reader,
-                            postgres::CopyReader::Start(fence.source->connection(), select));
-    for (;;) {
-      SLUICE_ASSIGN_OR_RETURN(const auto messages, reader.NextRows(stop));
-      if (messages.empty()) return {};
-      for (const postgres::CopyReader::Message& message : messages) {
-        SLUICE_RETURN_IF_ERROR(source_scan.AppendCopy(message));
-      }
-    }
-  };
-  const Status read = read_source();
-  destination_thread.join();
-  SLUICE_RETURN_IF_ERROR(scanned);
-  SLUICE_RETURN_IF_ERROR(read);
-  SLUICE_RETURN_IF_ERROR(comparison.Absorb(std::move(source_scan)));
-  return comparison.Absorb(std::move(destination_scan));
 }
 
 }  // namespace sluice::pipeline

@@ -45,9 +45,6 @@ class VerifyRunner {
   Result<Comparison> Compare(const TableRecord& record, std::size_t keys_max, std::stop_token stop);
 
  private:
-  Status ReadBothSides(verify::TableComparison& comparison, AtFence& fence,
-                       const std::string& select, std::stop_token stop);
-
   Session& session_;
   Destination& destination_;
   FenceMeeting& meeting_;

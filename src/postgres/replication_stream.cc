@@ -31,7 +31,7 @@ Error SkippedPublication(const Notice& notice) {
                .server_message = notice.message,
                .sqlstate = notice.sqlstate,
                .code = "SLU-2110",
-               .advice = "the tables must be copied again: `sluice resync`"};
+               .advice = "`sluice run` with --on-lost-slot resync or repair makes it anew"};
 }
 
 Error RefineStartError(Error error, const std::string& slot) {
@@ -63,7 +63,7 @@ Error RefineStreamError(Error error) {
   if (error.sqlstate == "42704") {
     error.code = "SLU-2037";
     error.message = "the publication does not exist, or did not at that point of the WAL";
-    error.advice = "tables published again since then must be copied again: `sluice resync`";
+    error.advice = "`sluice run` with --on-lost-slot resync or repair makes it anew";
     return error;
   }
   error.kind = ErrorKind::kConfig;

@@ -1,6 +1,7 @@
 #include "postgres/server_facts.h"
 
 #include <algorithm>
+#include <charconv>
 #include <string>
 
 namespace sluice::postgres {
@@ -92,6 +93,31 @@ Result<ServerIdentity> ReadServerIdentity(Connection& connection) {
   SLUICE_ASSIGN_OR_RETURN(identity.flush_lsn, rows.LsnAt(0, 2));
   identity.database = rows.str(0, 3);
   return identity;
+}
+
+std::optional<Lsn> FindTimelineEnd(std::string_view history, std::uint32_t of) {
+  // Lines of: timeline, blank, LSN where it was left, blank, reason. Comments begin with #.
+  constexpr std::string_view kBlank = " \t";
+  while (!history.empty()) {
+    std::string_view line = history.substr(0, history.find('\n'));
+    history.remove_prefix(std::min(line.size() + 1, history.size()));
+    line.remove_prefix(std::min(line.find_first_not_of(kBlank), line.size()));
+    std::uint32_t timeline = 0;
+    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), timeline);
+    if (error != std::errc() || timeline != of) continue;
+    line.remove_prefix(static_cast<std::size_t>(end - line.data()));
+    line.remove_prefix(std::min(line.find_first_not_of(kBlank), line.size()));
+    return ParseLsn(line.substr(0, line.find_first_of(kBlank)));
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<Lsn>> ReadTimelineEnd(Connection& connection, std::uint32_t timeline,
+                                           std::uint32_t of) {
+  SLUICE_ASSIGN_OR_RETURN(const QueryResult rows,
+                          connection.Exec("read the timeline's history",
+                                          "TIMELINE_HISTORY " + std::to_string(timeline)));
+  return FindTimelineEnd(rows.row_count() == 0 ? std::string_view() : rows.text(0, 1), of);
 }
 
 Result<WalPositions> ReadWalPositions(Connection& connection) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "sluice/lsn.h"
 #include "sluice/result.h"
@@ -52,6 +53,13 @@ struct ServerIdentity {
 };
 /// \param connection a replication connection.
 Result<ServerIdentity> ReadServerIdentity(Connection& connection);
+
+/// Where the server's history left timeline `of` for the next one; nullopt: it never was on it.
+/// \param connection a replication connection. \param timeline the server's, above 1.
+Result<std::optional<Lsn>> ReadTimelineEnd(Connection& connection, std::uint32_t timeline,
+                                           std::uint32_t of);
+/// The same of the text of a history file. Pure.
+std::optional<Lsn> FindTimelineEnd(std::string_view history, std::uint32_t of);
 
 /// Positions of a primary's WAL now. pg_current_wal_insert_lsn() and pg_current_wal_flush_lsn().
 struct WalPositions {

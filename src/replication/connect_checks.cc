@@ -1,5 +1,7 @@
 #include "replication/connect_checks.h"
 
+#include <algorithm>
+#include <array>
 #include <string_view>
 #include <utility>
 
@@ -13,10 +15,11 @@ Error Refusal(std::string_view code, std::string message, std::string advice) {
           .advice = std::move(advice)};
 }
 
-std::string NewCopyAdvice(const Birth& birth) {
-  return "the mirror must be copied again: stop, run `sluice drop --pipeline " + birth.pipeline +
-         "`, then `sluice run` with --existing replace";
-}
+/// Of most errors of which IsLostStream() holds.
+constexpr const char* kLostAdvice =
+    "`sluice run` with --on-lost-slot resync makes slot and publication anew and copies every "
+    "table "
+    "again, with --on-lost-slot repair it reads again only what differs";
 
 std::string SlotName(const Birth& birth) {
   return "replication slot \"" + birth.slot + "\"";
@@ -25,11 +28,13 @@ std::string SlotName(const Birth& birth) {
 Status CheckServer(const Birth& birth, const Position& position, const SourceFacts& facts) {
   const ServerIdentity& server = facts.server;
   if (server.system_identifier != birth.system_identifier) {
-    return Refusal("SLU-3001",
-                   "the source is another server: system identifier " +
-                       std::to_string(server.system_identifier) + ", the mirror was copied from " +
-                       std::to_string(birth.system_identifier),
-                   "check the source's address; for a new source use a new destination");
+    return Refusal(
+        "SLU-3001",
+        "the source is another server: system identifier " +
+            std::to_string(server.system_identifier) + ", the mirror was copied from " +
+            std::to_string(birth.system_identifier),
+        "check the source's address; for a new source, and for one that pg_upgrade made, "
+        "use a new destination");
   }
   if (server.timeline < birth.timeline) {
     return Refusal("SLU-3002",
@@ -46,14 +51,14 @@ Status CheckServer(const Birth& birth, const Position& position, const SourceFac
     return Refusal("SLU-3003",
                    "the source's timeline " + std::to_string(server.timeline) + where +
                        ToString(position.lsn) + ": it may lack transactions that the mirror has",
-                   NewCopyAdvice(birth));
+                   kLostAdvice);
   }
   if (position.lsn > server.flush_lsn) {
     return Refusal("SLU-3006",
                    "the source's log ends at " + ToString(server.flush_lsn) +
                        ", before the mirror's position " + ToString(position.lsn) +
                        ": the source was restored from a backup or lost transactions",
-                   NewCopyAdvice(birth));
+                   kLostAdvice);
   }
   return {};
 }
@@ -62,16 +67,16 @@ Status CheckGeneration(const Birth& birth, const SourceFacts& facts) {
   if (!facts.publication_exists) {
     return Refusal("SLU-3013", "publication \"" + birth.publication + "\" does not exist",
                    birth.owns_publication
-                       ? NewCopyAdvice(birth)
-                       : "create it again, then `sluice resync` every table: changes made "
-                         "meanwhile are in no stream");
+                       ? kLostAdvice
+                       : "create it again, then `sluice run` with --on-lost-slot resync: changes "
+                         "made meanwhile are in no stream");
   }
   if (!birth.owns_publication) return {};
   if (!facts.generation) {
-    return Refusal("SLU-3004",
+    return Refusal("SLU-3022",
                    "publication \"" + birth.publication +
                        "\" does not carry this pipeline's generation: it was made again",
-                   NewCopyAdvice(birth));
+                   kLostAdvice);
   }
   if (*facts.generation != birth.generation) {
     return Refusal("SLU-3004",
@@ -116,7 +121,7 @@ Status CheckSlotHealth(const Birth& birth, const SlotRow& slot) {
     return Refusal(
         "SLU-3011",
         SlotName(birth) + " was invalidated by the server (" + reason + "): changes are gone",
-        NewCopyAdvice(birth) + "; look at max_slot_wal_keep_size before");
+        std::string("look at max_slot_wal_keep_size first; ") + kLostAdvice);
   }
   if (slot.is_active) {
     std::string who = slot.active_pid ? " by pid " + std::to_string(*slot.active_pid) : "";
@@ -126,8 +131,7 @@ Status CheckSlotHealth(const Birth& birth, const SlotRow& slot) {
                    "wal_sender_timeout");
   }
   if (!slot.confirmed_flush || !slot.restart_lsn) {
-    return Refusal("SLU-3014", SlotName(birth) + " was never completed",
-                   "drop it with `sluice drop --pipeline " + birth.pipeline + "`");
+    return Refusal("SLU-3014", SlotName(birth) + " was never completed", kLostAdvice);
   }
   return {};
 }
@@ -143,13 +147,13 @@ Error OthersPublication(const Birth& birth, std::string what) {
 }  // namespace
 
 Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
-                                const SourceFacts& facts) {
+                                const SourceFacts& facts, bool knows_last) {
   SLUICE_RETURN_IF_ERROR(CheckServer(birth, position, facts));
   if (!facts.slot) {
     return Refusal(
         "SLU-3010",
         SlotName(birth) + " does not exist: changes since " + ToString(position.lsn) + " are gone",
-        NewCopyAdvice(birth));
+        kLostAdvice);
   }
   SLUICE_RETURN_IF_ERROR(CheckSlotIdentity(birth, facts));
   SLUICE_RETURN_IF_ERROR(CheckGeneration(birth, facts));
@@ -160,18 +164,49 @@ Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
                    SlotName(birth) + " stands at " + ToString(confirmed) +
                        ", ahead of the mirror's position " + ToString(position.lsn) +
                        ": what lies between will not be sent",
-                   "something else read or advanced the slot, or the destination was restored "
-                   "from a backup; " +
-                       NewCopyAdvice(birth));
+                   std::string("something else read or advanced the slot or made it again, or the "
+                               "destination was restored from a backup; ") +
+                       kLostAdvice);
   }
-  StartPoint start{.start_lsn = position.lsn, .witness = std::nullopt};
+  StartPoint start{.start_lsn = position.lsn, .witness = std::nullopt, .knows_past = knows_last};
+  if (!knows_last) return start;
+  // A start at the commit record itself makes the server send that transaction once more. Where the
+  // slot is beyond it, nothing with changes lies between slot and position, or the past is another.
+  start.start_lsn = confirmed;
   const auto& witness = position.last_transaction;
-  // A start at the commit record itself makes the server send that transaction once more.
-  if (witness && confirmed <= witness->commit_lsn && witness->commit_lsn.is_valid()) {
+  if (witness && confirmed <= witness->commit_lsn) {
     start.start_lsn = witness->commit_lsn;
     start.witness = witness;
   }
   return start;
+}
+
+bool IsLostStream(const Error& error) {
+  // The first two are how a running stream hears of a publication that was dropped.
+  static constexpr std::array<std::string_view, 12> kCodes = {
+      "SLU-2037", "SLU-2110", "SLU-3003", "SLU-3006", "SLU-3010", "SLU-3011",
+      "SLU-3013", "SLU-3014", "SLU-3015", "SLU-3018", "SLU-3022", "SLU-3105"};
+  return std::find(kCodes.begin(), kCodes.end(), error.code) != kCodes.end();
+}
+
+Status CheckRebirth(const Birth& birth, const SourceFacts& facts, bool is_users_slot) {
+  if (!birth.owns_publication && !facts.publication_exists) {
+    return Refusal("SLU-3019",
+                   "publication \"" + birth.publication +
+                       "\" does not exist: it was named with --publication and is not made",
+                   "create it and start again");
+  }
+  if (birth.owns_publication && facts.generation && *facts.generation != birth.generation)
+    return CheckGeneration(birth, facts);
+  if (!facts.slot) return {};
+  SLUICE_RETURN_IF_ERROR(CheckSlotIdentity(birth, facts));
+  if (is_users_slot) {
+    return Refusal("SLU-3019",
+                   SlotName(birth) + " was named with --slot: it is yours and is not dropped",
+                   "drop it with pg_drop_replication_slot('" + birth.slot +
+                       "') and start again: it is made anew then");
+  }
+  return facts.slot->is_active ? CheckSlotHealth(birth, *facts.slot) : Status{};
 }
 
 Status CheckUnborn(const Birth& birth, const SourceFacts& facts, bool is_users_slot) {

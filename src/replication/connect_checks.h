@@ -56,16 +56,31 @@ struct SourceFacts {
   bool publication_exists = true;
 };
 
-/// Where START_REPLICATION begins.
+/// Where START_REPLICATION begins: as far back as the slot has it, and the last durable transaction
+/// with changes at most.
 struct StartPoint {
   Lsn start_lsn;
   /// The last durable transaction comes once more and must be the stored one.
   std::optional<Witness> witness;
+  /// Nothing else with changes may come before the durable position.
+  bool knows_past = true;
 };
 
+/// \param knows_last position.last_transaction is the last one with changes (none: there was none
+///     since the birth); else nothing is asked for once more.
 /// Errors, all kConfig, no row was applied: SLU-3001..3015.
 Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
-                                const SourceFacts& facts);
+                                const SourceFacts& facts, bool knows_last = true);
+
+/// Errors after which the stream cannot go on from the position while this source's content can
+/// still be had, so that slot and publication may be made anew (--on-lost-slot).
+bool IsLostStream(const Error& error);
+
+/// Before slot and publication of `birth` are made anew: may what stands under their names be
+/// dropped? What carries another generation, or is no slot of this kind, is somebody else's.
+/// \param is_users_slot named with --slot: it is never dropped
+/// Errors, all kConfig: SLU-3004, SLU-3005, SLU-3007..3009, SLU-3012, SLU-3019.
+Status CheckRebirth(const Birth& birth, const SourceFacts& facts, bool is_users_slot);
 
 /// Before a birth: is what stands under these names free, or ours to drop and make again?
 /// \param birth with the generation of an earlier intent, or none

@@ -41,11 +41,14 @@ SourceFacts Healthy() {
   return facts;
 }
 
-TEST(CheckConnect, StartsAtTheDurableEndWhereTheSlotHasConfirmedIt) {
-  const auto start = CheckConnect(kBirth, kPosition, Healthy());
+TEST(CheckConnect, StartsWhereTheSlotStandsBehindTheWitness) {
+  SourceFacts facts = Healthy();
+  facts.slot->confirmed_flush = Lsn{950};
+  const auto start = CheckConnect(kBirth, kPosition, facts);
   ASSERT_THAT(start, IsOk());
-  EXPECT_EQ(start->start_lsn, Lsn{1000});
+  EXPECT_EQ(start->start_lsn, Lsn{950});
   EXPECT_FALSE(start->witness.has_value());
+  EXPECT_TRUE(start->knows_past);
 }
 
 TEST(CheckConnect, AsksForTheWitnessWhereTheSlotStillHasIt) {
@@ -56,8 +59,67 @@ TEST(CheckConnect, AsksForTheWitnessWhereTheSlotStillHasIt) {
   EXPECT_EQ(start->start_lsn, Lsn{900});
   ASSERT_TRUE(start->witness.has_value());
   EXPECT_EQ(start->witness->xid, TransactionId{77});
-  facts.slot->confirmed_flush = Lsn{901};
-  EXPECT_EQ(CheckConnect(kBirth, kPosition, facts)->start_lsn, Lsn{1000});
+}
+
+TEST(CheckConnect, StartsAtTheSlotWhereThereWasNoTransactionYet) {
+  SourceFacts facts = Healthy();
+  facts.slot->confirmed_flush = Lsn{10};
+  const auto start = CheckConnect(kBirth, {.lsn = {1000}, .last_transaction = {}}, facts);
+  ASSERT_THAT(start, IsOk());
+  EXPECT_EQ(start->start_lsn, Lsn{10});
+  EXPECT_TRUE(start->knows_past);
+}
+
+TEST(CheckConnect, AsksForNothingWhereTheLastTransactionIsNotKnown) {
+  SourceFacts facts = Healthy();
+  facts.slot->confirmed_flush = Lsn{10};
+  const auto start =
+      CheckConnect(kBirth, {.lsn = {1000}, .last_transaction = {}}, facts, /*knows_last=*/false);
+  ASSERT_THAT(start, IsOk());
+  EXPECT_EQ(start->start_lsn, Lsn{1000});
+  EXPECT_FALSE(start->knows_past);
+}
+
+TEST(LostStream, IsWhatTheSameSourceCannotSendAnyMore) {
+  const auto is_lost = [](const char* code) { return IsLostStream(Error{.code = code}); };
+  for (const char* code :
+       {"SLU-2037", "SLU-2110", "SLU-3003", "SLU-3006", "SLU-3010", "SLU-3011", "SLU-3013",
+        "SLU-3014", "SLU-3015", "SLU-3018", "SLU-3022", "SLU-3105"}) {
+    EXPECT_TRUE(is_lost(code)) << code;
+  }
+  for (const char* code : {"SLU-3001", "SLU-3002", "SLU-3004", "SLU-3005", "SLU-3007", "SLU-3008",
+                           "SLU-3009", "SLU-3012", "SLU-3016", "SLU-3017", "SLU-5008"}) {
+    EXPECT_FALSE(is_lost(code)) << code;
+  }
+}
+
+TEST(CheckRebirth, TakesWhatIsOursOrNobodys) {
+  SourceFacts facts = Healthy();
+  EXPECT_THAT(CheckRebirth(kBirth, facts, false), IsOk());
+  facts.slot->wal_status = "lost";
+  facts.slot->confirmed_flush.reset();
+  facts.generation.reset();
+  EXPECT_THAT(CheckRebirth(kBirth, facts, false), IsOk());
+  facts.publication_exists = false;
+  facts.slot.reset();
+  EXPECT_THAT(CheckRebirth(kBirth, facts, true), IsOk());
+}
+
+TEST(CheckRebirth, LeavesAloneWhatIsSomebodyElses) {
+  SourceFacts facts = Healthy();
+  facts.generation = "g2";
+  EXPECT_THAT(CheckRebirth(kBirth, facts, false), CodeIs("SLU-3004"));
+  facts = Healthy();
+  EXPECT_THAT(CheckRebirth(kBirth, facts, true), CodeIs("SLU-3019"));
+  facts.slot->is_active = true;
+  EXPECT_THAT(CheckRebirth(kBirth, facts, false), CodeIs("SLU-3012"));
+  facts.slot->database = "other";
+  EXPECT_THAT(CheckRebirth(kBirth, facts, false), CodeIs("SLU-3007"));
+  Birth birth = kBirth;
+  birth.owns_publication = false;
+  facts = Healthy();
+  facts.publication_exists = false;
+  EXPECT_THAT(CheckRebirth(birth, facts, false), CodeIs("SLU-3019"));
 }
 
 struct Case {
@@ -89,7 +151,7 @@ INSTANTIATE_TEST_SUITE_P(
                f.server.switched_at = Lsn{999};
              }},
         Case{"SLU-3004", [](SourceFacts& f) { f.generation = "g2"; }},
-        Case{"SLU-3004", [](SourceFacts& f) { f.generation.reset(); }},
+        Case{"SLU-3022", [](SourceFacts& f) { f.generation.reset(); }},
         Case{"SLU-3005", [](SourceFacts& f) { f.slot->plugin = "wal2json"; }},
         Case{"SLU-3005", [](SourceFacts& f) { f.slot->slot_type = "physical"; }},
         Case{"SLU-3006", [](SourceFacts& f) { f.server.flush_lsn = {999}; }},

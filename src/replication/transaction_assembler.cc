@@ -63,18 +63,19 @@ bool Fits(const Resolution& resolution, std::size_t sent) {
                      [&](std::uint32_t cell) { return cell < sent; });
 }
 
+}  // namespace
+
 Error OtherSource(Lsn commit_lsn) {
   Error error;
   error.kind = ErrorKind::kConfig;
   error.message = "the source is not the one that was copied: the transaction that committed at " +
-                  ToString(commit_lsn) + " is another one";
+                  ToString(commit_lsn) + " is not the mirror's";
   error.code = "SLU-3105";
   error.advice =
-      "check the source's address; for another source, or one restored from a backup, copy again";
+      "check the source's address; if it is right it was restored from a backup: `sluice run` with "
+      "--on-lost-slot resync";
   return error;
 }
-
-}  // namespace
 
 Status TransactionAssembler::State::Consume(std::span<const std::byte> message) {
   ++counters.messages;
@@ -157,7 +158,9 @@ Result<bool> TransactionAssembler::State::IsReplayed(TransactionId xid, Lsn comm
     if (commit_lsn < set.end()) return OutOfOrder(commit_lsn, set.end());
     return false;
   }
+  is_unknown = options.knows_past;
   if (witness && witness->commit_lsn == commit_lsn) {
+    is_unknown = false;
     if (witness->xid != xid || witness->committed_at != committed_at) {
       return OtherSource(commit_lsn);
     }
@@ -321,6 +324,7 @@ Status TransactionAssembler::State::OnDirectRow(base::ByteReader& in,
                                                 const pgoutput::RowHeader& header,
                                                 std::size_t wire_bytes) {
   if (is_skipping) {
+    if (is_unknown) return OtherSource(begin.commit_lsn);
     ++counters.skipped_rows;
     return {};
   }
@@ -376,7 +380,7 @@ Status TransactionAssembler::State::OnTruncate(const pgoutput::Truncate& truncat
 }
 
 Status TransactionAssembler::State::OnDirectTruncate(const pgoutput::Truncate& truncate) {
-  if (is_skipping) return {};
+  if (is_skipping) return is_unknown ? Status(OtherSource(begin.commit_lsn)) : Status();
   if (next_ordinal + truncate.relations.size() >= ~std::uint32_t{0}) return TooManyChanges();
   for (const RelationId id : truncate.relations) {
     const auto ordinal = static_cast<std::uint32_t>(next_ordinal++);

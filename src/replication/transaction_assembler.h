@@ -75,6 +75,9 @@ struct AssemblerOptions {
   /// Wanted logical messages kept in memory for open streamed transactions, all together;
   /// what is beyond it is dropped.
   std::size_t message_bytes_max = 16U << 20;
+  /// The witness is the last transaction with changes before the durable end; without one there is
+  /// none that could come again.
+  bool knows_past = false;
 };
 
 /// Keep a batch of an open streamed transaction on disk. `index` counts up from 0 per xid.
@@ -121,6 +124,8 @@ class TransactionAssembler {
  public:
   /// \param durable_end the destination's position: what ends there or before is in.
   /// \param witness the last durable transaction, if the stream was asked to begin at its commit.
+  ///     Where options.knows_past, any other one with changes that ends at durable_end or before is
+  ///     SLU-3105: the source has another past.
   /// \param resolver must outlive this. \param listener may be null; must outlive this.
   TransactionAssembler(const AssemblerOptions& options, Lsn durable_end,
                        std::optional<Witness> witness, RelationResolver& resolver,

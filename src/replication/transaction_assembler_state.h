@@ -124,6 +124,8 @@ struct TransactionAssembler::State {
   std::size_t ready_rows = 0;
   pgoutput::Begin begin;
   bool is_skipping = false;  ///< the direct transaction is durable already
+  /// The last transaction that was found to be durable was never seen: it must have no changes.
+  bool is_unknown = false;
   std::uint64_t next_ordinal = 0;
   std::vector<std::unique_ptr<TrackedRelation>> relations;
   OidMap<TrackedRelation> by_relation;
@@ -144,6 +146,8 @@ Error Misplaced(std::string_view what);
 Error NotDescribed(RelationId relation);
 /// 2^32 changes in one transaction (SLU-3107).
 Error TooManyChanges();
+/// A transaction that the mirror should have, and has not (SLU-3105).
+Error OtherSource(Lsn commit_lsn);
 /// Does the failure concern the table only, not the stream?
 bool IsOfTable(ErrorKind kind);
 

@@ -170,6 +170,7 @@ Status TransactionAssembler::State::OnStreamCommit(const pgoutput::StreamCommit&
   staged.erase(found);
   Promote(*log);
   if (is_replayed) {
+    if (is_unknown && !log->is_empty()) return OtherSource(commit.commit_lsn);
     Forget(std::move(log));
     return {};
   }

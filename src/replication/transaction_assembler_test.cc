@@ -344,6 +344,25 @@ TEST(AssemblerReplay, ComparesTheWitnessWithAStreamedTransactionToo) {
       CodeIs("SLU-3105"));
 }
 
+TEST(AssemblerReplay, TakesNoOtherChangesBeforeTheDurableEndWhereThePastIsKnown) {
+  const auto changes_at = [](Lsn commit, std::optional<Witness> witness) {
+    AssemblerDriver driver({.knows_past = true}, Lsn{110}, witness);
+    driver.Begin(7, commit.value);
+    return driver.Send(WriteInsert(kA, Row(1, "x")));
+  };
+  const Witness witness{Lsn{90}, TransactionId{7}, UnixMicros{1000}};
+  EXPECT_THAT(changes_at(Lsn{90}, witness), IsOk());
+  EXPECT_THAT(changes_at(Lsn{100}, witness), CodeIs("SLU-3105"));
+  EXPECT_THAT(changes_at(Lsn{100}, std::nullopt), CodeIs("SLU-3105"));
+}
+
+TEST(AssemblerReplay, LetsEmptyTransactionsBeWhereThePastIsKnown) {
+  AssemblerDriver driver({.knows_past = true}, Lsn{110});
+  driver.Begin(7, 100);
+  driver.Commit();
+  EXPECT_EQ(driver.assembler.counters().replayed_transactions, 1U);
+}
+
 TEST(AssemblerMessages, GivesWantedOnesInTheirPlace) {
   AssemblerDriver driver({}, Lsn{50});
   driver.SendAll({WriteLogicalMessage(false, Lsn{40}, "sluice", "old"),

@@ -43,6 +43,11 @@ Status CheckCommit(std::uint64_t stored_epoch, std::uint64_t our_epoch,
 }
 
 void FoldRecord(DeliveryState& state, const CommitRecord& record) {
+  if (record.birth) {
+    state.birth = record.birth;
+    state.position.reset();
+    state.passed = {};
+  }
   if (record.position) state.position = record.position;
   if (record.passed) state.passed = *record.passed;
   for (const TableRecord& table : record.tables) {

@@ -148,6 +148,7 @@ Result<CommitOutcome> Deferred::Commit(const CommitRecord& record) {
                  .message = "more commits in flight than were agreed",
                  .code = "SLU-9001"};
   }
+  if (record.birth) state_->position.reset();
   if (record.position) state_->position = record.position->lsn;
   state_->accepted.push_back({std::exchange(state_->staged, {}), record});
   const DeferredOptions& options = state_->options;

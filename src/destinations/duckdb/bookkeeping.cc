@@ -349,14 +349,10 @@ Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& reque
   return rows.u64(0, 0);
 }
 
-Status WriteBirth(Connection& connection, const Birth& birth, std::uint64_t epoch) {
-  std::string clear;
-  for (const char* table :
-       {"_birth", "tables", "columns", "_schemas", "_kept", "_ranges", "quarantine"})
-    clear += "DELETE FROM " + In(table) + ";";
-  clear += "UPDATE " + In("_passed") +
-           " SET is_unknown = false, floor = 0, xids = '', witness_lsn = NULL,"
-           " witness_xid = NULL, witness_committed_at = NULL";
+Status ReplaceBirth(Connection& connection, const Birth& birth, std::uint64_t epoch) {
+  const std::string clear = "DELETE FROM " + In("_birth") + ";UPDATE " + In("_passed") +
+                            " SET is_unknown = false, floor = 0, xids = '', witness_lsn = NULL,"
+                            " witness_xid = NULL, witness_committed_at = NULL";
   SLUICE_RETURN_IF_ERROR(connection.Run(clear, "forget an earlier birth"));
   SLUICE_RETURN_IF_ERROR(connection.Run(
       "INSERT INTO " + In("_birth") + " VALUES (" + QuoteLiteral(birth.pipeline) + ", " +
@@ -382,6 +378,14 @@ Status WriteBirth(Connection& connection, const Birth& birth, std::uint64_t epoc
   return Error{.kind = ErrorKind::kStateStore,
                .message = "a newer writer has taken over",
                .code = "SLU-5004"};
+}
+
+Status WriteBirth(Connection& connection, const Birth& birth, std::uint64_t epoch) {
+  std::string clear;
+  for (const char* table : {"tables", "columns", "_schemas", "_kept", "_ranges", "quarantine"})
+    clear += "DELETE FROM " + In(table) + ";";
+  SLUICE_RETURN_IF_ERROR(connection.Run(clear, "forget the tables of an earlier birth"));
+  return ReplaceBirth(connection, birth, epoch);
 }
 
 Status WriteTable(Connection& connection, const TableRecord& record, bool shape_changed) {

@@ -48,6 +48,9 @@ Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& reque
 /// Stores the birth and forgets every table, position and list.
 Status WriteBirth(Connection& connection, const Birth& birth, std::uint64_t epoch);
 
+/// Replaces the birth and forgets position, witness and P; tables stay.
+Status ReplaceBirth(Connection& connection, const Birth& birth, std::uint64_t epoch);
+
 /// Writes, or removes where it says so, the record. `shape_changed`: also what only we
 /// read of it, and its columns.
 Status WriteTable(Connection& connection, const TableRecord& record, bool shape_changed);

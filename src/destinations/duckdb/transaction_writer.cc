@@ -629,6 +629,7 @@ Status TransactionWriter::WriteChanges(const CommitRecord& record) {
 }
 
 Status TransactionWriter::WriteRecords(const CommitRecord& record) {
+  if (record.birth) SLUICE_RETURN_IF_ERROR(ReplaceBirth(connection_, *record.birth, epoch_));
   if (record.position && record.position->lsn < position_) {
     return Error{.kind = ErrorKind::kStateStore,
                  .message = "position " + ToString(record.position->lsn) +
@@ -689,7 +690,7 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
       records_[table.relation] = table;
     }
   }
-  if (record.position) position_ = record.position->lsn;
+  if (record.position || record.birth) position_ = record.position.value_or(Position{}).lsn;
   return CommitOutcome::kAccepted;
 }
 

@@ -208,6 +208,11 @@ Result<CommitOutcome> MemoryDestination::Commit(const CommitRecord& record) {
       if (!table.ranges) storage_->ranges_.erase(table.relation);
     }
     DeliveryState& state = storage_->state_;
+    if (record.birth) {
+      state.birth = record.birth;
+      state.position.reset();
+      state.passed = {};
+    }
     if (record.position) state.position = record.position;
     if (record.passed) state.passed = *record.passed;
     StoreTables(state.tables, record.tables);

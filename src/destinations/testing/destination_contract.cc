@@ -326,6 +326,32 @@ TEST_P(DestinationContract, ANewBirthForgetsTheEarlierOne) {
   EXPECT_TRUE(state.tables.empty());
 }
 
+TEST_P(DestinationContract, ABirthInACommitKeepsTheTablesAndForgetsThePosition) {
+  OpenIt();
+  ASSERT_TRUE(destination_->StoreBirth(MakeBirth()));
+  CommitNow(Orders());
+  Birth again = MakeBirth();
+  again.generation = "11111111-2222-4333-8444-555555555555";
+  CommitRecord record = NextRecord();
+  record.birth = again;
+  record.position.reset();
+  record.passed.reset();
+  ASSERT_TRUE(destination_->Commit(record));
+  DeliveryState state = Reopen();
+  ASSERT_TRUE(state.birth);
+  EXPECT_EQ(state.birth->generation, again.generation);
+  EXPECT_FALSE(state.position);
+  EXPECT_EQ(state.tables.size(), 1U);
+  // The next position may be lower; the witness of before is not that of it.
+  record = NextRecord();
+  record.position = Position{Lsn{16}, std::nullopt};
+  ASSERT_TRUE(destination_->Commit(record));
+  state = Reopen();
+  ASSERT_TRUE(state.position);
+  EXPECT_EQ(state.position->lsn, Lsn{16});
+  EXPECT_FALSE(state.position->last_transaction);
+}
+
 TEST_P(DestinationContract, RefusesAnotherPipelineAndAnotherSource) {
   OpenIt();
   ASSERT_TRUE(destination_->StoreBirth(MakeBirth()));

@@ -209,6 +209,10 @@ Status SqliteStateStore::StoreBirth(const Birth& birth) {
 }
 
 Status SqliteStateStore::StoreRecord(const CommitRecord& record) {
+  if (record.birth) {
+    SLUICE_RETURN_IF_ERROR(db_->Exec("DELETE FROM delivery"));
+    SLUICE_RETURN_IF_ERROR(SetPart("birth", BirthToJson(*record.birth)));
+  }
   if (record.position) {
     SLUICE_RETURN_IF_ERROR(SetPart("position", PositionToJson(*record.position)));
   }
