@@ -456,8 +456,8 @@ Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
                       .mode = ModeOf(source),
                       .log_lsn = {std::max<std::uint64_t>(1, copy_began_[unit].value) - 1},
                       .part = machine_.ranges(unit.relation) == nullptr ? LandUnit::Part::kWhole
-                               : machine_.IsLastUnit(unit)               ? LandUnit::Part::kLastRange
-                                                                         : LandUnit::Part::kRange};
+                              : machine_.IsLastUnit(unit)               ? LandUnit::Part::kLastRange
+                                                                        : LandUnit::Part::kRange};
   const auto patch = patches_.find(unit);
   SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome,
                           patch == patches_.end()

@@ -19,17 +19,29 @@ TEST(Metrics, HaveTheNamesThatWerePromised) {
   metrics.Memory("used").Set(1);
   metrics.batch_rows().Observe(12);
   const std::string text = metrics.Serialize();
-  for (const char* name : {"sluice_copied_rows_total",    "sluice_copied_bytes_total",
-                           "sluice_streamed_rows_total",  "sluice_streamed_transactions_total",
-                           "sluice_received_bytes_total", "sluice_batch_rows",
-                           "sluice_batch_age_seconds",    "sluice_apply_duration_seconds",
-                           "sluice_lag_seconds",          "sluice_lag_bytes",
-                           "sluice_slot_retained_bytes",  "sluice_slot_over_limit",  "sluice_slot_wal_status",
-                           "sluice_table_state",          "sluice_table_copy_progress_ratio",
-                           "sluice_retries_total",        "sluice_misfits_total",
-                           "sluice_held_bytes",           "sluice_kept_bytes",
-                           "sluice_spilled_bytes",        "sluice_memory_bytes",
-                           "sluice_source_connected",     "sluice_build_info"}) {
+  for (const char* name : {"sluice_copied_rows_total",
+                           "sluice_copied_bytes_total",
+                           "sluice_streamed_rows_total",
+                           "sluice_streamed_transactions_total",
+                           "sluice_received_bytes_total",
+                           "sluice_batch_rows",
+                           "sluice_batch_age_seconds",
+                           "sluice_apply_duration_seconds",
+                           "sluice_lag_seconds",
+                           "sluice_lag_bytes",
+                           "sluice_slot_retained_bytes",
+                           "sluice_slot_over_limit",
+                           "sluice_slot_wal_status",
+                           "sluice_table_state",
+                           "sluice_table_copy_progress_ratio",
+                           "sluice_retries_total",
+                           "sluice_misfits_total",
+                           "sluice_held_bytes",
+                           "sluice_kept_bytes",
+                           "sluice_spilled_bytes",
+                           "sluice_memory_bytes",
+                           "sluice_source_connected",
+                           "sluice_build_info"}) {
     EXPECT_NE(text.find(std::string("# TYPE ") + name + " "), std::string::npos) << name;
   }
   EXPECT_NE(text.find("pipeline=\"shop\""), std::string::npos);
