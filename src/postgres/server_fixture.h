@@ -69,15 +69,18 @@ class ServerTest : public ::testing::Test {
     Sql(*admin_,
         "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = '" +
             database_ + "' AND active");
-    for (int i = 0; i < 50; ++i) {
-      const auto left = admin_->Exec("drop the test's slots",
-                                     "SELECT pg_drop_replication_slot(slot_name) FROM "
-                                     "pg_replication_slots WHERE database = '" +
-                                         database_ + "' AND NOT active");
+    // A walsender that is told to end takes until it has sent what it is at.
+    const auto deadline = Clock::now() + std::chrono::seconds(30);
+    while (Clock::now() < deadline) {
+      (void)admin_->Exec("drop the test's slots",
+                         "SELECT pg_drop_replication_slot(slot_name) FROM "
+                         "pg_replication_slots WHERE database = '" +
+                             database_ + "' AND NOT active");
       if (Sql(*admin_, "SELECT FROM pg_replication_slots WHERE database = '" + database_ + "'")
               .row_count() == 0) {
         break;
       }
+      Sql(*admin_, "SELECT pg_sleep(0.01)");
     }
     Sql(*admin_, "DROP DATABASE IF EXISTS " + database_ + " WITH (FORCE)");
   }
