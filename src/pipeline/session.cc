@@ -371,12 +371,14 @@ void Session::RestartStream(Clock::time_point deadline) {
 Status Session::Stop(Clock::time_point deadline) {
   if (is_stopping_.exchange(true)) return {};
   // Whoever waits below waits for the writer in the end, and the writer for the destination.
-  std::jthread watchdog([this, deadline](std::stop_token done) {
+  bool was_interrupted = false;  // the watchdog's until it is joined
+  std::jthread watchdog([this, deadline, &was_interrupted](std::stop_token done) {
     base::SleepFor(deadline - Clock::now(), done);
     if (done.stop_requested()) return;
     logger_.Warn(
         "the destination is still busy: what is not committed is rolled back and read again next "
         "time");
+    was_interrupted = true;
     while (!done.stop_requested()) {
       writer_.Interrupt();
       base::SleepFor(kInterruptAgain, done);
@@ -398,6 +400,9 @@ Status Session::Stop(Clock::time_point deadline) {
   SLUICE_FAILPOINT("stop.acknowledge");
   reader_.reset();
   const std::optional<Error> failure = Failure();
+  if (failure && was_interrupted && base::IsRetryable(failure->kind)) {
+    return Error{.kind = ErrorKind::kCancelled, .message = "what was not committed is rolled back"};
+  }
   if (failure) return *failure;
   return copied;
 }

@@ -152,6 +152,15 @@ TEST(ErrorFromConnect, TriesAgainAfterAHandshakeThatTheNetworkBroke) {
   }
 }
 
+TEST(ErrorFromConnect, DoesNotTryAgainWhatTheServerDoesNotTrust) {
+  const ConnectFailure target{.redacted_url = "postgres://a@h/x", .ssl_mode = "verify-full"};
+  for (const char* text :
+       {"SSL error: tlsv1 alert unknown ca", "SSL error: tlsv1 alert access denied",
+        "SSL error: sslv3 alert certificate expired"}) {
+    EXPECT_EQ(ErrorFromConnect(text, target).code, "SLU-2005") << text;
+  }
+}
+
 TEST(ErrorFromConnect, SaysInOurWordsWhatTheServerRefused) {
   const ConnectFailure target{.redacted_url = "postgres://a@h/x", .ssl_mode = "disable"};
   const Error password = ErrorFromConnect(

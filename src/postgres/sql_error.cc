@@ -81,7 +81,7 @@ std::string ServerWords(std::string_view text, std::string_view sqlstate) {
 bool IsTlsFailure(std::string_view text) {
   constexpr std::string_view kLasting[] = {"certificate", "no encryption", "does not support SSL",
                                            "private key", "protocol",      "handshake failure",
-                                           "cipher"};
+                                           "cipher",      "unknown ca",    "access denied"};
   return std::any_of(std::begin(kLasting), std::end(kLasting),
                      [&](std::string_view word) { return Contains(text, word); });
 }
