@@ -598,7 +598,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "The file has a schema of this name without our tables in it.",
      "Rename that schema, or use another file."},
     {"SLU-5014", "DuckDB refused a statement", "The message says which, and has DuckDB's words.",
-     "Start again; report it if it comes back."},
+     "Start again; report it if it comes back. Where DuckDB says that the file is corrupt or ends "
+     "too early, restore it from a backup, or copy again into another one."},
     {"SLU-5015", "DuckDB gave up after an earlier error",
      "After some errors DuckDB takes no more statements until the file is opened again.",
      "Nothing: Sluice opens it again and goes on. The error before this one is the cause."},
