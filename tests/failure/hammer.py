@@ -13,7 +13,7 @@ import random
 import subprocess
 import time
 
-from rig import Failure, Results, Rig, Writers, parser
+from rig import Failure, Results, Rig, Writers, parser, wait_for
 
 SETUP = """
 alter table pgbench_history replica identity full;
@@ -92,9 +92,10 @@ def hammer(rig, options, seed):
     writers = Load(server, seed)
     rig.threads.append(writers)
     open_one = subprocess.Popen(["psql", server.url(), "-qAtX"], stdin=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(1)
+    wait_for("the writers write", lambda: writers.written > 2)
     rig.start()
-    time.sleep(0.5)  # after the slot: this one is open across the copies' start
+    # After the slot: this one is open across the copies' start.
+    wait_for("the slot is made", lambda: rig.process.poll() is not None or server.sql("SELECT slot_name FROM pg_replication_slots"))
     open_one.stdin.write("begin; insert into single values (9000001, 1); update keyed set v = 'long' where a < 100;\n")
     open_one.stdin.flush()
     large_at = time.time() + options.seconds * 0.4
