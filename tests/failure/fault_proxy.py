@@ -28,13 +28,13 @@ class _Pair:
         if self.is_dead:
             return
         try:
-            self.server = socket.create_connection(("127.0.0.1", self.proxy.target), timeout=10)
-        except OSError:
+            self.server = socket.create_connection(("127.0.0.1", self.proxy.target), timeout=60)
+            for side in (self.client, self.server):
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                side.settimeout(None)
+        except OSError:  # nobody there, or closed meanwhile
             self.close(True)
             return
-        for side in (self.client, self.server):
-            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            side.settimeout(None)
         threading.Thread(target=self._pump, args=(self.client, self.server, False), daemon=True).start()
         self._pump(self.server, self.client, True)
 
