@@ -22,7 +22,7 @@ import time
 import soak_picture
 from network import FAULTS, Network
 from rig import Failure, Results, Rig, parser, wait_for
-from torture import SETUP, Load
+from torture import LARGE, SETUP, SHAPES, Load
 
 SETTINGS = """
 shared_buffers='64MB'
@@ -50,6 +50,7 @@ delete from orders where id in (select id from orders order by id limit 500);
 commit;
 """
 MIB = 1 << 20
+NAMES = 6
 WAL = """SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0),
                 coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)), 0) FROM pg_replication_slots"""
 FIELDS = ["seconds", "rss_mib", "descriptors", "threads", "file_mib", "log_mib", "retained_mib", "lag_mib", "lag_seconds", "event"]
@@ -67,9 +68,14 @@ class Mixed(Load):
         self.begin(self.orders)
 
     def seldom(self):
-        if self.dice.random() < 0.02:
-            self.run(RESET)
-        super().seldom()
+        """A table that is gone at the source stays at the destination: the new ones take turns at a few names."""
+        self.count += 1
+        text = self.dice.choice([RESET, *LARGE, *LARGE, *SHAPES])
+        if text.startswith("create table"):
+            text = "drop table if exists added_{n}; " + text
+            text = text.replace("{n}", str(self.dice.randrange(NAMES)))
+        self.run(text.replace("{n}", str(self.count)))
+        self.stopping.wait(self.dice.uniform(0.1, 0.6))
 
     def orders(self):
         self.run(STEP.format(self.dice.randrange(5000)))
