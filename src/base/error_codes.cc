@@ -385,12 +385,13 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "connections reached two servers.",
      "Nothing: it is looked at again. If it stays, a URL that leads to one server only, and nobody "
      "else who reads the slot."},
-    {"SLU-3030", "the slot kept more WAL than it may and was dropped",
+    {"SLU-3030", "the slot kept more WAL than it may",
      "--max-retained-wal was exceeded, what the slot kept got no less for 10 seconds, and "
-     "--on-retained-wal is drop-slot: the source's disk came first.",
+     "--on-retained-wal is drop-slot: the source's disk came first. The message says whether it "
+     "could be dropped.",
      "Find out what held it back (an old open transaction at the source, a slow destination). The "
-     "mirror stays as it was; `sluice run --on-lost-slot resync` makes a new slot and copies "
-     "again."},
+     "mirror stayed as it was: `sluice run --on-lost-slot resync` makes a new slot and copies "
+     "again. A slot that could not be dropped goes on keeping WAL until `sluice drop` removes it."},
     {"SLU-3080", "a comparison's point was missed",
      "A transaction before the fence was not visible to its snapshot yet.",
      "Nothing: verify takes another one by itself."},

@@ -74,15 +74,23 @@ void Pipeline::State::CloseDestination(Clock::time_point deadline, bool& left_wa
   left_wal = !file.empty() && std::filesystem::exists(file + ".wal", ignored);
 }
 
-/// The source's disk comes first, as the user asked.
-void Pipeline::State::DropSpentSlot() {
+/// The source's disk comes first, as the user asked. \return `spent`, and what came of it.
+Error Pipeline::State::DropSpentSlot(Error spent) {
   Result<postgres::Connection> control = Connect("end", false);
   const Status dropped =
       control ? postgres::DropSlot(*control, SlotName(), kGrace) : Status(control.error());
-  if (!dropped) {
-    logger.Failed("slot {} could not be dropped and goes on keeping WAL: {} ({})", SlotName(),
-                  dropped.error().message, dropped.error().code);
+  if (dropped) {
+    spent.message += "; it was dropped";
+    spent.advice =
+        "the mirror stays as it is; run with --on-lost-slot resync goes on with a new slot and "
+        "copies again";
+  } else {
+    spent.message +=
+        "; it could not be dropped and goes on keeping WAL: " + dropped.error().message +
+        Because(dropped.error()) + " (" + dropped.error().code + ")";
+    spent.advice = "sluice drop removes the slot; or run again, which goes on with it";
   }
+  return spent;
 }
 
 /// Nothing half-made stays behind in a file of the user's that was refused: the open destination is
@@ -152,7 +160,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
       if (ran && *ran && !is_harmless) ran = stopped.error();
       last = CurrentStatus();
       const bool answers = was_connected || (!ran && !base::IsRetryable(ran.error().kind));
-      if (!ran && ran.error().code == "SLU-3030") state.DropSpentSlot();
+      if (!ran && ran.error().code == "SLU-3030") ran = state.DropSpentSlot(ran.error());
       if (answers && Clock::now() < deadline) ReadSlotAtEnd(*state.url, last);
     }
     if (!ran) state.UndoState();

@@ -95,12 +95,18 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
       selection,
       postgres::ParseSelection(options.selection.tables, options.selection.excluded_tables,
                                options.selection.schemas, options.selection.excluded_schemas));
-  const postgres::PreflightRequest request{.selection = selection,
-                                           .publication = PublicationName(),
-                                           .is_publication_ours = !options.publication.has_value(),
-                                           .slot = SlotName(),
-                                           .is_copy_only = false,
-                                           .rules = options.tables};
+  // How much there is to copy is asked before the first copy, and not by every start.
+  const std::string file = DestinationFile(options);
+  std::error_code ignored;
+  const bool is_first = !has_begun && (file.empty() || !std::filesystem::exists(file, ignored));
+  const postgres::PreflightRequest request{
+      .selection = selection,
+      .publication = PublicationName(),
+      .is_publication_ours = !options.publication.has_value(),
+      .slot = SlotName(),
+      .is_copy_only = false,
+      .sizes = is_first ? postgres::TableSizes::kExact : postgres::TableSizes::kCounted,
+      .rules = options.tables};
   SLUICE_ASSIGN_OR_RETURN(const postgres::PreflightInput input,
                           postgres::ReadPreflightInput(control, request));
   const postgres::Preflight preflight = postgres::FindProblems(request, input);

@@ -122,7 +122,7 @@ struct Pipeline::State {
             facts->wal_segment_size, progress};
   }
   void CloseDestination(Clock::time_point deadline, bool& left_wal);
-  void DropSpentSlot();
+  Error DropSpentSlot(Error spent);
   void UndoState();
   void UndoCreatedFile();
   RunOutcome Outcome(const Status& ended, bool left_wal);
