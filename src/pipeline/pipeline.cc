@@ -145,6 +145,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
                                (stop.stop_requested() && base::IsRetryable(stopped.error().kind));
       if (ran && *ran && !is_harmless) ran = stopped.error();
       last = CurrentStatus();
+      state.undecodable_at = session->undecodable_at();
       const bool answers = was_connected || (!ran && !base::IsRetryable(ran.error().kind));
       if (!ran && ran.error().code == "SLU-3030") state.DropSpentSlot();
       if (answers && Clock::now() < deadline) ReadSlotAtEnd(*state.url, last);
@@ -152,6 +153,10 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     if (!ran) state.UndoState();
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
     if (ran && *ran) break;
+    if (!ran && state.has_begun && state.MayPassOver(ran.error())) {
+      state.undecodable = ran.error();
+      ran = false;
+    }
     if (!ran && state.MayRemakeSlot(ran.error(), last)) {
       state.logger.Warn("no table is live yet: the slot is made anew: {}{} ({})",
                         ran.error().message, Because(ran.error()), ran.error().code);

@@ -74,6 +74,9 @@ class Session {
   const Birth& birth() const { return birth_; }
   /// Why the stream is not connected now; empty: it is.
   std::string last_stream_error() const;
+  /// Where the server cannot decode its log, behind a Failure() SLU-2111: the place it names, else
+  /// the durable position.
+  std::optional<Lsn> undecodable_at() const;
 
  private:
   engine::WriterOptions WriterOptionsOf();
@@ -84,6 +87,7 @@ class Session {
   Result<postgres::ReplicationStream> StartStream(Lsn& start, replication::StartPoint& past,
                                                   std::stop_token stop);
   void Fail(const Error& error);
+  void FailToDecode(Error error);
   void NoteStreamError(const std::string& message);
 
   const SessionOptions options_;
@@ -114,6 +118,7 @@ class Session {
   mutable base::Mutex mutex_;
   std::optional<Error> failure_ SLUICE_GUARDED_BY(mutex_);
   std::string stream_error_ SLUICE_GUARDED_BY(mutex_);
+  std::optional<Lsn> undecodable_at_ SLUICE_GUARDED_BY(mutex_);
 };
 
 }  // namespace sluice::pipeline
