@@ -112,6 +112,7 @@ std::string ScenarioRunner::Substitute(std::string text) const {
   text = ReplaceAll(std::move(text), "{DESTINATION}", sluice_.destination());
   text = ReplaceAll(std::move(text), "{PIPELINE}", name_);
   text = ReplaceAll(std::move(text), "{PLACE}", place_);
+  text = ReplaceAll(std::move(text), "{STANDBY}", server_.StandbyUrl(name_));
   return ReplaceAll(std::move(text), "{FOLDER}", sluice_.folder());
 }
 
