@@ -76,7 +76,7 @@ Status PassToEndOfLog(const PassOver& request, DeliveryState& state, const std::
 }
 
 bool MayBringSlotAlong(const DeliveryState& state) {
-  if (!state.position || state.position->last_transaction || !state.passed.is_unknown) return false;
+  if (!state.position || !state.passed.is_unknown) return false;
   return std::none_of(state.tables.begin(), state.tables.end(), [](const TableRecord& table) {
     return table.state == TableState::kLive || table.kept || table.ranges;
   });

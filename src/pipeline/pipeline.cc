@@ -158,9 +158,13 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     if (!ran) state.UndoState();
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
     if (ran && *ran) break;
-    if (!ran && state.has_begun && state.MayPassOver(ran.error())) {
-      state.undecodable = ran.error();
-      ran = false;
+    if (!ran && state.has_begun) {
+      if (const Status may_pass = state.MayPassOver(ran.error()); may_pass) {
+        state.undecodable = ran.error();
+        ran = false;
+      } else {
+        ran = may_pass.error();
+      }
     }
     if (!ran && state.MayRemakeSlot(ran.error(), last)) {
       state.logger.Warn("no table is live yet: the slot is made anew: {}{} ({})",

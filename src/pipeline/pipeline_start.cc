@@ -234,6 +234,7 @@ Status Pipeline::State::MayPassOver(const Error& error) {
   const bool is_named = error.code == "SLU-2111" && options.skip_transaction &&
                         undecodable_at == options.skip_transaction;
   if (!is_named || !options.acknowledges || !options.may_create) return error;
+  if (!options.copy_existing) return NothingIsCopied(error);
   return ++passes > kPassesMax ? error : Status{};
 }
 
@@ -243,7 +244,6 @@ Status Pipeline::State::PassUndecodable(postgres::Connection& control, DeliveryS
                                         std::stop_token stop) {
   const std::optional<Error> why = std::exchange(undecodable, std::nullopt);
   if (why && restored.position) {
-    if (!options.copy_existing) return NothingIsCopied(*why);
     const PassOver request{.why = *why,
                            .control = control,
                            .destination = *opened,
