@@ -5,7 +5,8 @@
 /// A file is a sequence of steps. A line "-- VERB ARGUMENTS" begins one; what follows is its body,
 /// and after a line "----" comes what is expected. Lines that begin with "# " are comments, at the
 /// head they say what the scenario proves. {SOURCE}, {DATABASE}, {DESTINATION}, {FOLDER} and
-/// {PIPELINE} stand for those of the run.
+/// {PIPELINE} stand for those of the run, {STANDBY} for the source's database at the standby,
+/// {PLACE} for the LSN that the last command advised for --skip-transaction.
 ///
 ///   -- requires 15 | 14-17           skipped on servers older than PostgreSQL 15 | on others
 ///   -- options --table 'public.a*'   added to every later `sluice run`

@@ -111,6 +111,8 @@ std::string ScenarioRunner::Substitute(std::string text) const {
   text = ReplaceAll(std::move(text), "{DATABASE}", name_);
   text = ReplaceAll(std::move(text), "{DESTINATION}", sluice_.destination());
   text = ReplaceAll(std::move(text), "{PIPELINE}", name_);
+  text = ReplaceAll(std::move(text), "{PLACE}", place_);
+  text = ReplaceAll(std::move(text), "{STANDBY}", server_.StandbyUrl(name_));
   return ReplaceAll(std::move(text), "{FOLDER}", sluice_.folder());
 }
 
@@ -387,6 +389,11 @@ Status ScenarioRunner::Command(std::vector<std::string> arguments, int exit_code
   SLUICE_ASSIGN_OR_RETURN(const CommandResult result,
                           sluice_.Run(std::move(arguments), kCommandTimeout));
   const std::string output = result.stdout_text + result.stderr_text;
+  constexpr std::string_view kAdvice = "--skip-transaction ";
+  if (const std::size_t at = output.find(kAdvice); at != std::string::npos) {
+    const std::size_t from = at + kAdvice.size();
+    place_ = output.substr(from, output.find_first_of(" \n", from) - from);
+  }
   if (result.exit.code != exit_code) {
     return Differs(name + " ended with " + std::to_string(result.exit.code) + " instead of " +
                        std::to_string(exit_code),

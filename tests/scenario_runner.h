@@ -81,6 +81,7 @@ class ScenarioRunner {
   std::map<std::string, sluice::testing::SqlSession> sessions_;
   std::vector<std::unique_ptr<ScenarioWriter>> writers_;
   std::vector<std::string> run_options_;
+  std::string place_;             ///< {PLACE}
   std::string target_lsn_ = "0";  // where the last change of ours ended, as a number
 };
 

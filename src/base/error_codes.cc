@@ -266,13 +266,12 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "goes on without its changes.",
      "`sluice run` with --on-lost-slot resync or repair."},
     {"SLU-2111", "the server cannot decode its WAL",
-     "A row filter raises an error, a value is larger than the server can send, or the server "
-     "fails "
-     "with an internal error at the same place again and again. While no table is live Sluice "
-     "makes "
-     "its slot anew by itself, at most three times.",
-     "See the server's log for relation and reason. Change the filter, or take the table out of "
-     "the publication; then `sluice drop` and `sluice run` copy again behind that place."},
+     "A row filter of the publication raises an error, a value is larger than the server can "
+     "send, or the server fails with an internal error at the same place again and again. Nothing "
+     "behind that place can be had. While no table is live Sluice makes its slot anew by itself, "
+     "at most three times.",
+     "Change the filter or the row that it raises for: the copy asks it, too. Then `sluice run` "
+     "with --skip-transaction and the LSN named passes over it, and compares every table."},
     {"SLU-2112", "not a slot name",
      "Slots are named with a to z, 0 to 9 and _, at most 63 characters.", "Choose such a name."},
     {"SLU-2113", "the source does not answer on the replication connection",
@@ -280,6 +279,10 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "less than 10 s), although the server was asked for a sign of life: a proxy or a firewall in "
      "between has forgotten it, or the walsender is stopped. It is closed and opened again.",
      "If it comes again, look at what is between the two machines."},
+    {"SLU-2114", "open transactions hold up --skip-transaction",
+     "One of them may be the one that the server cannot decode, so their end is waited for, 10 "
+     "minutes long.",
+     "End the transaction that is named, then start again."},
     {"SLU-2116", "the role may not make event triggers",
      "PostgreSQL lets only superusers make event triggers; managed services have a role of their "
      "own for it. Those that are there belong to whoever made them.",

@@ -21,6 +21,7 @@ constexpr const char* kNames[] = {
     "birth.slot_made",
     "birth.committed",
     "open.taken_over",
+    "pass_over.committed",
     "open.tables_synced",
     "stream.checked",
     "stream.started",

@@ -323,6 +323,9 @@ Status LoadBehaviour(const Gathered& gathered, engine::PipelineOptions& options)
                            : lost == "repair" ? engine::OnLostSlot::kRepair
                                               : engine::OnLostSlot::kStop;
   }
+  if (const Given* given = gathered.Find("skip-transaction")) {
+    SLUICE_ASSIGN_OR_RETURN(options.skip_transaction, LsnOf(*given));
+  }
   return {};
 }
 

@@ -201,6 +201,13 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
      .range = "stop|resync|repair",
      .help = "When the slot, or the source's past, is lost: end with 4, copy everything again, or "
              "compare and repair."},
+    {.name = "skip-transaction",
+     .key = "skip_transaction",
+     .env = "SLUICE_SKIP_TRANSACTION",
+     .default_text = "none",
+     .range = "an LSN",
+     .help = "Where the server cannot decode its log at this place (SLU-2111 names it): go on "
+             "behind it, and compare every table."},
     {.name = "max-retained-wal",
      .key = "max_retained_wal",
      .env = "SLUICE_MAX_RETAINED_WAL",

@@ -56,14 +56,19 @@ Result<bool> FlagOf(const Given& given) {
   return NotAllowed(given);
 }
 
+Result<Lsn> LsnOf(const Given& given) {
+  const auto lsn = ParseLsn(given.value());
+  if (!lsn || !lsn->is_valid()) return NotAllowed(given);
+  return *lsn;
+}
+
 Result<engine::Until> UntilOf(const Given& given) {
   const std::string& text = given.value();
   if (text == "never") return engine::Until{engine::UntilNever{}};
   if (text == "copied") return engine::Until{engine::UntilCopied{}};
   if (text == "caught-up") return engine::Until{engine::UntilCaughtUp{}};
-  const auto lsn = ParseLsn(text);
-  if (!lsn || !lsn->is_valid()) return NotAllowed(given);
-  return engine::Until{*lsn};
+  SLUICE_ASSIGN_OR_RETURN(const Lsn lsn, LsnOf(given));
+  return engine::Until{lsn};
 }
 
 Result<HttpOptions> HttpOf(const Given& given) {

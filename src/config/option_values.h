@@ -45,6 +45,7 @@ Result<Duration> DurationOf(const Given& given, Duration most);
 /// One of the words of OptionSpec::range.
 Result<std::string> ChoiceOf(const Given& given);
 Result<bool> FlagOf(const Given& given);
+Result<Lsn> LsnOf(const Given& given);
 Result<engine::Until> UntilOf(const Given& given);
 Result<HttpOptions> HttpOf(const Given& given);
 

@@ -177,6 +177,16 @@ TEST_F(LoadOptionsTest, WhatALostSlotMeansIsStopUnlessItIsSaid) {
   EXPECT_EQ(Load().pipeline.on_lost_slot, engine::OnLostSlot::kResync);
 }
 
+TEST_F(LoadOptionsTest, APlaceToBeSkippedIsAnLsn) {
+  EXPECT_EQ(Load().pipeline.skip_transaction, std::nullopt);
+  request_.flags["skip-transaction"] = {"0/16B3748"};
+  EXPECT_EQ(Load().pipeline.skip_transaction, Lsn{0x16B3748});
+  request_.flags["skip-transaction"] = {"the last one"};
+  EXPECT_EQ(Failure().message, "--skip-transaction: the last one is not allowed; allowed: an LSN");
+  request_.flags["skip-transaction"] = {"0/0"};
+  EXPECT_EQ(Failure().code, "SLU-1001");
+}
+
 TEST_F(LoadOptionsTest, WhatTheSlotMayKeepIsASizeAndAPolicy) {
   EXPECT_EQ(Load().pipeline.wal_budget.max_bytes, 0U);
   request_.flags["max-retained-wal"] = {"2GiB"};

@@ -65,6 +65,8 @@ struct PipelineOptions {
   Until until = UntilNever{};
   Existing existing = Existing::kRefuse;
   OnLostSlot on_lost_slot = OnLostSlot::kStop;
+  /// Where the server fails to decode its log at this place, it is passed over (pass_over.h).
+  std::optional<Lsn> skip_transaction;
   /// How columns are kept instead of by default; null: nothing was declared.
   std::shared_ptr<const types::TypePolicies> types;
   /// Mode, columns and so on of single tables.

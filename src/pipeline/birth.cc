@@ -20,6 +20,8 @@
 namespace sluice::pipeline {
 namespace {
 
+constexpr std::string_view kCopiedAgainReason = "copied again";
+
 /// A walsender that creates a slot waits for open transactions and does not notice that its client
 /// was killed. Ours, proved by the generation in its name, is ended.
 Status EndLingeringBirth(const Birth& earlier, postgres::Connection& control) {
@@ -125,14 +127,6 @@ Result<Begun> MakeSlot(const BirthRequest& request, postgres::Connection& contro
   return Begun{made.consistent_point, replication::BirthList(exported, current)};
 }
 
-Status CommitAlone(Destination& destination, const CommitRecord& record) {
-  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination.Commit(record));
-  if (outcome == CommitOutcome::kAccepted) return {};
-  return Error{.kind = ErrorKind::kConnection,
-               .message = "the outcome of a commit at the start is unknown",
-               .code = "SLU-5005"};
-}
-
 /// The log of a table says what came last by LSN: what is copied now must come after all of it.
 Status CheckLogsGoOn(const replication::SourceFacts& facts, const DeliveryState& state) {
   Lsn newest = state.position.value_or(Position{}).lsn;
@@ -153,16 +147,49 @@ Status CheckLogsGoOn(const replication::SourceFacts& facts, const DeliveryState&
   return {};
 }
 
-Error AppendedAreLost(const TableRecord& table) {
+Error AppendedAreLost(const TableRecord& table, std::string_view why) {
   return {.kind = ErrorKind::kConfig,
-          .message =
-              "the stream was lost: rows inserted meanwhile are missing, and a copy would "
-              "take away those that the source does not have any more",
+          .message = std::string(why) +
+                     ": rows inserted meanwhile are missing, and a copy would take away those that "
+                     "the source does not have any more",
           .code = "SLU-4217",
           .advice = "sluice resync " + ToString(table.source)};
 }
 
 }  // namespace
+
+Status CommitAlone(Destination& destination, const CommitRecord& record) {
+  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination.Commit(record));
+  if (outcome == CommitOutcome::kAccepted) return {};
+  return Error{.kind = ErrorKind::kConnection,
+               .message = "the outcome of a commit at the start is unknown",
+               .code = "SLU-5005"};
+}
+
+std::vector<TableRecord> BeginAgain(const DeliveryState& state, bool compares, std::string_view why,
+                                    std::string_view detail) {
+  replication::TableMachine machine(state);
+  const UnixMicros now = engine::WallClock();
+  for (const TableRecord& table : state.tables) {
+    if (table.state == TableState::kSkipped) continue;
+    machine.Resync(table.relation, now);  // nothing is kept of it any more
+    if (table.schema && table.mode == TableMode::kAppend) {
+      machine.Halt(table.relation, AppendedAreLost(table, why), now);
+      continue;
+    }
+    const std::string_view how = compares ? kComparedReason : kCopiedAgainReason;
+    machine.SetReason(table.relation, fmt::format("{}: {}: {}", how, why, detail));
+  }
+  return machine.TakeChangedRecords(1);
+}
+
+void TakeRecords(const std::vector<TableRecord>& changed, DeliveryState& state) {
+  for (const TableRecord& record : changed) {
+    for (TableRecord& table : state.tables) {
+      if (table.relation == record.relation) table = record;
+    }
+  }
+}
 
 bool IsToBeBornAnew(const DeliveryState& state) {
   return state.birth && !state.birth->generation.empty() && !state.position &&
@@ -173,32 +200,14 @@ Status ForgetPosition(const replication::SourceFacts& facts, const Error& why, b
                       bool is_users_slot, Destination& destination, DeliveryState& state) {
   SLUICE_RETURN_IF_ERROR(replication::CheckRebirth(*state.birth, facts, is_users_slot));
   SLUICE_RETURN_IF_ERROR(CheckLogsGoOn(facts, state));
-  replication::TableMachine machine(state);
-  const UnixMicros now = engine::WallClock();
-  for (const TableRecord& table : state.tables) {
-    if (table.state == TableState::kSkipped) continue;
-    if (table.schema && table.mode == TableMode::kAppend) {
-      machine.Resync(table.relation, now);  // nothing is kept of it any more
-      machine.Halt(table.relation, AppendedAreLost(table), now);
-      continue;
-    }
-    machine.Resync(table.relation, now);
-    const std::string how =
-        compares ? std::string(kComparedReason) : "copied again: the stream was lost";
-    machine.SetReason(table.relation, how + ": " + base::ReasonText(why));
-  }
   CommitRecord record;
   record.sequence = 1;
   record.birth = state.birth;
-  record.tables = machine.TakeChangedRecords(1);
+  record.tables = BeginAgain(state, compares, "the stream was lost", base::ReasonText(why));
   SLUICE_RETURN_IF_ERROR(CommitAlone(destination, record));
   state.position.reset();
   state.passed = {};
-  for (const TableRecord& changed : record.tables) {
-    for (TableRecord& table : state.tables) {
-      if (table.relation == changed.relation) table = changed;
-    }
-  }
+  TakeRecords(record.tables, state);
   return {};
 }
 

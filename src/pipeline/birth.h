@@ -12,6 +12,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sluice/destination.h"
@@ -66,6 +67,19 @@ bool IsToBeBornAnew(const DeliveryState& state);
 /// SLU-3005, SLU-3007..3009; of the destination.
 Status ForgetPosition(const replication::SourceFacts& facts, const Error& why, bool compares,
                       bool is_users_slot, Destination& destination, DeliveryState& state);
+
+/// Every table's record as of now: pending with its rows in place and the reason, or halted where
+/// it is only appended to; what was kept of halted tables goes.
+/// \param compares the tables are to be compared, where that can be done, and not copied.
+/// \param why stands in the reason, `detail` behind it.
+std::vector<TableRecord> BeginAgain(const DeliveryState& state, bool compares, std::string_view why,
+                                    std::string_view detail);
+/// Puts them into `state`.
+void TakeRecords(const std::vector<TableRecord>& changed, DeliveryState& state);
+
+/// Before anything else is committed by this opener.
+/// Errors: SLU-5005 where the outcome is unknown; of the destination.
+Status CommitAlone(Destination& destination, const CommitRecord& record);
 
 /// After a birth that failed: removes what it made at the source. False: it could not, leave the
 /// intent where it is.

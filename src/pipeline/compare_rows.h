@@ -1,6 +1,6 @@
 /// \file
-/// `--on-lost-slot repair`: a copy that keeps the rows that lie at the destination and brings only
-/// what differs (docs/decisions/014-lost-slot.md).
+/// `--on-lost-slot repair` and `--skip-transaction`: a copy that keeps the rows that lie at the
+/// destination and brings only what differs (docs/decisions/014-lost-slot.md).
 ///
 /// The table is being copied as any other: its changes are held, a snapshot is taken. What S sees
 /// is compared with the rows that lie there, to which nothing is applied meanwhile; the rows of the
@@ -19,7 +19,7 @@
 namespace sluice::pipeline {
 
 /// Begins the reason of a pending table that is to be compared: so a restart knows it.
-inline constexpr std::string_view kComparedReason = "compared with the source: the stream was lost";
+inline constexpr std::string_view kComparedReason = "compared with the source";
 bool IsToBeCompared(const TableRecord& record);
 
 /// nullopt: the table is to be copied; it is not one of these, it has no key or a log, was altered,

@@ -159,6 +159,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
                                (stop.stop_requested() && base::IsRetryable(stopped.error().kind));
       if (ran && *ran && !is_harmless) ran = stopped.error();
       last = CurrentStatus();
+      state.undecodable_at = session->undecodable_at();
       const bool answers = was_connected || (!ran && !base::IsRetryable(ran.error().kind));
       if (!ran && ran.error().code == "SLU-3030") ran = state.DropSpentSlot(ran.error());
       if (answers && Clock::now() < deadline) ReadSlotAtEnd(*state.url, last);
@@ -167,6 +168,14 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
     if (!ran) state.UndoCreatedFile();
     if (ran && *ran) break;
+    if (!ran && state.has_begun) {
+      if (const Status may_pass = state.MayPassOver(ran.error()); may_pass) {
+        state.undecodable = ran.error();
+        ran = false;
+      } else {
+        ran = may_pass.error();
+      }
+    }
     if (!ran && state.MayRemakeSlot(ran.error(), last)) {
       state.logger.Warn("no table is live yet: the slot is made anew: {}{} ({})",
                         ran.error().message, Because(ran.error()), ran.error().code);

@@ -10,9 +10,11 @@
 #include "pipeline/birth.h"
 #include "pipeline/destination_factory.h"
 #include "pipeline/judgement.h"
+#include "pipeline/pass_over.h"
 #include "pipeline/pipeline_state.h"
 #include "pipeline/table_sync.h"
 #include "postgres/catalog.h"
+#include "postgres/slot.h"
 #include "replication/snapshot.h"
 
 namespace sluice::pipeline {
@@ -20,8 +22,23 @@ namespace {
 
 constexpr Duration kFileWait = std::chrono::seconds(3);
 constexpr int kSlotsRemadeMax = 3;
+constexpr int kPassesMax = 5;
 constexpr std::size_t kBornAnewMax = 3;
 constexpr Duration kBornAnewWindow = std::chrono::hours(1);
+
+/// A walsender that was killed lingers for so long.
+Duration SlotWait(const postgres::ServerFacts& facts) {
+  return std::chrono::milliseconds(facts.wal_sender_timeout_ms) + std::chrono::seconds(5);
+}
+
+Error NothingIsCopied(const Error& error) {
+  return Error{.kind = ErrorKind::kConfig,
+               .message = error.message + "; with --copy none nothing is copied again",
+               .code = error.code,
+               .advice =
+                   "bring the tables up to the source by hand, then `sluice drop` and "
+                   "`sluice run` with --existing adopt"};
+}
 
 /// What the position means is the same on the new timeline; the next one need not be.
 Status FollowTimeline(Destination& destination, const DeliveryState& state) {
@@ -32,11 +49,7 @@ Status FollowTimeline(Destination& destination, const DeliveryState& state) {
   record.passed = state.passed;
   if (state.position->last_transaction)
     record.committed_at = state.position->last_transaction->committed_at;
-  SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination.Commit(record));
-  if (outcome == CommitOutcome::kAccepted) return {};
-  return Error{.kind = ErrorKind::kConnection,
-               .message = "a commit's outcome is unknown",
-               .code = "SLU-5005"};
+  return CommitAlone(destination, record);
 }
 
 }  // namespace
@@ -162,6 +175,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(const bool has_other_names, TakeNames(restored));
   if (has_other_names) SLUICE_RETURN_IF_ERROR(ReadPreflight(control));
   if (restored.position) SLUICE_RETURN_IF_ERROR(CheckPast(control, restored));
+  SLUICE_RETURN_IF_ERROR(PassUndecodable(control, restored, stop));
   if (IsToBeBornAnew(restored) && !options.may_create) {
     return Error{.kind = ErrorKind::kConfig,
                  .message = "slot and publication are being made anew, and no table is compared",
@@ -260,14 +274,7 @@ Status Pipeline::State::MayBeBornAnew(const Error& error) {
   const bool may_be = replication::IsLostStream(error) && options.acknowledges &&
                       options.may_create && options.on_lost_slot != engine::OnLostSlot::kStop;
   if (!may_be) return error;
-  if (!options.copy_existing) {
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = error.message + "; with --copy none nothing is copied again",
-                 .code = error.code,
-                 .advice =
-                     "bring the tables up to the source by hand, then `sluice drop` and "
-                     "`sluice run` with --existing adopt"};
-  }
+  if (!options.copy_existing) return NothingIsCopied(error);
   while (!born_anew_at.empty() && born_anew_at.front() < Clock::now() - kBornAnewWindow)
     born_anew_at.pop_front();
   if (born_anew_at.size() < kBornAnewMax) return {};
@@ -275,6 +282,44 @@ Status Pipeline::State::MayBeBornAnew(const Error& error) {
   again.advice = "the stream was lost " + std::to_string(kBornAnewMax) +
                  " times within an hour: find out what reads or drops the slot";
   return again;
+}
+
+/// \return `error` itself where it stands: it is not at the place that --skip-transaction names.
+Status Pipeline::State::MayPassOver(const Error& error) {
+  const bool is_named = error.code == "SLU-2111" && options.skip_transaction &&
+                        undecodable_at == options.skip_transaction;
+  if (!is_named || !options.acknowledges || !options.may_create) return error;
+  if (!options.copy_existing) return NothingIsCopied(error);
+  return ++passes > kPassesMax ? error : Status{};
+}
+
+/// Where MayPassOver() said so. The slot follows, also where an earlier start was killed before it
+/// did.
+Status Pipeline::State::PassUndecodable(postgres::Connection& control, DeliveryState& restored,
+                                        std::stop_token stop) {
+  const std::optional<Error> why = std::exchange(undecodable, std::nullopt);
+  if (why && restored.position) {
+    const PassOver request{.why = *why,
+                           .control = control,
+                           .destination = *opened,
+                           .logger = logger,
+                           .on_waiting = [this](const std::string& whom) {
+                             NoteWaiting("passing over what cannot be decoded", whom);
+                           }};
+    SLUICE_RETURN_IF_ERROR(PassToEndOfLog(request, restored, stop));
+  }
+  if (!options.acknowledges || !MayBringSlotAlong(restored)) return {};
+  return postgres::AdvanceSlot(control, restored.birth->slot, restored.position->lsn,
+                               SlotWait(*facts), std::move(stop));
+}
+
+void Pipeline::State::NoteWaiting(std::string_view what, const std::string& whom) {
+  const std::scoped_lock lock(mutex);
+  // Once for each; how long it has been open stands in brackets and changes.
+  const bool is_new =
+      whom.substr(0, whom.find('(')) != waiting_for.substr(0, waiting_for.find('('));
+  if (is_new && !whom.empty()) logger.Warn("{} waits for {}", what, whom);
+  waiting_for = whom;
 }
 
 /// A slot can be made at a place of the log that the server will not decode (bugs of its own, a row
@@ -360,17 +405,9 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
     (table.is_append ? request.published.append : request.published.tables).push_back(table.name);
   request.published.has_companion = options.tables.may_append();
   request.records = is_anew ? RecordsAnew(tables, state) : tables.added;
-  request.on_waiting = [this](const std::string& whom) {
-    const std::scoped_lock lock(mutex);
-    // Once for each; how long it has been open stands in brackets and changes.
-    const bool is_new =
-        whom.substr(0, whom.find('(')) != waiting_for.substr(0, waiting_for.find('('));
-    if (is_new && !whom.empty()) logger.Warn("creating the slot waits for {}", whom);
-    waiting_for = whom;
-  };
+  request.on_waiting = [this](const std::string& whom) { NoteWaiting("creating the slot", whom); };
   request.generation = NewGeneration();
-  request.slot_wait =
-      std::chrono::milliseconds(facts->wal_sender_timeout_ms) + std::chrono::seconds(5);
+  request.slot_wait = SlotWait(*facts);
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication,
                           Connect(BirthRole(request.generation), true));
   is_half_born = true;

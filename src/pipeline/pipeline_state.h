@@ -58,6 +58,9 @@ struct Pipeline::State {
   int slots_remade = 0;
   std::optional<Error> lost;  ///< why the next opening makes slot and publication anew
   std::deque<Clock::time_point> born_anew_at;
+  std::optional<Lsn> undecodable_at;  ///< of the last session
+  std::optional<Error> undecodable;   ///< why the next opening passes to the end of the log
+  int passes = 0;
   UntilWatch until;
   /// Asked to stop once the grace of a graceful end is over: a source that does not answer holds up
   /// nobody.
@@ -111,6 +114,10 @@ struct Pipeline::State {
   Status CheckPast(postgres::Connection& control, DeliveryState& restored);
   bool MayRemakeSlot(const Error& error, const engine::PipelineStatus& last);
   Status MayBeBornAnew(const Error& error);
+  Status MayPassOver(const Error& error);
+  Status PassUndecodable(postgres::Connection& control, DeliveryState& restored,
+                         std::stop_token stop);
+  void NoteWaiting(std::string_view what, const std::string& whom);
   void ShowPlan(const DeliveryState& restored);
   std::uint64_t KeepBytes() const;
   void MakeSession(const DeliveryState& restored);

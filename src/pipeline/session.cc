@@ -53,18 +53,6 @@ Duration SilenceMax(Duration wal_sender_timeout) {
                                                 : std::max(kSilenceLeast, wal_sender_timeout);
 }
 
-/// A walsender that fails to decode a record fails there each time, and a start that is refused for
-/// a slot in which nothing is wrong is refused again: nothing heals it.
-Error StaysBroken(Error error) {
-  error.kind = ErrorKind::kConfig;
-  if (!error.sqlstate.starts_with("XX")) return error;
-  error.code = "SLU-2111";
-  error.message =
-      "the server cannot decode its WAL for the slot, again and again: SQLSTATE " + error.sqlstate;
-  error.advice = "see the server's log; `sluice drop` and a new copy leave that place behind";
-  return error;
-}
-
 }  // namespace
 
 Session::Session(SessionOptions options, Connect connect, Destination& destination,
@@ -177,6 +165,33 @@ void Session::Fail(const Error& error) {
   if (!failure_) failure_ = error;
 }
 
+/// A walsender that fails to decode a record fails there each time.
+void Session::FailToDecode(Error error) {
+  error.kind = ErrorKind::kConfig;
+  // The start was refused again and again, for a slot in which the looks find nothing wrong.
+  if (error.code == "SLU-2102" || error.code == "SLU-2108") return Fail(error);
+  const std::optional<Lsn> named = postgres::DecodedPlace(error.server_message);
+  const Lsn place = named.value_or(progress_.durable.Load());
+  error.code = "SLU-2111";
+  error.message = "the server cannot decode its log " +
+                  (named ? "at " + ToString(place)
+                         : "somewhere behind " + ToString(place) + ", where the mirror stands") +
+                  ": SQLSTATE " + error.sqlstate;
+  error.advice =
+      "correct what raises, such as a row filter; then `sluice run` with --skip-transaction " +
+      ToString(place) + " goes on behind it, and compares every table";
+  {
+    const base::MutexLock lock(mutex_);
+    undecodable_at_ = place;
+  }
+  Fail(error);
+}
+
+std::optional<Lsn> Session::undecodable_at() const {
+  const base::MutexLock lock(mutex_);
+  return undecodable_at_;
+}
+
 void Session::NoteStreamError(const std::string& message) {
   const base::MutexLock lock(mutex_);
   stream_error_ = message;
@@ -226,11 +241,15 @@ void Session::StreamThread(std::stop_token stop) {
     silence_patience_ = was_silent ? std::min(silence_patience_ * 2, kSilencePatienceMax) : 1;
     internal_errors = is_internal && brought_nothing ? internal_errors + 1 : 0;
     if (internal_errors >= kInternalErrorsMax) {
-      Fail(StaysBroken(ended.error()));
+      FailToDecode(ended.error());
       return;
     }
     const bool is_held =
         held_since != Clock::time_point{} && Clock::now() - held_since > held_timeout_;
+    if (ended.error().code == "SLU-2111") {
+      FailToDecode(ended.error());
+      return;
+    }
     if (is_held || !base::IsRetryable(ended.error().kind)) {
       Fail(ended.error());
       return;

@@ -77,6 +77,9 @@ class Session {
   const Birth& birth() const { return birth_; }
   /// Why the stream is not connected now; empty: it is.
   std::string last_stream_error() const;
+  /// Where the server cannot decode its log, behind a Failure() SLU-2111: the place it names, else
+  /// the durable position.
+  std::optional<Lsn> undecodable_at() const;
 
  private:
   engine::WriterOptions WriterOptionsOf();
@@ -89,6 +92,7 @@ class Session {
   Status CheckTaken(postgres::Connection& control, const replication::SlotRow& judged,
                     int walsender) const;
   void Fail(const Error& error);
+  void FailToDecode(Error error);
   void NoteStreamError(const std::string& message);
 
   const SessionOptions options_;
@@ -119,6 +123,7 @@ class Session {
   mutable base::Mutex mutex_;
   std::optional<Error> failure_ SLUICE_GUARDED_BY(mutex_);
   std::string stream_error_ SLUICE_GUARDED_BY(mutex_);
+  std::optional<Lsn> undecodable_at_ SLUICE_GUARDED_BY(mutex_);
 };
 
 }  // namespace sluice::pipeline

@@ -32,6 +32,7 @@ ServerMessage ReadMessage(const PGresult* result) {
           .message = Field(result, PG_DIAG_MESSAGE_PRIMARY),
           .detail = Field(result, PG_DIAG_MESSAGE_DETAIL),
           .hint = Field(result, PG_DIAG_MESSAGE_HINT),
+          .context = Field(result, PG_DIAG_CONTEXT),
           .source_function = Field(result, PG_DIAG_SOURCE_FUNCTION)};
 }
 

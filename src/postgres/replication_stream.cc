@@ -69,10 +69,7 @@ Error RefineStreamError(Error error) {
   }
   error.kind = ErrorKind::kConfig;
   error.code = "SLU-2111";
-  error.message = "the server cannot decode its WAL for the slot: SQLSTATE " + error.sqlstate;
-  error.advice =
-      "see the server's log for relation and reason: a row filter that raises, or a "
-      "value beyond 1 GB";
+  error.message = "the server cannot decode its log: SQLSTATE " + error.sqlstate;
   return error;
 }
 

@@ -11,7 +11,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kReportEvery = 1s;
-constexpr Duration kDropRetry = 200ms;
+constexpr Duration kSlotRetry = 200ms;
+/// The server reads its log from where the slot stands.
+constexpr Duration kAdvanceMax = 10min;
 
 // What a server version lacks is filled with its default.
 std::string SlotColumnsSql(int version) {
@@ -103,6 +105,34 @@ Result<QueryResult> AwaitCreation(Connection& stream, Connection& control,
   }
 }
 
+/// Runs a statement about the slot $1 once no other session uses it.
+Status ExecWhenFree(Connection& connection, const std::string& doing, const std::string& sql,
+                    std::string_view name, Duration wait, const ExecOptions& options) {
+  const Clock::time_point deadline = Clock::now() + wait;
+  while (true) {
+    auto done = connection.Exec(doing, sql, {std::string(name)}, options);
+    if (done || done.error().sqlstate == "42704") return {};
+    if (done.error().sqlstate != "55006") return std::move(done).error();
+    if (options.stop.stop_requested()) {
+      return Error{.kind = ErrorKind::kCancelled, .message = "stopped while: " + doing};
+    }
+    if (Clock::now() >= deadline) {
+      Error error = std::move(done).error();
+      error.kind = ErrorKind::kConfig;
+      error.code = "SLU-2105";
+      error.message = "the slot is in use: " + std::string(name);
+      SLUICE_ASSIGN_OR_RETURN(const auto row, ReadSlot(connection, name));
+      if (row && row->active_pid != 0) {
+        error.message +=
+            ", by pid " + std::to_string(row->active_pid) + " (" + row->active_application + ")";
+      }
+      error.advice = "stop the pipeline that uses it";
+      return error;
+    }
+    std::this_thread::sleep_for(kSlotRetry);
+  }
+}
+
 }  // namespace
 
 bool IsSlotName(std::string_view name) {
@@ -186,32 +216,21 @@ Result<CreatedSlot> CreateSlot(Connection& stream, Connection& control,
 
 Status DropSlot(Connection& connection, std::string_view name, Duration wait,
                 std::stop_token stop) {
-  const Clock::time_point deadline = Clock::now() + wait;
-  while (true) {
-    auto dropped = connection.Exec(
-        "drop slot " + std::string(name),
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1",
-        {std::string(name)});
-    if (dropped || dropped.error().sqlstate == "42704") return {};
-    if (dropped.error().sqlstate != "55006") return std::move(dropped).error();
-    if (stop.stop_requested()) {
-      return Error{.kind = ErrorKind::kCancelled, .message = "stopped while dropping the slot"};
-    }
-    if (Clock::now() >= deadline) {
-      Error error = std::move(dropped).error();
-      error.kind = ErrorKind::kConfig;
-      error.code = "SLU-2105";
-      error.message = "the slot is in use: " + std::string(name);
-      SLUICE_ASSIGN_OR_RETURN(const auto row, ReadSlot(connection, name));
-      if (row && row->active_pid != 0) {
-        error.message +=
-            ", by pid " + std::to_string(row->active_pid) + " (" + row->active_application + ")";
-      }
-      error.advice = "stop the pipeline that uses it";
-      return error;
-    }
-    std::this_thread::sleep_for(kDropRetry);
-  }
+  return ExecWhenFree(
+      connection, "drop slot " + std::string(name),
+      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1",
+      name, wait, {.stop = stop});
+}
+
+Status AdvanceSlot(Connection& connection, std::string_view name, Lsn to, Duration wait,
+                   std::stop_token stop) {
+  const std::string lsn = QuoteLiteral(ToString(to)) + "::pg_lsn";
+  return ExecWhenFree(connection, "advance slot " + std::string(name),
+                      "SELECT pg_replication_slot_advance(slot_name, " + lsn +
+                          ") FROM pg_replication_slots WHERE slot_name = $1 AND "
+                          "confirmed_flush_lsn < " +
+                          lsn,
+                      name, wait, {.timeout = kAdvanceMax, .stop = stop});
 }
 
 }  // namespace sluice::postgres

@@ -83,6 +83,13 @@ Result<CreatedSlot> CreateSlot(Connection& stream, Connection& control,
 Status DropSlot(Connection& connection, std::string_view name, Duration wait,
                 std::stop_token stop = {});
 
+/// What ends at or before `to`, which is flushed, is not sent any more; nothing happens where the
+/// slot is there already. Waits up to `wait` while another session uses it. Until its next
+/// checkpoint a crash of the server may take it back.
+/// Errors: kConfig SLU-2105 (in use, names who).
+Status AdvanceSlot(Connection& connection, std::string_view name, Lsn to, Duration wait,
+                   std::stop_token stop = {});
+
 /// [a-z0-9_]{1,63} (T108).
 bool IsSlotName(std::string_view name);
 

@@ -116,6 +116,19 @@ TEST(ClassifySqlState, SaysWhatToDo) {
   EXPECT_EQ(ClassifySqlState("42P01").kind, ErrorKind::kConfig);
 }
 
+TEST(DecodedPlace, IsWhatTheServersContextEndsWithInAnyLanguage) {
+  ServerMessage server{.severity = "ERROR", .sqlstate = "22012", .message = "division by zero"};
+  EXPECT_EQ(DecodedPlace(ErrorFrom(server, "read the stream").server_message), std::nullopt);
+  server.context =
+      "SQL-Funktion \u00bbf\u00ab\n"
+      "Slot \u00bbs\u00ab, Ausgabeplugin \u00bbpgoutput\u00ab, im Callback change, zugeh\u00f6rige "
+      "LSN "
+      "0/14DE930\nbeim Dekodieren";
+  const Error error = ErrorFrom(server, "read the stream");
+  EXPECT_TRUE(error.server_message.starts_with("division by zero; Slot ")) << error.server_message;
+  EXPECT_EQ(DecodedPlace(error.server_message), Lsn{0x14DE930});
+}
+
 TEST(FindSqlState, ReadsTheLastOfSeveralAttempts) {
   EXPECT_EQ(
       FindSqlState("connection to server at \"a\" failed: FATAL:  28P01: no\n"

@@ -44,6 +44,19 @@ bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+/// Of an error in an output plugin's callback: "slot "s", output plugin "pgoutput", in the change
+/// callback, associated LSN 0/16B3748". Empty: there is no such line.
+std::string_view PlaceLine(std::string_view context) {
+  while (!context.empty()) {
+    const std::size_t end = std::min(context.find('\n'), context.size());
+    const std::string_view line = context.substr(0, end);
+    context.remove_prefix(std::min(end + 1, context.size()));
+    const std::size_t blank = line.rfind(' ');
+    if (blank != std::string_view::npos && ParseLsn(line.substr(blank + 1))) return line;
+  }
+  return {};
+}
+
 /// Line breaks and tabs as single blanks.
 std::string OneLine(std::string_view text) {
   std::string out;
@@ -174,6 +187,8 @@ Error ErrorFrom(const ServerMessage& server, std::string_view doing) {
   std::string words = server.message;
   if (!server.detail.empty()) words += " (" + server.detail + ")";
   if (!server.hint.empty()) words += "; hint: " + server.hint;
+  if (const std::string_view place = PlaceLine(server.context); !place.empty())
+    words.append("; ").append(place);
   std::string message = "cannot " + std::string(doing);
   message += server.sqlstate.empty() ? ": the connection broke" : ": SQLSTATE " + server.sqlstate;
   return Error{.kind = found.kind,
@@ -182,6 +197,12 @@ Error ErrorFrom(const ServerMessage& server, std::string_view doing) {
                .sqlstate = server.sqlstate,
                .code = std::string(found.code),
                .advice = std::string(found.advice)};
+}
+
+std::optional<Lsn> DecodedPlace(std::string_view server_message) {
+  const std::size_t blank = server_message.rfind(' ');
+  if (blank == std::string_view::npos) return std::nullopt;
+  return ParseLsn(server_message.substr(blank + 1));
 }
 
 std::string_view FindSqlState(std::string_view libpq_text) {

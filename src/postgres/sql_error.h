@@ -2,9 +2,11 @@
 /// From a SQLSTATE to what the receiver should do. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "sluice/lsn.h"
 #include "sluice/result.h"
 
 namespace sluice::postgres {
@@ -25,11 +27,17 @@ struct ServerMessage {
   std::string message = {};
   std::string detail = {};
   std::string hint = {};
+  std::string context = {};
   std::string source_function = {};  ///< of the server, not localised
 };
 
 /// \param doing what was tried, lower case: "create publication sluice_shop".
 Error ErrorFrom(const ServerMessage& server, std::string_view doing);
+
+/// The place of the log at which logical decoding failed: the server ends a line of its context
+/// with it, in any language, and ErrorFrom() keeps that line behind its words. nullopt: it named
+/// none.
+std::optional<Lsn> DecodedPlace(std::string_view server_message);
 
 /// libpq's text of a failed connection attempt, made with PQERRORS_VERBOSE, read by us.
 struct ConnectFailure {

@@ -228,6 +228,26 @@ class Torture:
         self.compare_now()
         rig.server.sql("drop table misfits")
 
+    # A place that the server cannot decode, passed over
+
+    def cannot_be_decoded(self):
+        rig = self.rig
+        rig.server.sql("create type mood as enum ('good', 'bad'); create table moods (id int primary key, m mood, v text); "
+                       "insert into moods values (1, 'good', 'a'), (2, 'bad', 'a')")
+        rig.catch_up()
+        rig.server.sql("delete from pg_enum where enumlabel = 'bad' and enumtypid = 'mood'::regtype; insert into moods values (3, 'good', 'a')")
+        rig.server.sql("update moods set v = 'b'")
+        rig.server.sql("update moods set m = 'good' where id = 2")
+        rig.catch_up(codes=(4,))
+        place = re.findall(r"--skip-transaction (\S+)", rig.log())[-1]
+        if "pass_over.committed" in self.points:
+            self.until_failpoint("pass_over.committed", "--skip-transaction", place)
+            rig.catch_up()
+        else:
+            rig.catch_up("--skip-transaction", place)
+        self.compare_now()
+        rig.server.sql("drop table moods")
+
     def until_failpoint(self, point, *more):
         self.rig.start(*more, environment={"SLUICE_FAILPOINTS": f"{point}:kill:1"})
         try:
@@ -339,6 +359,7 @@ def one_run(options, seed):
         try:
             torture.births()
             torture.halts()
+            torture.cannot_be_decoded()
             writers = Load(rig.server, seed)
             rig.threads.append(writers)
             while torture.goes_on():
