@@ -6,7 +6,6 @@
 #include <optional>
 #include <utility>
 
-#include "base/sleep.h"
 #include "base/units.h"
 #include "postgres/ddl_trigger.h"
 #include "postgres/publication.h"
@@ -24,6 +23,7 @@ constexpr Duration kBudgetInterval = std::chrono::seconds(1);
 constexpr Duration kSchemaInterval = std::chrono::seconds(10);
 constexpr Duration kSecondLook = std::chrono::seconds(1);
 constexpr Duration kLockTimeout = std::chrono::seconds(2);
+constexpr int kFailedLooksMax = 3;
 
 }  // namespace
 
@@ -74,7 +74,7 @@ void ControlLoop::Loop(std::stop_token stop) {
       if (!connection->is_alive()) connection.reset();
     }
     wait = connection ? kTick : std::min<Duration>(wait * 2, std::chrono::seconds(5));
-    base::SleepFor(wait, stop);
+    sleep_.SleepFor(wait, stop);
   }
 }
 
@@ -89,21 +89,37 @@ Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now
     slot_at_ = now;
     SLUICE_RETURN_IF_ERROR(LookAtSlot(connection, now));
   }
+  return LookAtSchemas(connection, now);
+}
+
+void ControlLoop::FollowAll() {
+  ++asked_;
+  sleep_.Wake();
+}
+
+Status ControlLoop::LookAtSchemas(postgres::Connection& connection, Clock::time_point now) {
+  const int asked = asked_.load();
   const bool is_told = now >= schemas_allowed_ && wants_look_.exchange(false);
-  if (is_told || now >= schemas_due_) {
-    const Status looked = LookAtSchemas(connection);
+  if (asked != looked_ || is_told || now >= schemas_due_) {
+    const Status compared = CompareSchemas(connection);
     // Thousands of tables take long: a twentieth of the time at most.
     const Clock::time_point done = Clock::now();
     schemas_allowed_ = done + (done - now) * 20;
     // The stream may tell of a commit before the catalog shows it.
     schemas_due_ = std::max(schemas_allowed_, done + (is_told ? kSecondLook : kSchemaInterval));
-    SLUICE_RETURN_IF_ERROR(looked);
+    failed_looks_ = compared ? 0 : failed_looks_ + 1;
+    if (compared || failed_looks_ >= kFailedLooksMax) looked_ = asked;
+    SLUICE_RETURN_IF_ERROR(compared);
   }
+  if (looked_ == followed_.load() || !seen_.empty()) return {};
+  // Behind what the writer was told last: committed, and its copies asked for.
+  SLUICE_RETURN_IF_ERROR(writer_.inbox().CallAndWait([]() -> Status { return {}; }));
+  followed_.store(looked_);
   return {};
 }
 
 /// What no message tells: tables that were altered, or rewritten, and got no rows since.
-Status ControlLoop::LookAtSchemas(postgres::Connection& connection) {
+Status ControlLoop::CompareSchemas(postgres::Connection& connection) {
   SLUICE_ASSIGN_OR_RETURN(const std::vector<SchemaPtr> known,
                           writer_.inbox().CallAndWait([this]() -> Result<std::vector<SchemaPtr>> {
                             std::vector<SchemaPtr> live;

@@ -9,11 +9,11 @@
 /// - every 10 s, with a limit every second: WAL retained by our slot, its status
 /// - every 10 s, and as soon as the stream tells of a schema change: tables that were altered and
 ///   got no rows since take their new shape when the stream has passed the point where the catalog
-///   was read
+///   was read; at once for a run that is about to end
 ///
 /// A broken connection is opened again; nothing here ends the pipeline.
 ///
-/// Thread safety: Start(), Stop() by the owner; slot(), LookSoon() from any thread.
+/// Thread safety: Start(), Stop() by the owner; the rest from any thread.
 #pragma once
 
 #include <atomic>
@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/sleep.h"
 #include "engine/delivery_writer.h"
 #include "engine/progress.h"
 #include "engine/relation_registry.h"
@@ -67,13 +68,19 @@ class ControlLoop {
   SlotInfo slot() const;
   /// Some table was altered.
   void LookSoon() { wants_look_.store(true); }
+  /// Look now: what was altered before this call is to be followed.
+  void FollowAll();
+  /// What FollowAll() asked for is done: every table that had been altered by then has its new
+  /// shape, or copies itself again. Also where the catalog could not be read three times.
+  bool has_followed_all() const { return followed_.load() == asked_.load() && asked_.load() > 0; }
 
  private:
   void Loop(std::stop_token stop);
   Status Tick(postgres::Connection& connection, Clock::time_point now);
   Status FeedMachine(postgres::Connection& connection);
   Status LookAtIdentities(postgres::Connection& connection);
-  Status LookAtSchemas(postgres::Connection& connection);
+  Status LookAtSchemas(postgres::Connection& connection, Clock::time_point now);
+  Status CompareSchemas(postgres::Connection& connection);
   Status FollowSeen();
   Status LookAtSlot(postgres::Connection& connection, Clock::time_point now);
   void LookAtBudget(const postgres::SlotRow& slot, Clock::time_point now);
@@ -91,6 +98,11 @@ class ControlLoop {
   /// Not earlier: looks take a twentieth of the time at most.
   Clock::time_point schemas_allowed_{};
   std::atomic<bool> wants_look_{false};
+  /// Calls of FollowAll(): so many, begun to look for, and done.
+  std::atomic<int> asked_{0};
+  int looked_ = 0;
+  std::atomic<int> followed_{0};
+  int failed_looks_ = 0;
   /// Altered tables: what they had here when the catalog was read, and what that said. Waits until
   /// the stream has passed that point.
   struct Seen {
@@ -104,6 +116,7 @@ class ControlLoop {
   bool is_unreserved_ = false;
   mutable base::Mutex mutex_;
   SlotInfo slot_ SLUICE_GUARDED_BY(mutex_);
+  base::WakeableSleep sleep_;
   std::jthread thread_;
 };
 

@@ -100,7 +100,8 @@ Result<bool> DeliveryWriter::FollowCatalog(const SchemaPtr& known, const SchemaP
   if (!outcome || outcome->table_failed) stager_.Abandon();
   if (!outcome) return outcome.error();
   if (outcome->table_failed) GiveUp(*outcome->table_failed);
-  return true;  // committed by the loop, whose error ends the writer
+  published_at_ = {};  // AreCopiesVisible() knows of it before the next call
+  return true;         // committed by the loop, whose error ends the writer
 }
 
 Status DeliveryWriter::Replace(std::uint64_t ticket, const std::shared_ptr<const NetChange>& rows) {

@@ -29,6 +29,7 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
   running->Start();
   SetPhase(engine::Phase::kRunning);
   std::optional<engine::PositionWish> wish;
+  bool has_asked = false;
   for (;;) {
     base::SleepFor(kTick, stop);
     if (stop.stop_requested()) return true;
@@ -43,12 +44,16 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
       SLUICE_RETURN_IF_ERROR(running->pool().Join());
     }
     if (!running->knows_tables()) continue;
+    const bool has_schemas = running->has_followed_schemas();
     SLUICE_ASSIGN_OR_RETURN(
         const bool is_reached,
         until.IsReached(running->writer().AreCopiesVisible(), progress, facts->wal_segment_size,
                         [this] { return Connect("until", false); }));
-    if (is_reached) return true;
     if (until.lsn() && !wish) wish.emplace(progress);
+    if (!is_reached) continue;
+    // Alterations without rows belong to what the run was to reach, and no message tells of them.
+    if (has_schemas || !until.lsn()) return true;
+    if (!std::exchange(has_asked, true)) running->FollowSchemas();
   }
 }
 

@@ -71,6 +71,9 @@ class Session {
   const engine::ControlLoop& control() const { return control_; }
   /// What became of tables before the start is known and carried out: --until may be asked for.
   bool knows_tables() const { return !watches_tables_ || watch_.is_settled(); }
+  /// ControlLoop's, for a run that is about to end.
+  void FollowSchemas() { control_.FollowAll(); }
+  bool has_followed_schemas() const { return control_.has_followed_all(); }
   const Birth& birth() const { return birth_; }
   /// Why the stream is not connected now; empty: it is.
   std::string last_stream_error() const;

@@ -74,11 +74,8 @@ void TableWatch::Stop() {
 }
 
 void TableWatch::Wake() {
-  {
-    const std::scoped_lock lock(mutex_);
-    is_woken_ = true;
-  }
-  wake_.notify_all();
+  is_woken_.store(true);
+  sleep_.Wake();
 }
 
 void TableWatch::Loop(std::stop_token stop) {
@@ -103,20 +100,14 @@ void TableWatch::Loop(std::stop_token stop) {
       wish = std::make_unique<engine::PositionWish>(in_.progress);
     }
     wait = connection ? kTick : std::min<Duration>(wait * 2, std::chrono::seconds(5));
-    std::unique_lock lock(mutex_);
-    const bool was_woken = is_woken_;
-    (void)wake_.wait_for(lock, stop, wait, [&] { return is_woken_ && !was_woken; });
+    sleep_.SleepFor(wait, stop);
   }
 }
 
 Status TableWatch::Tick(postgres::Connection& connection, const std::stop_token& stop) {
   SLUICE_RETURN_IF_ERROR(ApplyDeferred());
   SLUICE_RETURN_IF_ERROR(LookAtOlderWriters(connection));
-  bool is_woken = false;
-  {
-    const std::scoped_lock lock(mutex_);
-    is_woken = std::exchange(is_woken_, false);
-  }
+  const bool is_woken = is_woken_.exchange(false);
   const Clock::time_point now = Clock::now();
   const Duration interval = now - told_at_.load() < kToldSpan ? kToldInterval : kLookInterval;
   if (!is_woken && now - looked_at_ < interval) return {};
@@ -129,8 +120,7 @@ Status TableWatch::Tick(postgres::Connection& connection, const std::stop_token&
   const Status looked = Look(connection, stop);
   if (!looked) {
     // Told once is told until it was looked at.
-    const std::scoped_lock lock(mutex_);
-    is_woken_ = is_woken_ || is_woken;
+    if (is_woken) is_woken_.store(true);
     if (++failed_looks_ >= kFailedLooksMax) has_looked_.store(true);
     return looked;
   }

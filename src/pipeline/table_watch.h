@@ -16,10 +16,8 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -29,6 +27,7 @@
 
 #include "sluice/destination.h"
 
+#include "base/sleep.h"
 #include "engine/copy_pool.h"
 #include "engine/delivery_writer.h"
 #include "engine/options.h"
@@ -127,9 +126,8 @@ class TableWatch {
   std::atomic<bool> has_looked_{false};
   std::atomic<bool> has_deferred_{false};
   std::atomic<Clock::time_point> told_at_{Clock::time_point{}};
-  std::mutex mutex_;
-  std::condition_variable_any wake_;
-  bool is_woken_ = true;
+  std::atomic<bool> is_woken_{true};
+  base::WakeableSleep sleep_;
   std::jthread thread_;
 };
 
