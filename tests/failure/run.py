@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).parent
 
 QUICK = [
     [["torture.py", "--kills", "300", "--least", "100", "--seconds", "480", "--points", "30"]],
-    [["network.py"], ["restart.py", "--tables", "100", "--kills", "8", "--seconds", "30"]],
+    [["network.py"], ["restart.py", "--tables", "80", "--kills", "8", "--seconds", "25"]],
     [["stalls.py", "--hold", "20"], ["files.py"]],
 ]
 LONG = [
