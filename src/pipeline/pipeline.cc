@@ -103,9 +103,10 @@ void Pipeline::State::UndoState() {
   if (!forgotten) logger.Write(telemetry::LogLevel::kWarn, forgotten.error());
 }
 
-/// Nor a file that was not there before and holds no position yet.
+/// Nor a file that was not there before and holds no position yet. At once: later it may be
+/// somebody else's.
 void Pipeline::State::UndoCreatedFile() {
-  if (!created_file || has_begun || is_half_born) return;
+  if (!std::exchange(created_file, false) || has_begun || is_half_born) return;
   std::error_code ignored;
   const std::string file = DestinationFile(options);
   std::filesystem::remove(file, ignored);
@@ -164,6 +165,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     }
     if (!ran) state.UndoState();
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
+    if (!ran) state.UndoCreatedFile();
     if (ran && *ran) break;
     if (!ran && state.MayRemakeSlot(ran.error(), last)) {
       state.logger.Warn("no table is live yet: the slot is made anew: {}{} ({})",
@@ -198,7 +200,6 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     ended = state.LookAtSource(stop);
   }
   state.SetPhase(engine::Phase::kStopped);
-  if (!ended) state.UndoCreatedFile();
   RunOutcome outcome = state.Outcome(ended, left_wal);
   last.phase = engine::Phase::kStopped;
   outcome.final_status = std::move(last);
