@@ -356,6 +356,9 @@ FORMS = {
 }
 
 
+TABLES_AT_ONCE = 100  # what one argument of a command has room for
+
+
 def _rows(columns, side):
     parts = []
     for name, kind in columns:
@@ -380,14 +383,15 @@ def differences(rig):
                           FROM (SELECT {_rows(columns, 0)} AS r FROM public."{name}") x""")
         destination.append(f"""SELECT '{name}' AS name, count(*) AS rows, coalesce(sum(('0x' || left(md5(r), 15))::BIGINT), 0)::VARCHAR AS hash
                                FROM (SELECT {_rows(columns, 1)} AS r FROM public."{name}")""")
-    here = {}
-    for line in rig.server.sql(" UNION ALL ".join(source)).splitlines():
-        name, rows, digest = line.split("|")
-        here[name] = (int(rows), digest)
-    try:
-        there = {row["name"]: (row["rows"], row["hash"]) for row in rig.query(" UNION ALL ".join(destination))}
-    except Failure as failure:
-        return [str(failure)], len(here), 0
+    here, there = {}, {}
+    for at in range(0, len(tables), TABLES_AT_ONCE):
+        for line in rig.server.sql(" UNION ALL ".join(source[at:at + TABLES_AT_ONCE])).splitlines():
+            name, rows, digest = line.split("|")
+            here[name] = (int(rows), digest)
+        try:
+            there |= {row["name"]: (row["rows"], row["hash"]) for row in rig.query(" UNION ALL ".join(destination[at:at + TABLES_AT_ONCE]))}
+        except Failure as failure:
+            return [str(failure)], len(here), 0
     wrong = [f"{name}: {here[name][0]} rows at the source, {there[name][0]} at the destination" for name in here if here[name] != there[name]]
     return wrong, len(here), sum(rows for rows, _ in here.values())
 
