@@ -95,30 +95,44 @@ Status WriteRanges(Connection& connection, RelationId relation,
   return connection.Run(sql, "write sluice._ranges");
 }
 
-Status TakeOverRanges(Connection& connection, const DeliveryState& state) {
+Result<std::map<RelationId, TableName>> TakeOverRanges(Connection& connection,
+                                                       DeliveryState& state) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult there,
+      connection.Query(
+          "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
+              QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
+              QuoteLiteral(std::string(kRangesPrefix)) + ")",
+          "look for landed ranges"));
+  std::map<std::string, std::vector<TableName>> by_name;
+  for (std::size_t row = 0; row < there.row_count(); ++row)
+    by_name[there.text(row, 1)].push_back({there.text(row, 0), there.text(row, 1)});
+  std::map<RelationId, TableName> kept;
   std::string known = "0";
-  std::string names = "''";
-  for (const TableRecord& table : state.tables) {
+  for (TableRecord& table : state.tables) {
     if (!table.ranges) continue;
+    const auto found = by_name.find(RangesName(table.relation));
+    if (found == by_name.end() || found->second.size() != 1) {
+      table.ranges.reset();
+      continue;
+    }
+    const TableName& name = kept[table.relation] = found->second.front();
+    by_name.erase(found);
     known += ", " + Number(table.relation.value);
-    names += ", " + QuoteLiteral(RangesName(table.relation));
+    SLUICE_ASSIGN_OR_RETURN(
+        const SmallResult rows,
+        connection.Query("SELECT count(*)::BIGINT FROM " + QualifiedName(name), "count ranges"));
+    table.ranges->row_count = rows.i64(0, 0);
   }
   SLUICE_RETURN_IF_ERROR(connection.Run("DELETE FROM " + Ranges() + " WHERE relation NOT IN (" +
                                             known + "); UPDATE " + Ranges() +
                                             " SET epoch = " + Number(state.epoch),
                                         "write sluice._ranges"));
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult left,
-      connection.Query(
-          "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
-              QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
-              QuoteLiteral(std::string(kRangesPrefix)) + ") AND table_name NOT IN (" + names + ")",
-          "look for ranges left behind"));
-  for (std::size_t row = 0; row < left.row_count(); ++row) {
-    SLUICE_RETURN_IF_ERROR(connection.Run(
-        "DROP TABLE " + QualifiedName({left.text(row, 0), left.text(row, 1)}), "drop ranges"));
+  for (const auto& [name, left] : by_name) {
+    for (const TableName& table : left)
+      SLUICE_RETURN_IF_ERROR(connection.Run("DROP TABLE " + QualifiedName(table), "drop ranges"));
   }
-  return {};
+  return kept;
 }
 
 }  // namespace sluice::duckdb

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -22,7 +23,10 @@ Status ReadRanges(Connection& connection, DeliveryState& state);
 /// As the record has them; empty: none any more.
 Status WriteRanges(Connection& connection, RelationId relation,
                    const std::optional<CopyRanges>& ranges, std::uint64_t epoch);
-/// Those that were read are of the state's epoch now; others are forgotten, with their rows.
-Status TakeOverRanges(Connection& connection, const DeliveryState& state);
+/// Those that were read are of the state's epoch now, as many rows as there are; others are
+/// forgotten, with their rows. So are those whose table is not there exactly once: the state's
+/// records have them no more. \return where the landed ones lie, of each table that has some
+Result<std::map<RelationId, TableName>> TakeOverRanges(Connection& connection,
+                                                       DeliveryState& state);
 
 }  // namespace sluice::duckdb

@@ -333,6 +333,7 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   SLUICE_ASSIGN_OR_RETURN(Connection connection, opened->Connect());
   SLUICE_ASSIGN_OR_RETURN(StoredState state, ReadState(connection));
   SLUICE_RETURN_IF_ERROR(CheckOwner(state, request));
+  std::map<RelationId, TableName> ranges;
   Status status = Transaction(connection, [&]() -> Status {
     if (state.exists) SLUICE_RETURN_IF_ERROR(ReadRanges(connection, state.delivery));
     // A copy lives no longer than the process that made it.
@@ -341,7 +342,7 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
     SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
     for (const StoredUnit& unit : state.units)
       SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
-    SLUICE_RETURN_IF_ERROR(TakeOverRanges(connection, state.delivery));
+    SLUICE_ASSIGN_OR_RETURN(ranges, TakeOverRanges(connection, state.delivery));
     return ReadKeptSums(connection, state.delivery);
   });
   if (!status) return std::move(status).error();
@@ -352,7 +353,7 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   wants_checkpoint_ = true;
   SLUICE_ASSIGN_OR_RETURN(std::set<RelationId> quarantined, ReadQuarantined(connection));
   writer_ = std::make_unique<TransactionWriter>(std::move(connection), state.delivery,
-                                                std::move(quarantined));
+                                                std::move(quarantined), ranges);
   const base::MutexLock lock(mutex_);
   interruptible_ = writer_->connection().get();
   return std::move(state.delivery);
