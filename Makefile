@@ -1,6 +1,6 @@
 # The front door. Each target is one line that calls what does the work.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench bench-quick lint format asan tsan simulate torture models sbom fuzz install
+.PHONY: help demo test build bench bench-quick lint format asan tsan simulate torture soak models sbom fuzz install
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -14,7 +14,7 @@ bench:  ## ratios against psql and pg_recvlogical, in one run
 	@bench/run
 bench-quick:  ## the same with fewer rows and rounds
 	@bench/run --quick
-lint:  ## format, layers, paths (scripts/lint --tidy adds clang-tidy)
+lint:  ## format, layers, paths, tests that documents name (scripts/lint --tidy adds clang-tidy)
 	@scripts/lint
 format:  ## let clang-format write
 	@scripts/lint --format
@@ -26,6 +26,8 @@ simulate:  ## random schedules of faults against the core, SCHEDULES of them (de
 	@scripts/build dev --target simulation_test && SLUICE_SIMULATION_SEEDS=1-$(or $(SCHEDULES),1000000) build/dev/tests/simulation_test
 torture:  ## kills, networks, disks and clocks that fail, on real servers, the long form: more than an hour
 	@scripts/build dev && tests/failure/run.py --sluice build/dev/sluice --long
+soak:  ## an hour of mixed load and faults (MINUTES=60): what must stay flat does, and both sides end equal; build/soak.csv, .svg
+	@scripts/build dev && tests/failure/soak.py --sluice build/dev/sluice --minutes $(or $(MINUTES),60) --samples build/soak.csv --picture build/soak.svg
 models:  ## the copy boundary in Spin: what must hold, and what must fail with a rule left out
 	@scripts/setup run model && tests/models/run_models
 sbom: build  ## what the release program is made of, as CycloneDX

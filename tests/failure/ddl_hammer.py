@@ -10,17 +10,16 @@ table of every run ended equal.
 
   ddl_hammer.py --sluice build/dev/sluice --runs 5 --statements 300 --kills 3
 """
-import argparse
 import copy
 import itertools
 import json
 import random
 import subprocess
-import sys
 import threading
 import time
+import traceback
 
-from rig import Failure, Rig, attempts
+from rig import Failure, Results, Rig, parser, wait_for
 
 TYPES = {
     "int": lambda d: str(d.randint(-1000, 1000)),
@@ -286,6 +285,12 @@ class Session(threading.Thread):
         self.server, self.dice, self.tables, self.options, self.failed = server, random.Random(seed), tables, options, []
 
     def run(self):
+        try:
+            self.work()
+        except Exception:
+            self.failed.append(traceback.format_exc())
+
+    def work(self):
         for _ in range(self.options.statements // 2):
             if self.dice.random() < 0.2 * self.options.ddl:
                 text = of_several(self.dice, self.tables, self.options)
@@ -297,7 +302,7 @@ class Session(threading.Thread):
 
 
 def one_run(options, seed):
-    with Rig("ddl-hammer", options, seed) as rig:
+    with Rig("ddl-hammer", options) as rig:
         return hammer(rig, options, seed)
 
 
@@ -311,8 +316,7 @@ def hammer(rig, options, seed):
     if options.trigger and rig.command("check", rig.source, "--install-ddl-trigger").returncode != 0:
         raise Failure("the event triggers could not be installed")
     rig.start()
-    while rig.process.poll() is None and "1" not in server.sql("SELECT count(*) FROM pg_stat_replication"):
-        time.sleep(0.2)
+    wait_for("sluice streams", lambda: rig.process.poll() is not None or "1" in server.sql("SELECT count(*) FROM pg_stat_replication"), every=0.2)
     sessions = [Session(server, seed * 2 + i, tables[i * 5:i * 5 + 5], options) for i in range(2)]
     for session in sessions:
         session.start()
@@ -346,22 +350,15 @@ def hammer(rig, options, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sluice", default="build/dev/sluice")
-    parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--statements", type=int, default=300)
-    parser.add_argument("--ddl", type=float, default=0.3, help="share of schema changes")
-    parser.add_argument("--risky", type=float, default=0.1, help="share of those among them that take a copy")
-    parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--between", type=float, default=3, help="seconds between kills, about")
-    parser.add_argument("--trigger", action="store_true", help="with the event triggers installed")
-    parser.add_argument("--version", default="17")
-    parser.add_argument("--timeout", type=float, default=600)
-    options = parser.parse_args()
-    results = attempts("ddl_hammer", one_run, options)
-    print(f"{results.count(True)} passed, {results.count(False)} failed")
-    sys.exit(0 if all(results) else 1)
+    options = parser(__doc__, memory="512MiB")
+    options.add_argument("--statements", type=int, default=300)
+    options.add_argument("--ddl", type=float, default=0.3, help="share of schema changes")
+    options.add_argument("--risky", type=float, default=0.1, help="share of those among them that take a copy")
+    options.add_argument("--kills", type=int, default=3)
+    options.add_argument("--between", type=float, default=3, help="seconds between kills, about")
+    options.add_argument("--trigger", action="store_true", help="with the event triggers installed")
+    with Results("ddl_hammer") as results:
+        results.seeds(one_run, options.parse_args())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A TCP proxy that does to connections what networks do, when it is told to.
 
-Between sluice and PostgreSQL it forwards bytes both ways. `delay` and `slice` hold while they are set; reset(), half_close(),
+Between sluice and PostgreSQL it forwards bytes both ways. `delay`, `slice` and `copy_rate` (bytes a second to a client, on
+each connection that has sent a COPY) hold while they are set; reset(), half_close(),
 cut_after() and corrupt() happen to the connections of that moment; in a blackhole nothing is forwarded while every
 connection stays open, and those that were in one stay dead when it ends, as behind a firewall that forgot them.
 """
@@ -20,20 +21,20 @@ class _Pair:
         self.is_dead = proxy.is_blackhole  # carries nothing any more
         self.is_closed = False
         self.left = proxy.cut_new  # bytes to the client before the cut; None: no end
-        self.corrupts = False
+        self.corrupts = self.is_copy = False
         threading.Thread(target=self._open, daemon=True).start()
 
     def _open(self):
         if self.is_dead:
             return
         try:
-            self.server = socket.create_connection(("127.0.0.1", self.proxy.target), timeout=10)
-        except OSError:
+            self.server = socket.create_connection(("127.0.0.1", self.proxy.target), timeout=60)
+            for side in (self.client, self.server):
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                side.settimeout(None)
+        except OSError:  # nobody there, or closed meanwhile
             self.close(True)
             return
-        for side in (self.client, self.server):
-            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            side.settimeout(None)
         threading.Thread(target=self._pump, args=(self.client, self.server, False), daemon=True).start()
         self._pump(self.server, self.client, True)
 
@@ -48,6 +49,10 @@ class _Pair:
                     return
                 if self.proxy.delay:
                     time.sleep(self.proxy.delay)
+                if self.proxy.copy_rate:
+                    self.is_copy = self.is_copy or (not is_down and b"COPY " in data)
+                    if is_down and self.is_copy:
+                        time.sleep(len(data) / self.proxy.copy_rate)
                 if is_down:
                     if self.corrupts and len(data) > 100:
                         self.corrupts = False
@@ -92,6 +97,7 @@ class _Pair:
 class FaultProxy:
     def __init__(self, target):
         self.target, self.delay, self.slice, self.cut_new, self.is_blackhole, self.corrupted = target, 0.0, False, None, False, 0
+        self.copy_rate = 0
         self._pairs, self._lock = set(), threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]
@@ -139,7 +145,7 @@ class FaultProxy:
                 pair.is_dead = True
 
     def heal(self):
-        self.delay, self.slice, self.cut_new = 0.0, False, None
+        self.delay, self.slice, self.cut_new, self.copy_rate = 0.0, False, None, 0
         self.blackhole(False)
 
     def close(self):

@@ -7,17 +7,15 @@ itself; after that the same command goes on, and both sides are equal. Mounts ne
 
   files.py --sluice build/dev/sluice
 """
-import argparse
 import fcntl
 import os
 import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import time
 
-from rig import Failure, Rig, differences, wait_for
+from rig import Failure, Results, Rig, differences, parser, wait_for
 from torture import SETUP
 
 SETTINGS = """
@@ -38,7 +36,7 @@ class Files:
         self.rig, self.mounts = rig, []
         self.file = pathlib.Path(rig.destination)
 
-    def ends_with(self, codes, word, seconds=120):
+    def ends_with(self, codes, word, seconds=300):
         """The running process ends by itself, with one of the exit codes and a line that has `word`."""
         at = self.at
         try:
@@ -78,7 +76,7 @@ class Files:
         with open(self.file, "r+b") as held:
             fcntl.lockf(held, fcntl.LOCK_EX)
             self.start()
-            said = self.ends_with((2,), "SLU-5001", 60)
+            said = self.ends_with((2,), "SLU-5001")
         return said
 
     def read_only(self):
@@ -93,7 +91,7 @@ class Files:
         before, self.rig.destination = self.rig.destination, str(copy / "out.duckdb")
         try:
             self.start()
-            return self.ends_with((2, 4), "SLU-50[0-9]+", 90)
+            return self.ends_with((2, 4), "SLU-50[0-9]+")
         finally:
             self.rig.destination = before
             self.unmount()
@@ -106,7 +104,7 @@ class Files:
             bad = change(whole)
             self.file.write_bytes(bad)
             self.start()
-            said = self.ends_with(codes, word, 60)
+            said = self.ends_with(codes, word)
             if self.file.read_bytes() != bad:
                 raise Failure("a file that was refused was written")
             return said
@@ -122,19 +120,19 @@ class Files:
     def log_cut(self):
         """What is gone was acknowledged: it must say so, or come again; never go on with a hole."""
         self.start()
-        wait_for("it streams", lambda: self.rig.server.sql("SELECT 1 FROM pg_stat_replication").strip(), 60)
+        wait_for("it streams", lambda: self.rig.server.sql("SELECT 1 FROM pg_stat_replication").strip())
         log = pathlib.Path(self.rig.destination + ".wal")
         for _ in range(40):
             self.rig.server.sql("update single set v = v + 1 where id % 10 = 1")
             if log.exists() and log.stat().st_size > 20000:
                 break
             time.sleep(0.05)
-        wait_for("DuckDB's log grows", lambda: log.exists() and log.stat().st_size > 5000, 30)
+        wait_for("DuckDB's log grows", lambda: log.exists() and log.stat().st_size > 5000)
         self.rig.kill()
         saved = self.file.read_bytes(), log.read_bytes()
         log.write_bytes(saved[1][:len(saved[1]) // 2])
         self.start("--until", "caught-up")
-        code = self.rig.process.wait(timeout=120)
+        code = self.rig.process.wait(timeout=300)
         text = self.rig.log(self.at)
         said = f"exit {code}, {(re.findall('SLU-[0-9]+', text) or ['equal'])[-1]}"
         if code == 0 and differences(self.rig)[0]:
@@ -170,7 +168,7 @@ class Files:
             self.start()
             for text in statements:
                 self.rig.server.sql(text)
-            said = self.ends_with((4, 5), "SLU-5012|SLU-5[0-9]+", 120)
+            said = self.ends_with((4, 5), "SLU-5012|SLU-5[0-9]+")
             subprocess.run(["mount", "-o", "remount,size=1g", str(place)], check=True)
             self.goes_on()
             return said
@@ -190,9 +188,9 @@ class Files:
         self.rig.environment["SLUICE_STATE"] = str(place)
         try:
             self.start()
-            wait_for("it streams", lambda: self.rig.server.sql("SELECT 1 FROM pg_stat_replication").strip(), 60)
+            wait_for("it streams", lambda: self.rig.server.sql("SELECT 1 FROM pg_stat_replication").strip())
             self.rig.server.sql(GROW.format(300000))
-            said = self.ends_with((4, 5), "SLU-6102", 120)
+            said = self.ends_with((4, 5), "SLU-6102")
             subprocess.run(["mount", "-o", "remount,size=1g", str(place)], check=True)
             self.goes_on()
             return said
@@ -206,37 +204,30 @@ CASES = ["held_by_another", "read_only", "garbage", "cut_short", "log_cut", "dis
          "disk_full_under_the_spill"]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sluice", default="build/dev/sluice")
-    parser.add_argument("--case", action="append", help="only these")
-    parser.add_argument("--version", default="17")
-    parser.add_argument("--memory", default="128MiB")
-    parser.add_argument("--timeout", type=float, default=180)
-    parser.add_argument("--keep", action="store_true")
-    options = parser.parse_args()
-    passed = failed = 0
-    for name in options.case or CASES:
+def one_case(options, name):
+    with Rig("files", options, SETTINGS) as rig:
+        rig.server.sql(SETUP)
+        files = Files(rig)
+        rig.catch_up()
         try:
-            with Rig("files", options, 0, SETTINGS) as rig:
-                rig.server.sql(SETUP)
-                files = Files(rig)
-                rig.catch_up()
-                try:
-                    said = getattr(files, name)()
-                    files.goes_on()
-                finally:
-                    rig.kill()
-                    files.unmount()
-            print(f"files: {name}: {said}; then equal", flush=True)
-            passed += 1
+            said = getattr(files, name)()
+            files.goes_on()
         except Skipped as why:
             print(f"files: {name}: skipped: {why}", flush=True)
-        except Failure as failure:
-            print(f"files: {name}: FAILED: {failure}", flush=True)
-            failed += 1
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(0 if not failed else 1)
+            return None
+        finally:
+            rig.kill()
+            files.unmount()
+        return f"{said}; then equal"
+
+
+def main():
+    options = parser(__doc__)
+    options.add_argument("--case", action="append", help="only these")
+    options = options.parse_args()
+    with Results("files") as results:
+        for name in (options.case or CASES) * options.runs:
+            results.attempt(name, one_case, options, name)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,23 @@
 #!/usr/bin/env python3
 """A server that lies: what it sends is damaged on the way, and sluice must neither crash, hang nor eat the memory.
 
-    hostile_server.py --sluice PROGRAM [--rounds N] [--seed S]    with a server's URL in SLUICE_TEST_PG
-
 Each round puts a proxy between a real server and `sluice run` (first run, copy, stream, restart) that damages a few
 messages of the server: lengths, counts, oids, positions, texts, unknown messages, a flood, an end in the middle. A round
 passes when sluice ends by itself, with an exit code of its own, below the memory limit. What a server may get wrong
 without anybody noticing (a value) is not looked at: that a mirror is right is proved elsewhere, with an honest server.
-Closes with "N passed, N failed".
-"""
 
-import argparse
-import os
+  hostile_server.py --sluice build/dev/sluice --rounds 16
+"""
 import random
 import shutil
 import signal
 import socket
 import struct
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-from urllib.parse import urlparse
+
+from rig import Failure, Results, Rig, parser
 
 SECONDS_MAX = 20
 MEMORY_MAX_MIB = 600
@@ -120,7 +115,7 @@ class Proxy:
     """Damages `hits` messages of the server, spread over the first `span` ones of all its connections."""
 
     def __init__(self, server, rng, span, hits, attacks):
-        self.server, self.rng, self.attacks = server, rng, attacks
+        self.server, self.rng, self.attacks = ("127.0.0.1", server.port), rng, attacks
         self.targets = {rng.randrange(span) for _ in range(hits)}
         self.seen = 0
         self.done = []
@@ -215,89 +210,73 @@ def peak_memory_mib(pid):
     return 0
 
 
-def psql(url, sql):
-    subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", url, "-c", sql], check=True, capture_output=True)
+CLEAN = """DO $$ BEGIN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'sluice/%';
+  WHILE EXISTS (SELECT FROM pg_replication_slots WHERE active) LOOP PERFORM pg_sleep(0.01); END LOOP;
+  PERFORM pg_drop_replication_slot(slot_name) FROM pg_replication_slots;
+  EXECUTE (SELECT coalesce(string_agg(format('DROP PUBLICATION %I', pubname), ';'), 'SELECT 1') FROM pg_publication);
+  END $$"""
 
 
-def clean(url):
-    """Whatever the round left at the server, once its sessions are over."""
-    psql(url, """DO $$ BEGIN
-      PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'sluice/%';
-      WHILE EXISTS (SELECT FROM pg_replication_slots WHERE active) LOOP PERFORM pg_sleep(0.01); END LOOP;
-      PERFORM pg_drop_replication_slot(slot_name) FROM pg_replication_slots;
-      EXECUTE (SELECT coalesce(string_agg(format('DROP PUBLICATION %I', pubname), ';'), 'SELECT 1') FROM pg_publication);
-      END $$""")
-
-
-def run(program, url, proxy_port, folder, seconds_max):
-    """Why the run is not as it should be; empty: it is."""
-    parts = urlparse(url)
-    source = f"postgres://{parts.username}@127.0.0.1:{proxy_port}{parts.path}?sslmode=disable&gssencmode=disable"
-    process = subprocess.Popen(
-        [program, "run", source, f"{folder}/m.duckdb", "--pipeline", "hostile", "--state", folder, "--http", "off",
-         "--until", "caught-up", "--retry-for", "2s", "--memory", "128MiB", "--progress", "off"],
-        stdout=subprocess.DEVNULL, stderr=open(f"{folder}/log", "ab"))
-    deadline, peak = time.monotonic() + seconds_max, 0
+def run(rig, port):
+    """Through the proxy at `port`; raises where the run does not end as it should."""
+    rig.source = rig.server.url(port, "?sslmode=disable&gssencmode=disable")
+    process = rig.start("--until", "caught-up", "--retry-for", "2s")
+    deadline, peak = time.monotonic() + SECONDS_MAX, 0
     while process.poll() is None and time.monotonic() < deadline:
         peak = max(peak, peak_memory_mib(process.pid))
         time.sleep(0.02)
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)  # it may wait for what never comes: then it must still end when told to
         try:
-            process.wait(15)
+            process.wait(60)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return "hangs, also after SIGTERM"
+            rig.kill()
+            raise Failure("hangs, also after SIGTERM") from None
     if process.returncode not in EXIT_CODES:
-        return f"ended with {process.returncode}"
+        raise Failure(f"ended with {process.returncode}")
     if peak > MEMORY_MAX_MIB:
-        return f"took {peak:.0f} MiB"
-    return ""
+        raise Failure(f"took {peak:.0f} MiB")
+
+
+def one_round(rig, seed):
+    rng, server = random.Random(seed), rig.server
+    at = rig.log_file.stat().st_size if rig.log_file.exists() else 0
+    folder = rig.folder / f"round-{seed}"
+    folder.mkdir()
+    rig.destination, rig.environment["SLUICE_STATE"] = str(folder / "m.duckdb"), str(folder)
+    try:
+        # Half of the rounds begin behind an honest first run: then it is the restart and the stream that are met.
+        if seed % 2:
+            proxy = Proxy(server, rng, 1, 0, ATTACKS)
+            run(rig, proxy.port)
+            proxy.close()
+            server.sql("INSERT INTO t SELECT (SELECT max(id) FROM t) + i, 'new' FROM generate_series(1, 300) i;"
+                       "UPDATE t SET a = 'changed', l = NULL WHERE id % 3 = 0; DELETE FROM t WHERE id % 11 = 0")
+        span, hits = rng.choice([(30, 2), (150, 3), (600, 4), (2000, 20)])
+        proxy = Proxy(server, rng, span, hits, rng.choice([ATTACKS, FREQUENT]))
+        run(rig, proxy.port)
+    except Failure as failure:
+        raise Failure(f"{failure}; {'; '.join(proxy.done)}\n{rig.log(at)[-2000:]}") from None
+    finally:
+        proxy.close()
+        server.sql(CLEAN)  # whatever the round left at the server, once its sessions are over
+    if not rig.options.keep:
+        shutil.rmtree(folder)
+    return f"exit {rig.process.returncode} after {'; '.join(proxy.done) or 'nothing'}"
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--sluice", required=True)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--keep", action="store_true", help="keep the folder of a round that failed")
-    arguments = parser.parse_args()
-    url = os.environ["SLUICE_TEST_PG"]
-    parts = urlparse(url)
-    psql(url, """CREATE TABLE t (id int PRIMARY KEY, a text, n numeric, at timestamptz, l int[], j jsonb);
-                 INSERT INTO t SELECT i, repeat('x', i % 50), i / 7.0, now(), ARRAY[i, NULL], '{"a": 1}'
-                 FROM generate_series(1, 500) i""")
-    failed = 0
-    for number in range(arguments.rounds):
-        seed = arguments.seed + number
-        rng = random.Random(seed)
-        folder = tempfile.mkdtemp(prefix="sluice-hostile-")
-        why, done = "", []
-        # Half of the rounds begin behind an honest first run: then it is the restart and the stream that are met.
-        if number % 2:
-            honest = Proxy((parts.hostname, parts.port), rng, 1, 0, ATTACKS)
-            why = run(arguments.sluice, url, honest.port, folder, SECONDS_MAX)
-            honest.close()
-            psql(url, "INSERT INTO t SELECT (SELECT max(id) FROM t) + i, 'new' FROM generate_series(1, 300) i;"
-                      "UPDATE t SET a = 'changed', l = NULL WHERE id % 3 = 0; DELETE FROM t WHERE id % 11 = 0")
-        span, hits = rng.choice([(30, 2), (150, 3), (600, 4), (2000, 20)])
-        proxy = Proxy((parts.hostname, parts.port), rng, span, hits, rng.choice([ATTACKS, FREQUENT]))
-        why = why or run(arguments.sluice, url, proxy.port, folder, SECONDS_MAX)
-        proxy.close()
-        clean(url)
-        failed += bool(why)
-        if why:
-            print(f"FAILED round {number} (seed {seed}): {why}; {'; '.join(proxy.done)}", flush=True)
-            with open(f"{folder}/log", errors="replace") as log:
-                print(log.read()[-2000:])
-        if why and arguments.keep:
-            print(folder)
-        else:
-            shutil.rmtree(folder)
-    print(f"{arguments.rounds - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    options = parser(__doc__, seed=random.randrange(10**6))
+    options.add_argument("--rounds", type=int, default=40)
+    options = options.parse_args()
+    with Results("hostile_server") as results, Rig("hostile", options) as rig:
+        rig.server.sql("""CREATE TABLE t (id int PRIMARY KEY, a text, n numeric, at timestamptz, l int[], j jsonb);
+                          INSERT INTO t SELECT i, repeat('x', i % 50), i / 7.0, now(), ARRAY[i, NULL], '{"a": 1}'
+                          FROM generate_series(1, 500) i""")
+        for seed in range(options.seed, options.seed + options.rounds * options.runs):
+            results.attempt(f"seed {seed}", one_round, rig, seed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,13 +8,11 @@ the end both sides are read by psql and by `sluice sql`.
 
   ranges.py --sluice build/dev/sluice --rows 1500000
 """
-import argparse
 import random
 import re
-import sys
 import time
 
-from rig import Failure, Rig, Writers, attempts, wait_for
+from rig import Failure, Results, Rig, Writers, parser, wait_for
 
 SETTINGS = """
 shared_buffers='128MB'
@@ -72,7 +70,7 @@ def copies(rig, dice, counts):
 
 
 def one_run(options, seed):
-    with Rig("ranges", options, seed, SETTINGS) as rig:
+    with Rig("ranges", options, SETTINGS) as rig:
         dice, counts, began = random.Random(seed), [0], time.monotonic()
         rig.log_file.touch()
         rig.server.sql(f"""create table big (id bigint primary key, n int, v text);
@@ -94,21 +92,12 @@ def one_run(options, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sluice", default="build/dev/sluice")
-    parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=1500000)
-    parser.add_argument("--range-rows", type=int, default=260000)
-    parser.add_argument("--kills", type=int, default=6)
-    parser.add_argument("--version", default="17")
-    parser.add_argument("--memory", default="512MiB")
-    parser.add_argument("--timeout", type=float, default=180)
-    parser.add_argument("--keep", action="store_true")
-    options = parser.parse_args()
-    results = attempts("ranges", one_run, options)
-    print(f"{results.count(True)} passed, {results.count(False)} failed")
-    sys.exit(0 if all(results) else 1)
+    options = parser(__doc__, memory="512MiB")
+    options.add_argument("--rows", type=int, default=1500000)
+    options.add_argument("--range-rows", type=int, default=260000)
+    options.add_argument("--kills", type=int, default=6, help="at most; fewer where the table is live before")
+    with Results("ranges") as results:
+        results.seeds(one_run, options.parse_args())
 
 
 if __name__ == "__main__":

@@ -1,19 +1,25 @@
-"""What the failure programs share: a scratch server, sluice as a process, and a comparison of its own.
+"""What the failure programs share: a scratch server, sluice as a process, a comparison of its own, options and ending.
 
 A Rig is a folder with a server, a destination, sluice's state and log; leaving it ends what runs and, where all went
 well, removes the folder. differences() reads both sides without sluice's verify: psql at the source, `sluice sql` at the
-destination, a count and a hash over the sorted rows of each table.
+destination, a count and the sum of the rows' hashes for each table. A program's main is parser() and Results.
+
+Deadlines are there to end what hangs: nothing that merely takes long on a busy machine comes near them.
 """
+import argparse
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import traceback
 
 CACHE = os.environ.get("SLUICE_CACHE") or ("/var/cache/sluice" if os.geteuid() == 0 else os.path.expanduser("~/.cache/sluice"))
 
@@ -25,7 +31,76 @@ class Failure(Exception):
     """What was to hold did not."""
 
 
-def wait_for(what, condition, seconds=60.0, every=0.02):
+def parser(doc, **defaults):
+    """The options that each program has; `defaults` where it has others."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--sluice", default="build/dev/sluice")
+    made.add_argument("--version", default="17", help="of PostgreSQL")
+    made.add_argument("--runs", type=int, default=1)
+    made.add_argument("--seed", type=int, default=1, help="of the first run; each has the next")
+    made.add_argument("--memory", default="128MiB", help="what sluice is given")
+    made.add_argument("--timeout", type=float, default=600, help="seconds within which `run --until caught-up` ends")
+    made.add_argument("--keep", action="store_true", help="keep the folder")
+    made.set_defaults(**defaults)
+    return made
+
+
+class Results:
+    """What passed and what failed. Leaving it prints both counts and ends the program, with 1 where anything failed.
+
+    Whatever is raised inside is one failure, told with its traceback unless it is a Failure; what passed before counts.
+    """
+
+    def __init__(self, program):
+        self.program, self.passes, self.failures = program, 0, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None and not issubclass(kind, Exception):
+            return
+        if error is not None:
+            self.raised("", error)
+        print(f"{self.passes} passed, {self.failures} failed", flush=True)
+        sys.exit(1 if self.failures else 0)
+
+    def passed(self, what):
+        self.passes += 1
+        print(f"{self.program}: {what}", flush=True)
+
+    def failed(self, what):
+        self.failures += 1
+        print(f"{self.program}: FAILED: {what}", flush=True)
+
+    def check(self, what, is_good, detail=""):
+        if is_good:
+            self.passed(what)
+        else:
+            self.failed(f"{what}: {detail}")
+
+    def raised(self, where, error):
+        if isinstance(error, Failure):
+            self.failed(f"{where}{error}")
+        else:
+            self.failed(f"{where}{''.join(traceback.format_exception(error))}{getattr(error, 'stderr', None) or ''}")
+
+    def attempt(self, name, work, *arguments):
+        """work(*arguments) returns what to say of it; None: it has counted what it tried."""
+        try:
+            said = work(*arguments)
+            if said is not None:
+                self.passed(f"{name}: {said}")
+        except Exception as error:
+            self.raised(f"{name}: ", error)
+
+    def seeds(self, one_run, options, *more):
+        """one_run(options, seed, *more) for each seed."""
+        for seed in range(options.seed, options.seed + options.runs):
+            self.attempt(f"seed {seed}", one_run, options, seed, *more)
+
+
+def wait_for(what, condition, seconds=300.0, every=0.02):
     """The first true value of condition(), looked at until a deadline."""
     end = time.monotonic() + seconds
     while True:
@@ -56,11 +131,26 @@ def kill(pid, number=signal.SIGKILL):
         pass
 
 
+def free_port():
+    """A port below those that the kernel gives to clients, and what keeps other rigs from it for as long as it is held."""
+    for _ in range(1000):
+        port = random.randint(15000, 30000)
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0sluice-rig-{port}")  # an abstract name: gone with the process
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+            return port, lock
+        except OSError:
+            lock.close()
+    raise Failure("no port is free for a server")
+
+
 class Server:
     """A PostgreSQL of the cache in a folder of its own, as another user when we are root."""
 
-    def __init__(self, folder, version, port, settings=""):
-        self.folder, self.port = folder, port
+    def __init__(self, folder, version, settings=""):
+        self.folder, self.major = folder, int(version)
         found = sorted(pathlib.Path(CACHE).glob(f"postgres-{version}.*"))
         if not found:
             sys.exit(f"no PostgreSQL {version} in {CACHE}: run scripts/setup test")
@@ -73,7 +163,6 @@ class Server:
         self._run("initdb", "-D", f"{folder}/data", "-A", "trust", "-U", "postgres", "--locale=C", "-E", "UTF8", "--no-sync")
         with open(f"{folder}/data/postgresql.conf", "a") as conf:
             conf.write(f"""
-port={port}
 listen_addresses='127.0.0.1'
 unix_socket_directories='{folder}'
 wal_level=logical
@@ -88,7 +177,17 @@ logical_decoding_work_mem='1MB'
 ssl_cert_file='{folder}/certificate.pem'
 ssl_key_file='{folder}/key.pem'
 """)
-        self.start()
+        self._start_at_a_free_port()
+
+    def _start_at_a_free_port(self):
+        for _ in range(20):
+            self.port, self.port_lock = free_port()
+            try:
+                return self.start()
+            except Failure as failure:
+                if "Address already in use" not in str(failure):
+                    raise
+        raise Failure("no port is free for a server")
 
     def _make_certificate(self):
         key, certificate = f"{self.folder}/key.pem", f"{self.folder}/certificate.pem"
@@ -102,13 +201,20 @@ ssl_key_file='{folder}/key.pem'
         command = [str(self.bin / tool), *arguments]
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *command]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", check=False)
+        if done.returncode != 0:
+            raise Failure(f"{' '.join(command)}: {done.returncode}: {done.stdout[-1500:]}\n{self.log()[-1500:]}")
+
+    def log(self):
+        """What the server wrote to its log."""
+        path = pathlib.Path(f"{self.folder}/log")
+        return path.read_text(errors="replace") if path.exists() else ""
 
     def start(self):
-        self._run("pg_ctl", "-D", f"{self.folder}/data", "-l", f"{self.folder}/log", "-w", "-t", "120", "start")
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-l", f"{self.folder}/log", "-o", f"-p {self.port}", "-w", "-t", "300", "start")
 
     def stop(self, mode="fast"):
-        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", mode, "-w", "-t", "120", "stop")
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", mode, "-w", "-t", "300", "stop")
 
     def pid(self):
         with open(f"{self.folder}/data/postmaster.pid") as text:
@@ -143,7 +249,7 @@ def _is_running(pid):
 
 
 class Rig:
-    def __init__(self, name, options, seed=0, settings=""):
+    def __init__(self, name, options, settings=""):
         self.options = options
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"sluice-{name}-"))
         os.chmod(self.folder, 0o755)
@@ -152,7 +258,7 @@ class Rig:
         self.environment = dict(os.environ, SLUICE_STATE=str(self.folder / "state"))
         self.log_file = self.folder / "sluice.log"
         self.process, self.processes, self.threads = None, [], []
-        self.server = Server(str(self.folder / "server"), options.version, 20000 + (os.getpid() * 7 + seed) % 20000, settings)
+        self.server = Server(str(self.folder / "server"), options.version, settings)
         self.source = self.server.url()
 
     def __enter__(self):
@@ -169,32 +275,32 @@ class Rig:
             writers.join()
         try:
             self.server.stop("immediate")
-        except subprocess.CalledProcessError:
+        except Failure:
             pass
-        if kind is None and not getattr(self.options, "keep", False):
+        if kind is None and not self.options.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         elif kind is not None:
             print(f"kept {self.folder}", flush=True)
 
-    def start(self, *more, environment=None, memory=None, preexec=None):
+    def start(self, *more, environment=None):
         """`sluice run`, its output at the end of the log."""
         with open(self.log_file, "a") as log:
             self.process = subprocess.Popen(
                 [self.sluice, "run", self.source, self.destination, "--http", "off", "--progress", "plain", "--memory",
-                 memory or getattr(self.options, "memory", "512MiB"), *more],
-                stdout=log, stderr=log, env=dict(self.environment, **(environment or {})), preexec_fn=preexec)
+                 self.options.memory, *more],
+                stdout=log, stderr=log, cwd=self.folder, env=dict(self.environment, **(environment or {})))
         self.processes = [process for process in self.processes if process.poll() is None] + [self.process]
         return self.process
 
-    def command(self, *arguments, timeout=120.0, environment=None):
+    def command(self, *arguments, timeout=300.0, environment=None):
         return subprocess.run([self.sluice, *arguments], env=dict(self.environment, **(environment or {})), text=True, capture_output=True,
-                              timeout=timeout)
+                              timeout=timeout, cwd=self.folder, check=False)
 
     def kill(self):
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds=60.0):
+    def stop(self, seconds=180.0):
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -210,7 +316,7 @@ class Rig:
     def status(self):
         """Of the running process; None: it does not answer."""
         try:
-            done = self.command("status", "--json", self.destination, timeout=10)
+            done = self.command("status", "--json", self.destination, timeout=30)
         except subprocess.TimeoutExpired:
             return None
         return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else None
@@ -270,9 +376,9 @@ def differences(rig):
     source, destination = [], []
     for table in tables:
         name, columns = table["name"], table["columns"] or []
-        source.append(f"""SELECT '{name}', count(*), coalesce(md5(string_agg(r, E'\\n' ORDER BY r COLLATE "C")), '')
+        source.append(f"""SELECT '{name}', count(*), coalesce(sum(('x' || left(md5(r), 15))::bit(60)::bigint), 0)
                           FROM (SELECT {_rows(columns, 0)} AS r FROM public."{name}") x""")
-        destination.append(f"""SELECT '{name}' AS name, count(*) AS rows, coalesce(md5(string_agg(r, chr(10) ORDER BY r)), '') AS hash
+        destination.append(f"""SELECT '{name}' AS name, count(*) AS rows, coalesce(sum(('0x' || left(md5(r), 15))::BIGINT), 0)::VARCHAR AS hash
                                FROM (SELECT {_rows(columns, 1)} AS r FROM public."{name}")""")
     here = {}
     for line in rig.server.sql(" UNION ALL ".join(source)).splitlines():
@@ -313,6 +419,8 @@ class Writers:
                 self.busy += 1
             try:
                 work(*arguments)
+            except Exception:
+                self.failed.append(traceback.format_exc())
             finally:
                 with self.lock:
                     self.busy -= 1
@@ -330,7 +438,7 @@ class Writers:
         """Returns when nobody writes and nothing is prepared."""
         with self.lock:
             self.going.clear()
-        wait_for("the writers pause", lambda: self.busy == 0, 120)
+        wait_for("the writers pause", lambda: self.busy == 0)
         for gid in self.server.sql("SELECT gid FROM pg_prepared_xacts").split():
             self.server.sql(f"ROLLBACK PREPARED '{gid}'")
         if self.failed:
@@ -343,16 +451,3 @@ class Writers:
         self.stopping.set()
         for thread in self.threads:
             thread.join()
-
-
-def attempts(name, one_run, options):
-    """one_run(options, seed) for each seed; True for those that raised nothing."""
-    results = []
-    for seed in range(options.seed, options.seed + options.runs):
-        try:
-            print(f"{name}: seed {seed}: {one_run(options, seed)}", flush=True)
-            results.append(True)
-        except Failure as failure:
-            print(f"{name}: seed {seed}: FAILED: {failure}", flush=True)
-            results.append(False)
-    return results

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every failure program, in lanes side by side, and what they say in one sum.
+"""Every failure program, in lanes side by side, and what they say in one sum; at the end again what the failed ones said.
 
   run.py --sluice build/dev/sluice           what CI runs, about ten minutes on two cores with nothing else on them
   run.py --sluice build/dev/sluice --long    2,000 kills, a destination that stands still for ten minutes, more seeds
@@ -16,28 +16,31 @@ HERE = pathlib.Path(__file__).parent
 
 QUICK = [
     [["torture.py", "--kills", "300", "--least", "100", "--seconds", "480", "--points", "30"]],
-    [["network.py"]],
-    [["stalls.py", "--hold", "20"], ["files.py"], ["ranges.py"]],
+    [["network.py"], ["stalls.py", "--hold", "20"], ["tls.py"]],
+    [["hostile_server.py", "--rounds", "16"], ["files.py"], ["harm.py"], ["ranges.py"]],
 ]
 LONG = [
     [["torture.py", "--kills", "2000", "--points", "40"], ["hammer.py", "--runs", "4", "--kills", "8", "--seconds", "60"]],
-    [["network.py", "--runs", "3"], ["stalls.py", "--hold", "600"], ["files.py"], ["ddl_hammer.py", "--runs", "5"],
-     ["ranges.py", "--runs", "5", "--kills", "12"]],
+    [["network.py", "--runs", "3"], ["stalls.py", "--hold", "600"], ["files.py"], ["ddl_hammer.py", "--runs", "5"], ["tls.py"]],
+    [["hostile_server.py", "--rounds", "100"], ["harm.py", "--megabytes", "100"], ["ranges.py", "--runs", "5", "--kills", "12"]],
 ]
+
+
+LINES = 60  # of a failed program, said again at the end
 
 
 def run_lane(lane, sluice, lock, results):
     for program in lane:
-        began = time.monotonic()
+        name, began = " ".join(program), time.monotonic()
         done = subprocess.run([sys.executable, str(HERE / program[0]), "--sluice", sluice, *program[1:]], text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT)
+                              stderr=subprocess.STDOUT, errors="replace", check=False)
         counts = re.findall(r"^(\d+) passed, (\d+) failed$", done.stdout, re.MULTILINE)
-        passed, failed = map(int, counts[-1]) if counts else (0, 1)
+        passed, failed = map(int, counts[-1]) if counts else (0, 0)
         if done.returncode != 0 and failed == 0:
             failed = 1
         with lock:
-            print(f"--- {' '.join(program)}: {time.monotonic() - began:.0f} s\n{done.stdout}", end="", flush=True)
-            results.append((passed, failed))
+            print(f"--- {name}: {time.monotonic() - began:.0f} s\n{done.stdout}", end="", flush=True)
+            results.append((name, passed, failed, done))
 
 
 def main():
@@ -51,8 +54,12 @@ def main():
         lane.start()
     for lane in lanes:
         lane.join()
-    failed = sum(result[1] for result in results)
-    print(f"{sum(result[0] for result in results)} passed, {failed} failed")
+    for name, _, failed, done in results:
+        if failed:
+            print(f"--- {name}: FAILED, exit code {done.returncode}; the end of it:")
+            print("\n".join(done.stdout.splitlines()[-LINES:]))
+    passed, failed = sum(result[1] for result in results), sum(result[2] for result in results)
+    print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 
 

@@ -7,15 +7,13 @@ day back (machine_shim.c); fsync held while the walsender must keep its session;
 
   stalls.py --sluice build/dev/sluice --hold 20
 """
-import argparse
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 from network import Network
-from rig import Failure, Rig, kill, wait_for
+from rig import Failure, Results, Rig, kill, parser, wait_for
 from torture import SETUP, Load
 
 SETTINGS = """
@@ -29,39 +27,37 @@ WALSENDER = "SELECT pid FROM pg_stat_replication WHERE application_name LIKE 'sl
 
 
 class Stalls:
-    def __init__(self, rig, options):
+    def __init__(self, rig, options, results):
         self.rig, self.options = rig, options
-        self.network = Network(rig, 0, False)
+        self.network = Network(rig, 0, False, results)
         self.network.proxy.close()
         rig.source = rig.server.url()
         self.clock, self.hold = rig.folder / "clock", rig.folder / "hold"
-        self.notes = []
 
     def walsender(self):
         return self.rig.server.sql(WALSENDER).strip()
 
     def streams(self):
-        wait_for("sluice streams", self.walsender, 60)
+        """The walsender's process, once there is one."""
+        return wait_for("sluice streams", self.walsender)
 
     def sluice_stopped(self):
-        self.streams()
-        before = self.walsender()
+        before = self.streams()
         self.rig.process.send_signal(signal.SIGSTOP)
         try:
-            wait_for("the server gives up the session", lambda: before not in self.walsender(), 30)
+            wait_for("the server gives up the session", lambda: before not in self.walsender())
         finally:
             self.rig.process.send_signal(signal.SIGCONT)
 
     def walsender_stopped(self):
-        self.streams()
-        pid, at = int(self.walsender().split()[0]), self.rig.log_file.stat().st_size
+        pid, at = int(self.streams().split()[0]), self.rig.log_file.stat().st_size
         kill(pid, signal.SIGSTOP)
         began = time.monotonic()
         try:
-            wait_for("the silence is noticed", lambda: "SLU-2113" in self.rig.log(at), 60)
+            wait_for("the silence is noticed", lambda: "SLU-2113" in self.rig.log(at))
         finally:
             kill(pid, signal.SIGCONT)
-        self.notes.append(f"a stopped walsender noticed after {time.monotonic() - began:.0f} s")
+        return f"noticed after {time.monotonic() - began:.0f} s"
 
     def postmaster_stopped(self):
         """Sessions go on; only new ones wait."""
@@ -69,7 +65,7 @@ class Stalls:
         kill(pid, signal.SIGSTOP)
         try:
             at = self.rows_written()
-            wait_for("the stream goes on", lambda: self.rows_written() > at or self.is_idle(), 30, 0.2)
+            wait_for("the stream goes on", lambda: self.rows_written() > at or self.is_idle(), every=0.2)
         finally:
             kill(pid, signal.SIGCONT)
 
@@ -84,20 +80,15 @@ class Stalls:
     def clock_jumps(self):
         for shift in (DAY, -DAY, 0):
             self.clock.write_text(str(shift))
-            until = time.monotonic() + 2
-            while time.monotonic() < until:
-                status = self.rig.status()
-                if status is None:
-                    continue
-                lag = status["lag"]
+            for _ in range(8):
+                lag = wait_for("status answers", self.rig.status)["lag"]
                 times = [lag["seconds"], lag["latency_p50_seconds"], lag["latency_p99_seconds"]]
                 if lag["bytes"] < 0 or any(n is not None and not 0 <= n < DAY + 600 for n in times):
                     raise Failure(f"clock shifted by {shift} s: lag {lag}")
                 time.sleep(0.2)
 
     def fsync_held(self):
-        self.streams()
-        before = self.walsender()
+        before = self.streams()
         self.hold.touch()
         try:
             until = time.monotonic() + self.options.hold
@@ -107,62 +98,51 @@ class Stalls:
                 time.sleep(0.5)
         finally:
             self.hold.unlink()
-        self.notes.append(f"one walsender session over {self.options.hold:.0f} s of a destination that stands still, with wal_sender_timeout 3 s")
+        return (f"one walsender session over {self.options.hold:.0f} s of a destination that stands still, "
+                "with wal_sender_timeout 3 s")
 
     def large_transaction(self):
         # The writers delete many ids beyond 10^9, and a few of any.
         self.rig.server.sql("insert into busy select -i, i, now(), gen_random_uuid(), array[i, i] from generate_series(1, 200000) i")
         done = "SELECT count(*) AS n FROM public.busy WHERE id < 0"
-        wait_for("200,000 rows arrive", lambda: self.rig.query(done)[0]["n"] > 150000, 120, 0.5)
+        wait_for("200,000 rows arrive", lambda: self.rig.query(done)[0]["n"] > 150000, every=0.5)
         text = pathlib.Path(f"/proc/{self.rig.process.pid}/status").read_text()
         peak = int(text.split("VmHWM:")[1].split()[0]) // 1024
-        self.notes.append(f"peak {peak} MiB resident with --memory {self.options.memory}")
+        said = f"peak {peak} MiB resident with --memory {self.options.memory}"
         if peak > self.options.peak:
-            raise Failure(f"{peak} MiB resident with --memory {self.options.memory}, more than {self.options.peak} MiB")
+            raise Failure(f"{said}, more than {self.options.peak} MiB")
         self.rig.server.sql("delete from busy where id < 0")
+        return said
 
 
 STALLS = ["sluice_stopped", "walsender_stopped", "postmaster_stopped", "clock_jumps", "fsync_held", "large_transaction"]
 
 
-def one_run(options):
-    with Rig("stalls", options, 0, SETTINGS) as rig:
+def one_run(options, seed, results):
+    with Rig("stalls", options, SETTINGS) as rig:
         rig.server.sql(SETUP + "create table marks (id int primary key)")
         shim = rig.folder / "shim.so"
         source = pathlib.Path(__file__).parent / "machine_shim.c"
         subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", str(shim), str(source), "-ldl"], check=True)
-        stalls = Stalls(rig, options)
+        stalls = Stalls(rig, options, results)
         rig.start(environment={"LD_PRELOAD": str(shim), "SHIM_CLOCK": str(stalls.clock), "SHIM_HOLD": str(stalls.hold)})
         stalls.streams()
-        writers = Load(rig.server, options.seed)
+        writers = Load(rig.server, seed)
         rig.threads.append(writers)
         for name in options.stall or STALLS:
-            setattr(stalls.network, name, getattr(stalls, name))
-            stalls.network.run(name, writers)
-        if rig.stop(30) != 0:
+            stalls.network.run(name, writers, getattr(stalls, name))
+        if rig.stop() != 0:
             raise Failure(f"SIGTERM ended with {rig.process.returncode}")
-        return f"equal after each, by the same process: {', '.join(stalls.network.results)}; {'; '.join(stalls.notes)}"
+        return "stopped"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sluice", default="build/dev/sluice")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hold", type=float, default=20, help="seconds for which fsync does not return")
-    parser.add_argument("--peak", type=int, default=400, help="MiB that may be resident")
-    parser.add_argument("--stall", action="append", help="only these")
-    parser.add_argument("--version", default="17")
-    parser.add_argument("--memory", default="128MiB")
-    parser.add_argument("--timeout", type=float, default=180)
-    parser.add_argument("--keep", action="store_true")
-    options = parser.parse_args()
-    try:
-        print(f"stalls: {one_run(options)}", flush=True)
-        print(f"{len(options.stall or STALLS)} passed, 0 failed")
-    except Failure as failure:
-        print(f"stalls: FAILED: {failure}", flush=True)
-        print("0 passed, 1 failed")
-        sys.exit(1)
+    options = parser(__doc__)
+    options.add_argument("--hold", type=float, default=20, help="seconds for which fsync does not return")
+    options.add_argument("--peak", type=int, default=400, help="MiB that may be resident")
+    options.add_argument("--stall", action="append", help="only these")
+    with Results("stalls") as results:
+        results.seeds(one_run, options.parse_args(), results)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,24 @@
 #!/usr/bin/env python3
 """Who may be talked to: TLS, certificates and passwords against a real server.
 
-    scripts/with-postgres 17 -- tests/failure/tls.py --sluice PROGRAM       (superuser's URL in SLUICE_TEST_PG)
-
 The server gets a certificate of an authority made here; everything that is not that server, by that name, today, is
-refused, and a copy with its stream works through it. Closes with "N passed, N failed".
-"""
+refused, and a copy with its stream works through it.
 
-import argparse
+  tls.py --sluice build/dev/sluice
+"""
 import os
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 from pathlib import Path
-from urllib.parse import urlparse
+
+from rig import Results, Rig, parser, wait_for
 
 PASSWORD = "canary-7d1f"
 
 
 def call(*command, **options):
     return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
-
-
-def psql(url, sql):
-    return call("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", url, "-c", sql).strip()
 
 
 class Authority:
@@ -55,15 +48,14 @@ class Authority:
         return key, cert
 
 
-class Server:
+class Source:
     """The scratch server and its files."""
 
-    def __init__(self, url):
-        self.url = url
-        self.data = psql(url, "SHOW data_directory")
+    def __init__(self, server):
+        self.server, self.data = server, Path(server.folder) / "data"
 
     def put(self, name, text):
-        path, owner = Path(self.data) / name, os.stat(self.data)
+        path, owner = self.data / name, os.stat(self.data)
         path.write_text(text)
         path.chmod(0o600)
         os.chown(path, owner.st_uid, owner.st_gid)
@@ -72,14 +64,14 @@ class Server:
         self.put("test.key", key.read_text())
         self.put("test.crt", cert.read_text())
         for setting, value in (("ssl_key_file", "test.key"), ("ssl_cert_file", "test.crt"), ("ssl", "on")):
-            psql(self.url, f"ALTER SYSTEM SET {setting} = '{value}'")
+            self.server.sql(f"ALTER SYSTEM SET {setting} = '{value}'")
         if authority:
             self.put("root.crt", authority.cert.read_text())
-            psql(self.url, "ALTER SYSTEM SET ssl_ca_file = 'root.crt'")
+            self.server.sql("ALTER SYSTEM SET ssl_ca_file = 'root.crt'")
         self.reload()
 
     def without_tls(self):
-        psql(self.url, "ALTER SYSTEM SET ssl = off")
+        self.server.sql("ALTER SYSTEM SET ssl = off")
         self.reload()
 
     def hba(self, lines):
@@ -89,16 +81,15 @@ class Server:
 
     def reload(self):
         # New sessions have the new settings from then on.
-        before = psql(self.url, "SELECT pg_conf_load_time()")
-        psql(self.url, "SELECT pg_reload_conf()")
-        while psql(self.url, "SELECT pg_conf_load_time()") == before:
-            pass
+        before = self.server.sql("SELECT pg_conf_load_time()")
+        self.server.sql("SELECT pg_reload_conf()")
+        wait_for("the server reads its settings", lambda: self.server.sql("SELECT pg_conf_load_time()") != before)
 
 
 class Downgrade:
     """In the middle: says that the server has no TLS, and listens on."""
 
-    def __init__(self, server):
+    def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.heard = b""
@@ -107,7 +98,7 @@ class Downgrade:
     def serve(self):
         while True:
             client, _ = self.listener.accept()
-            client.settimeout(5)
+            client.settimeout(60)
             try:
                 client.recv(8)
                 client.sendall(b"N")
@@ -118,19 +109,11 @@ class Downgrade:
 
 
 class Suite:
-    def __init__(self, program, folder):
-        self.program, self.folder = program, folder
-        self.passed, self.failed, self.log = 0, 0, ""
-
-    def check(self, what, good, detail=""):
-        self.passed += bool(good)
-        self.failed += not good
-        print(f"{'ok    ' if good else 'FAILED'} {what}{'' if good else ': ' + detail}", flush=True)
+    def __init__(self, rig, folder, results):
+        self.rig, self.folder, self.check, self.log = rig, folder, results.check, ""
 
     def sluice(self, *arguments):
-        environment = {**os.environ, "HOME": str(self.folder)}
-        done = subprocess.run([self.program, *arguments], capture_output=True, text=True, env=environment, timeout=120,
-                              cwd=self.folder)
+        done = self.rig.command(*arguments, environment={"HOME": str(self.folder), "SLUICE_STATE": str(self.folder)})
         self.log += done.stdout + done.stderr
         return done
 
@@ -143,25 +126,20 @@ class Suite:
         self.check(what, done.returncode == 2 and code in done.stderr, f"exit {done.returncode}: {done.stderr}")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--sluice", required=True)
-    arguments = parser.parse_args()
-    url = os.environ["SLUICE_TEST_PG"]
-    port = urlparse(url).port
-    server = Server(url)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        suite = Suite(str(Path(arguments.sluice).resolve()), folder)
+def one_run(options, _, results):
+    with Rig("tls", options) as rig:
+        folder = rig.folder / "sluice"  # all that sluice writes
+        folder.mkdir()
+        suite, server = Suite(rig, folder, results), Source(rig.server)
         authority, other = Authority(folder, "authority"), Authority(folder, "other")
         good = authority.sign("localhost")
         server.use(*good, authority)
-        psql(url, f"SET password_encryption = 'scram-sha-256'; CREATE ROLE app LOGIN REPLICATION SUPERUSER PASSWORD '{PASSWORD}';"
-                  "CREATE ROLE cert LOGIN")
+        rig.server.sql(f"SET password_encryption = 'scram-sha-256'; CREATE ROLE app LOGIN REPLICATION SUPERUSER PASSWORD '{PASSWORD}';"
+                       "CREATE ROLE cert LOGIN")
         server.hba("hostssl all app 127.0.0.1/32 scram-sha-256\nhostssl replication app 127.0.0.1/32 scram-sha-256\n"
                    "hostssl all cert 127.0.0.1/32 cert")
 
-        def source(user="app", host="localhost", ca=authority, mode="verify-full", more="", password=PASSWORD, at=port):
+        def source(user="app", host="localhost", ca=authority, mode="verify-full", more="", password=PASSWORD, at=rig.server.port):
             secret = f":{password}" if password else ""
             return (f"postgres://{user}{secret}@{host}:{at}/postgres?sslmode={mode}&sslrootcert={ca.cert}"
                     f"&hostaddr=127.0.0.1&gssencmode=disable{more}")
@@ -181,20 +159,20 @@ def main():
         suite.refuses("a client's certificate of another authority",
                       source("cert", password="", more=f"&sslcert={stranger}&sslkey={stranger_key}"), "SLU-2005")
 
-        psql(url, "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT i, 'row ' || i FROM generate_series(1, 20000) i")
-        common = ["--pipeline", "tls", "--state", name, "--http", "off", "--progress", "off"]
+        rig.server.sql("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT i, 'row ' || i FROM generate_series(1, 20000) i")
+        common = ["--http", "off", "--progress", "off", "--until", "caught-up"]
         mirror = str(folder / "m.duckdb")
-        done = suite.sluice("run", source(), mirror, *common, "--until", "caught-up")
+        done = suite.sluice("run", source(), mirror, *common)
         suite.check("a copy through TLS", done.returncode == 0, done.stderr)
-        psql(url, "UPDATE t SET a = repeat('y', 1000) WHERE id % 2 = 0; DELETE FROM t WHERE id % 7 = 0")
-        done = suite.sluice("run", source(), mirror, *common, "--until", "caught-up")
+        rig.server.sql("UPDATE t SET a = repeat('y', 1000) WHERE id % 2 = 0; DELETE FROM t WHERE id % 7 = 0")
+        done = suite.sluice("run", source(), mirror, *common)
         suite.check("a stream through TLS", done.returncode == 0, done.stderr)
-        done = suite.sluice("verify", source(), mirror, "--pipeline", "tls", "--state", name)
+        done = suite.sluice("verify", source(), mirror)
         suite.check("equal, read through TLS", done.returncode == 0, done.stdout + done.stderr)
         modes = {path.name: path.stat().st_mode & 0o077 for path in folder.glob("m.duckdb*")}
         suite.check("the mirror is for its owner only", modes and not any(modes.values()), str(modes))
 
-        middle = Downgrade(server)
+        middle = Downgrade()
         suite.refuses("somebody in the middle who says there is no TLS", source(at=middle.port), "SLU-2005")
         suite.check("... and hears no user, no password", not middle.heard, repr(middle.heard))
         server.use(*authority.sign("localhost", at=("20200101000000Z", "20200102000000Z")))
@@ -207,11 +185,15 @@ def main():
         server.use(*good)
 
         suite.check("no password in what was printed", PASSWORD not in suite.log, "it is")
-        found = subprocess.run(["grep", "-rlF", PASSWORD, name], capture_output=True, text=True).stdout
+        found = subprocess.run(["grep", "-rlF", PASSWORD, str(folder)], capture_output=True, text=True, check=False).stdout
         suite.check("no password in a file", not found, found)
-        print(f"{suite.passed} passed, {suite.failed} failed")
-        return 1 if suite.failed else 0
+
+
+def main():
+    options = parser(__doc__)
+    with Results("tls") as results:
+        results.seeds(one_run, options.parse_args(), results)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,8 +1,10 @@
 #include "destinations/duckdb/copied_ranges.h"
 
+#include <algorithm>
 #include <charconv>
 #include <vector>
 
+#include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/schema_json.h"
 
@@ -47,13 +49,8 @@ std::string CreateRangesSql() {
 }
 
 Status ReadRanges(Connection& connection, DeliveryState& state) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection.Query("SELECT count(*)::BIGINT FROM duckdb_tables() WHERE schema_name = 'sluice'"
-                       " AND table_name = '_ranges' AND database_name = " +
-                           QuoteLiteral(kCatalog),
-                       "look for sluice._ranges"));
-  if (found.i64(0, 0) == 0) return {};  // of an earlier version, opened for reading
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use, LookUpName(connection, {"sluice", "_ranges"}));
+  if (use == NameUse::kFree) return {};  // of an earlier version, opened for reading
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult rows,
       connection.Query("SELECT relation::UBIGINT, attnum::BIGINT, bounds, landed, \"rows\","
@@ -95,44 +92,40 @@ Status WriteRanges(Connection& connection, RelationId relation,
   return connection.Run(sql, "write sluice._ranges");
 }
 
-Result<std::map<RelationId, TableName>> TakeOverRanges(Connection& connection,
-                                                       DeliveryState& state) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult there,
-      connection.Query(
-          "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
-              QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
-              QuoteLiteral(std::string(kRangesPrefix)) + ")",
-          "look for landed ranges"));
-  std::map<std::string, std::vector<TableName>> by_name;
-  for (std::size_t row = 0; row < there.row_count(); ++row)
-    by_name[there.text(row, 1)].push_back({there.text(row, 0), there.text(row, 1)});
-  std::map<RelationId, TableName> kept;
-  std::string known = "0";
-  for (TableRecord& table : state.tables) {
+std::map<RelationId, TableName> PickRanges(std::vector<TableName>& aside,
+                                           std::vector<TableRecord>& tables) {
+  std::map<RelationId, TableName> places;
+  for (TableRecord& table : tables) {
     if (!table.ranges) continue;
-    const auto found = by_name.find(RangesName(table.relation));
-    if (found == by_name.end() || found->second.size() != 1) {
+    const auto has_name = [name = RangesName(table.relation)](const TableName& other) {
+      return other.table == name;
+    };
+    if (std::count_if(aside.begin(), aside.end(), has_name) != 1) {
       table.ranges.reset();
       continue;
     }
-    const TableName& name = kept[table.relation] = found->second.front();
-    by_name.erase(found);
+    const auto found = std::find_if(aside.begin(), aside.end(), has_name);
+    places[table.relation] = *found;
+    aside.erase(found);
+  }
+  return places;
+}
+
+Status TakeOverRanges(Connection& connection, DeliveryState& state,
+                      const std::map<RelationId, TableName>& places) {
+  std::string known = "0";
+  for (TableRecord& table : state.tables) {
+    if (!table.ranges) continue;
     known += ", " + Number(table.relation.value);
     SLUICE_ASSIGN_OR_RETURN(
         const SmallResult rows,
-        connection.Query("SELECT count(*)::BIGINT FROM " + QualifiedName(name), "count ranges"));
+        connection.Query("SELECT count(*)::BIGINT FROM " + QualifiedName(places.at(table.relation)),
+                         "count ranges"));
     table.ranges->row_count = rows.i64(0, 0);
   }
-  SLUICE_RETURN_IF_ERROR(connection.Run("DELETE FROM " + Ranges() + " WHERE relation NOT IN (" +
-                                            known + "); UPDATE " + Ranges() +
-                                            " SET epoch = " + Number(state.epoch),
-                                        "write sluice._ranges"));
-  for (const auto& [name, left] : by_name) {
-    for (const TableName& table : left)
-      SLUICE_RETURN_IF_ERROR(connection.Run("DROP TABLE " + QualifiedName(table), "drop ranges"));
-  }
-  return kept;
+  return connection.Run("DELETE FROM " + Ranges() + " WHERE relation NOT IN (" + known +
+                            "); UPDATE " + Ranges() + " SET epoch = " + Number(state.epoch),
+                        "write sluice._ranges");
 }
 
 }  // namespace sluice::duckdb
