@@ -3,8 +3,8 @@
 
 Two workers copy a table in ranges of more than 250,000 rows while writers update and delete rows all over it, so that every landing
 has changes of its own: rows that were inserted in bulk and are changed in the same transaction, tables that are renamed and dropped in
-it. Checkpoints are far apart. sluice is killed between the commit of a landing and what follows, and at random; then it goes on. In
-the end both sides are read by psql and by `sluice sql`.
+it. sluice is killed between the commit of a landing and the checkpoint behind it, at other places of a landing, and at random; then it
+goes on. In the end both sides are read by psql and by `sluice sql`.
 
   ranges.py --sluice build/dev/sluice --rows 1500000
 """
