@@ -559,8 +559,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-4215", "a table halted too long ago", "Its changes are kept for --keep-halted-for.",
      "Copy it again when its cause is mended: sluice resync TABLE."},
     {"SLU-4216", "a copy in ranges of the key begins again",
-     "The table was truncated or altered meanwhile, or a row moved between ranges without a large "
-     "value that the server did not send; its contents stay readable.",
+     "The table was truncated or altered meanwhile, a range has far more rows than the statistics "
+     "say, or a row moved between ranges without a large value that the server did not send; its "
+     "contents stay readable.",
      "Nothing: the copy goes on."},
     {"SLU-4217", "what was inserted into a table meanwhile is lost",
      "Slot and publication were made anew (--on-lost-slot). A table with mode append misses what "

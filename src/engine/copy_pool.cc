@@ -26,6 +26,8 @@ constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
 /// A COPY may be silent for long, behind a filter; then its session is looked at.
 constexpr Duration kSilenceMax = std::chrono::seconds(20);
 constexpr Duration kFlushTimeout = std::chrono::minutes(5);
+/// A range of so many times the size that was planned is none that lands in a moment.
+constexpr std::uint64_t kRangeExcessMax = 8;
 
 /// What is the unit's own trouble; everything else is the line's or the destination's.
 bool HaltsTable(const Error& error) {
@@ -239,6 +241,8 @@ class CopyPool::Attempt {
         SLUICE_RETURN_IF_ERROR(decoder.Append(message));
       }
       bytes_ = reader.received_bytes();
+      if (claimed_.ranges && bytes_ / kRangeExcessMax > pool_.options_.range_bytes)
+        return replication::RangesAgainError("a range has far more rows than the statistics say");
       if (decoder.row_count() >= pool_.options_.batch_rows ||
           decoder.bytes() >= pool_.options_.batch_bytes) {
         SLUICE_RETURN_IF_ERROR(HandOn(decoder, writer));
@@ -440,6 +444,7 @@ Result<CopyPool::Work> CopyPool::Claim() {
         if (wait != not_before_.end() && wait->second > now) continue;
         // After a resync the worker of the copy that was given up is still at the unit's shadow.
         if (busy_.contains(unit) || !writer_.MayCopy(unit.relation)) continue;
+        if (WaitsForLandings(unit.relation)) continue;
         const auto estimate = estimates_.find(unit.relation);
         const std::int64_t bytes = estimate == estimates_.end() ? 0 : estimate->second;
         if (bytes > best_bytes) {
@@ -461,6 +466,16 @@ Result<CopyPool::Work> CopyPool::Claim() {
     SLUICE_ASSIGN_OR_RETURN(Claimed claimed, Begin(*best));
     return Work{.claimed = std::move(claimed), .to_plan = {}};
   });
+}
+
+/// More of it would only lie there, while changes are held for it. On the writer's thread.
+bool CopyPool::WaitsForLandings(RelationId relation) const {
+  const replication::TableMachine& machine = writer_.machine();
+  int copied = 0;
+  for (std::uint32_t index = 0; index < machine.unit_count(relation); ++index) {
+    if (machine.unit_state({relation, index}) == replication::UnitState::kCopied) ++copied;
+  }
+  return copied > 2 * options_.workers;
 }
 
 /// On the writer's thread.

@@ -117,6 +117,7 @@ class CopyPool {
   };
   bool IsCompared(const TableRecord& record) const;
   Result<Work> Claim();
+  bool WaitsForLandings(RelationId relation) const;
   Result<Claimed> Begin(UnitId unit);
   /// Plans, and begins the first unit. nullopt: the table does not wait any more.
   Result<std::optional<Claimed>> PlanAndBegin(const TableRecord& record);

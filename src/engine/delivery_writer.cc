@@ -114,6 +114,8 @@ Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
   if (!in_transaction_) {
     fence_.OnProcessed(position_);
     if (!fence_.is_open()) {
+      // What a call staged is not lost with a landing that fails.
+      if (stager_.has_staged()) SLUICE_RETURN_IF_ERROR(CommitStates());
       SLUICE_RETURN_IF_ERROR(LandUnits());
       SLUICE_RETURN_IF_ERROR(ResumeTables());
     }
@@ -427,7 +429,7 @@ Status DeliveryWriter::Land(UnitId unit) {
     machine_.Rename(relation, source, DestinationOf(source));
     machine_.SetMode(relation, ModeOf(source));
     ForgetReplaced(relation);
-    not_in_ranges_.erase(relation);
+    ForgetFailedRanges(relation);
   }
   copy_began_.erase(unit);
   patches_.erase(unit);

@@ -191,6 +191,8 @@ class DeliveryWriter {
                                      const std::vector<TransactionMark>& marks, RoutedRows& rows);
   Status HoldRows(UnitId unit, ChangeBatch batch, const std::vector<TransactionMark>& marks);
   void CopyRangesAgain(RelationId relation, const Error& error);
+  /// It is live, or gone: its next copy may be in ranges.
+  void ForgetFailedRanges(RelationId relation);
   /// What its copies hold and have written is of no use any more.
   void DropCopies(RelationId relation);
   void DiscardCopy(UnitId unit, const TableName& source);
@@ -261,6 +263,8 @@ class DeliveryWriter {
   std::map<UnitId, Lsn> copy_began_;
   /// Tables whose copy in ranges had to begin again: the next one is of the whole.
   std::set<RelationId> not_in_ranges_;
+  /// Tables whose copy in ranges met one TRUNCATE; with the next one the copy is of the whole.
+  std::set<RelationId> truncated_in_ranges_;
   std::map<UnitId, RowsPatch> patches_;  ///< of copies that were comparisons
   std::set<RelationId> resuming_;
   std::size_t resume_rows_ = 5000;  ///< applied at once; follows the time that takes

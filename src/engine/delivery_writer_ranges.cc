@@ -107,10 +107,17 @@ Status DeliveryWriter::HoldRows(UnitId unit, ChangeBatch batch,
 void DeliveryWriter::CopyRangesAgain(RelationId relation, const Error& error) {
   logger_.Warn("table {} is copied again, its contents stay readable until then: {} ({})",
                ToString(machine_.record(relation).source), error.message, error.code);
-  if (!replication::IsRangesTruncated(error)) not_in_ranges_.insert(relation);
+  const bool may_be_in_ranges =
+      replication::IsRangesTruncated(error) && truncated_in_ranges_.insert(relation).second;
+  if (!may_be_in_ranges) not_in_ranges_.insert(relation);
   DropCopies(relation);
   machine_.Resync(relation, WallClock());
   machine_.SetReason(relation, "copied again: " + error.code + ": " + error.message);
+}
+
+void DeliveryWriter::ForgetFailedRanges(RelationId relation) {
+  not_in_ranges_.erase(relation);
+  truncated_in_ranges_.erase(relation);
 }
 
 void DeliveryWriter::DropCopies(RelationId relation) {

@@ -56,6 +56,7 @@ void DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
                  error.message, error.code);
   }
   times.push_back(begins);
+  if (machine_.ranges(relation) != nullptr) not_in_ranges_.insert(relation);
   DropCopies(relation);
   machine_.Resync(relation, WallClock());
   machine_.SetReason(relation, std::move(reason));
@@ -219,7 +220,7 @@ void DeliveryWriter::Skip(RelationId relation, const Error& error) {
 
 Status DeliveryWriter::Forget(RelationId relation) {
   copied_again_.erase(relation);
-  not_in_ranges_.erase(relation);
+  ForgetFailedRanges(relation);
   DropCopies(relation);
   machine_.RemoveTable(relation);
   return {};

@@ -11,6 +11,7 @@
 #include "destinations/doubles/doubles.h"
 #include "destinations/memory/memory_destination.h"
 #include "engine/testing/change_sets.h"
+#include "replication/key_ranges.h"
 
 namespace sluice::engine {
 namespace {
@@ -425,6 +426,51 @@ TEST_F(DeliveryWriterTest, ATableThatTheDestinationCannotRenameLiesUnderItsOldNa
   ASSERT_THAT(End(), IsOk());
   EXPECT_EQ(StoredRecordOf(table).destination.table, "b");
   EXPECT_EQ(storage_->Rows(name).size(), 3U);
+}
+
+TEST_F(DeliveryWriterTest, WhatACallStagedIsNotLostWithALandingThatFailsInItsTurn) {
+  const SchemaPtr live = Table(1, "a");
+  const SchemaPtr other = Table(2, "b");
+  Start({live, other});
+  MakeLive({live});
+  const auto ticket = Begin(other);
+  ASSERT_EQ(Offer(ticket, other), SnapshotVerdict::Kind::kUsable);
+  auto altered = std::make_shared<TableSchema>(*live);
+  altered->columns.back().name = "renamed";
+  altered->since = kInsertLsn;
+  ASSERT_THAT(
+      Call([&]() -> Result<bool> {
+        SLUICE_ASSIGN_OR_RETURN(
+            const bool is_followed,
+            writer_->FollowCatalog(writer_->machine().record(live->relation).schema, altered));
+        EXPECT_TRUE(is_followed);
+        return writer_->CopyFinished(ticket, 1, kInsertLsn);  // nothing is there to land
+      }),
+      sluice::testing::HasValue(true));
+  BreakStream();
+  EXPECT_EQ(RecordOf(other).state, TableState::kHalted);
+  EXPECT_EQ(RecordOf(live).schema, SchemaPtr(altered));
+}
+
+TEST_F(DeliveryWriterTest, ACopyInRangesThatBeginsAgainIsOfTheWholeAndAfterATruncateTheNextTime) {
+  const SchemaPtr altered = Table(1, "a");
+  const SchemaPtr truncated = Table(2, "b");
+  Start({altered, truncated});
+  const auto give_up = [&](const SchemaPtr& table, const Error& error) {
+    return Call([&]() -> Result<bool> {
+      CopyRanges ranges;
+      ranges.attnum = 1;
+      ranges.bounds = {5};
+      writer_->machine().SetRanges(table->relation, ranges);
+      SLUICE_RETURN_IF_ERROR(writer_->HaltTable(table->relation, error));
+      return writer_->MayCopyInRanges(table->relation);
+    });
+  };
+  const Error behind_rows{.kind = ErrorKind::kSchemaConflict, .code = "SLU-5028"};
+  EXPECT_THAT(give_up(altered, behind_rows), sluice::testing::HasValue(false));
+  const Error truncate = replication::RangesTruncatedError();
+  EXPECT_THAT(give_up(truncated, truncate), sluice::testing::HasValue(true));
+  EXPECT_THAT(give_up(truncated, truncate), sluice::testing::HasValue(false));
 }
 
 TEST_F(DeliveryWriterTest, AForgottenTableTakesItsFinishedCopyAlong) {

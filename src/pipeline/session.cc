@@ -102,9 +102,11 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
       watches_tables_(options_.pipeline->acknowledges),
       held_timeout_(options_.wal_sender_timeout + std::chrono::seconds(5)) {
   for (const TableRecord& table : state.tables) {
-    if (table.schema) registry_.RememberHidden(table.relation, *table.schema);
+    // What its rows are placed behind: while it is copied in ranges, the version of these.
+    const SchemaPtr& known = table.ranges ? table.ranges->schema : table.schema;
+    if (known) registry_.RememberHidden(table.relation, *known);
     if (table.state != TableState::kSkipped)
-      registry_.AddTable(table.relation, table.source, table.schema);
+      registry_.AddTable(table.relation, table.source, known);
     if (table.state == TableState::kHalted) registry_.SetRaw(table.relation, true);
   }
   if (watches_tables_) {

@@ -5,8 +5,21 @@
 
 #include "base/check.h"
 #include "base/reason.h"
+#include "replication/schema_versions.h"
 
 namespace sluice::replication {
+namespace {
+
+/// But for what altered them last: SET STATISTICS and the like leave every row as it is.
+bool HasSameColumns(const TableSchema& a, const TableSchema& b) {
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](Column x, const Column& y) {
+                      x.altered_by = y.altered_by;
+                      return x == y;
+                    });
+}
+
+}  // namespace
 
 const char* ToString(UnitState state) {
   switch (state) {
@@ -308,15 +321,16 @@ void TableMachine::SetRanges(RelationId relation, CopyRanges ranges) {
 }
 
 bool TableMachine::FitsRanges(const CopyTicket& ticket, const TableSchema& schema) const {
-  const auto found = tables_.find(ticket.unit.relation);
-  if (found == tables_.end() || !found->second.ranges) return true;
-  const SchemaPtr& known = found->second.ranges->schema;
-  // A rewrite, also that of a TRUNCATE, shows in the files.
-  return known == nullptr ||
-         (known->columns == schema.columns && known->key == schema.key &&
-          known->identity == schema.identity &&
-          known->identity_columns == schema.identity_columns && known->hidden == schema.hidden &&
-          known->facts.files == schema.facts.files);
+  if (!IsCurrent(ticket)) return true;
+  const Table& table = At(ticket.unit.relation);
+  if (!table.ranges || table.ranges->schema == nullptr) return true;
+  const TableSchema& known = *table.ranges->schema;
+  // A rewrite, also that of a TRUNCATE, shows in the files; a label of an enum that was renamed in
+  // the comparison alone.
+  return HasSameColumns(known, schema) && known.key == schema.key &&
+         known.identity == schema.identity && known.identity_columns == schema.identity_columns &&
+         known.hidden == schema.hidden && known.facts.files == schema.facts.files &&
+         CompareVersions(known, schema).change == SchemaChange::kNone;
 }
 
 void TableMachine::CountInRanges(RelationId relation, std::int64_t rows_delta) {
@@ -619,11 +633,14 @@ const TableMachine::Unit& TableMachine::At(UnitId unit) const {
 }
 
 // Copy threads speak late: the table may be gone, halted or in its next try.
-TableMachine::Unit* TableMachine::OfTicket(const CopyTicket& ticket) {
+bool TableMachine::IsCurrent(const CopyTicket& ticket) const {
   const auto found = tables_.find(ticket.unit.relation);
-  if (found == tables_.end() || ticket.unit.index >= found->second.units.size()) return nullptr;
-  Unit& unit = found->second.units[ticket.unit.index];
-  return unit.attempt == ticket.attempt && ticket.attempt != 0 ? &unit : nullptr;
+  if (found == tables_.end() || ticket.unit.index >= found->second.units.size()) return false;
+  return ticket.attempt != 0 && found->second.units[ticket.unit.index].attempt == ticket.attempt;
+}
+
+TableMachine::Unit* TableMachine::OfTicket(const CopyTicket& ticket) {
+  return IsCurrent(ticket) ? &At(ticket.unit) : nullptr;
 }
 
 void TableMachine::Change(Table& table) {

@@ -165,7 +165,8 @@ class TableMachine {
 
   /// The table is copied in these ranges. Only before its first unit begins; `landed` is ignored.
   void SetRanges(RelationId relation, CopyRanges ranges);
-  /// The rest of a table can be read in this shape: that of the ranges that were read before.
+  /// The rest of a table can be read in this shape: its rows are those of the ranges that were read
+  /// before. True for a stale ticket.
   bool FitsRanges(const CopyTicket& ticket, const TableSchema& schema) const;
   /// Rows of landed ranges were changed: for display.
   void CountInRanges(RelationId relation, std::int64_t rows_delta);
@@ -267,6 +268,7 @@ class TableMachine {
   const Table& At(RelationId relation) const;
   Unit& At(UnitId unit);
   const Unit& At(UnitId unit) const;
+  bool IsCurrent(const CopyTicket& ticket) const;
   Unit* OfTicket(const CopyTicket& ticket);
   void Change(Table& table);
   void Enter(Table& table, TableState state, UnixMicros now);

@@ -456,6 +456,43 @@ TEST_F(RangesTest, AnotherShapeDoesNotFitThem) {
   EXPECT_FALSE(machine.FitsRanges(ticket, altered));
 }
 
+TEST_F(RangesTest, ALabelThatWasRenamedDoesNotFitThemAndOneThatWasAddedDoes) {
+  TableSchema known = *Schema();
+  known.facts.labels = {{Oid{50'000}, "sad"}};
+  TableRecord record = HalfRead();
+  record.ranges->schema = std::make_shared<const TableSchema>(known);
+  TableMachine machine{Restored({record})};
+  const CopyTicket ticket = machine.BeginUnit(Range(1)).ticket;
+  TableSchema now = known;
+  now.facts.labels.push_back({Oid{50'001}, "new"});
+  EXPECT_TRUE(machine.FitsRanges(ticket, now));
+  now.facts.labels[0].text = "blue";
+  EXPECT_FALSE(machine.FitsRanges(ticket, now));
+}
+
+TEST_F(RangesTest, AnAlterationThatLeavesTheRowsAsTheyAreFitsThem) {
+  TableSchema known = *Schema();
+  known.columns = {{.name = "id", .attnum = 1, .altered_by = 100}};
+  TableRecord record = HalfRead();
+  record.ranges->schema = std::make_shared<const TableSchema>(known);
+  TableMachine machine{Restored({record})};
+  const CopyTicket ticket = machine.BeginUnit(Range(1)).ticket;
+  TableSchema now = known;
+  now.columns[0].altered_by = 101;  // SET STATISTICS
+  EXPECT_TRUE(machine.FitsRanges(ticket, now));
+  now.columns[0].is_nullable = false;
+  EXPECT_FALSE(machine.FitsRanges(ticket, now));
+}
+
+TEST_F(RangesTest, AStaleSnapshotIsNotComparedWithThem) {
+  TableMachine machine{Restored({HalfRead()})};
+  const CopyTicket stale = machine.BeginUnit(Range(1)).ticket;
+  machine.CopyFailed(stale, kNow);
+  TableSchema rewritten = *Schema();
+  rewritten.facts.files = "another";
+  EXPECT_TRUE(machine.FitsRanges(stale, rewritten));
+}
+
 TEST_F(RangesTest, OneThatFailsIsReadAgainAndTheOthersStay) {
   machine_.SetRanges(kOrders, Ranges());
   Read(machine_, 0, 50, 1001);

@@ -1,5 +1,6 @@
 #include "destinations/duckdb/copied_ranges.h"
 
+#include <algorithm>
 #include <charconv>
 #include <vector>
 
@@ -91,11 +92,36 @@ Status WriteRanges(Connection& connection, RelationId relation,
   return connection.Run(sql, "write sluice._ranges");
 }
 
-Status TakeOverRanges(Connection& connection, const DeliveryState& state) {
+std::map<RelationId, TableName> PickRanges(std::vector<TableName>& aside,
+                                           std::vector<TableRecord>& tables) {
+  std::map<RelationId, TableName> places;
+  for (TableRecord& table : tables) {
+    if (!table.ranges) continue;
+    const auto has_name = [name = RangesName(table.relation)](const TableName& other) {
+      return other.table == name;
+    };
+    if (std::count_if(aside.begin(), aside.end(), has_name) != 1) {
+      table.ranges.reset();
+      continue;
+    }
+    const auto found = std::find_if(aside.begin(), aside.end(), has_name);
+    places[table.relation] = *found;
+    aside.erase(found);
+  }
+  return places;
+}
+
+Status TakeOverRanges(Connection& connection, DeliveryState& state,
+                      const std::map<RelationId, TableName>& places) {
   std::string known = "0";
-  for (const TableRecord& table : state.tables) {
+  for (TableRecord& table : state.tables) {
     if (!table.ranges) continue;
     known += ", " + Number(table.relation.value);
+    SLUICE_ASSIGN_OR_RETURN(
+        const SmallResult rows,
+        connection.Query("SELECT count(*)::BIGINT FROM " + QualifiedName(places.at(table.relation)),
+                         "count ranges"));
+    table.ranges->row_count = rows.i64(0, 0);
   }
   return connection.Run("DELETE FROM " + Ranges() + " WHERE relation NOT IN (" + known +
                             "); UPDATE " + Ranges() + " SET epoch = " + Number(state.epoch),

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sluice/delivery_state.h"
 #include "sluice/result.h"
@@ -22,7 +24,13 @@ Status ReadRanges(Connection& connection, DeliveryState& state);
 /// As the record has them; empty: none any more.
 Status WriteRanges(Connection& connection, RelationId relation,
                    const std::optional<CopyRanges>& ranges, std::uint64_t epoch);
-/// Those that were read are of the state's epoch now; others are forgotten.
-Status TakeOverRanges(Connection& connection, const DeliveryState& state);
+/// Where the landed ranges of the records lie: these are taken out of `aside`. A record whose
+/// ranges are not there exactly once has none any more. Pure.
+std::map<RelationId, TableName> PickRanges(std::vector<TableName>& aside,
+                                           std::vector<TableRecord>& tables);
+/// Those that are there are of the state's epoch now, with as many rows as there are; others are
+/// forgotten. `places`: of PickRanges().
+Status TakeOverRanges(Connection& connection, DeliveryState& state,
+                      const std::map<RelationId, TableName>& places);
 
 }  // namespace sluice::duckdb

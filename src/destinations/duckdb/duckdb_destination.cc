@@ -124,7 +124,8 @@ class DuckDb final : public DuckDbDestination {
             connection.Run("DROP TABLE IF EXISTS " + QualifiedName(shadow.name), "drop a copy"));
         SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit));
       }
-      SLUICE_RETURN_IF_ERROR(DropAside(connection, {}));
+      SLUICE_ASSIGN_OR_RETURN(const std::vector<TableName> aside, FindAside(connection));
+      SLUICE_RETURN_IF_ERROR(DropAside(connection, aside));
       return WriteBirth(connection, birth, epoch_);
     });
     if (!status) return status;
@@ -260,7 +261,8 @@ class DuckDb final : public DuckDbDestination {
     writer_->Abandon();
     Connection& connection = writer_->connection();
     Status status = Transaction(connection, [&]() -> Status {
-      SLUICE_RETURN_IF_ERROR(DropAside(connection, {}));
+      SLUICE_ASSIGN_OR_RETURN(const std::vector<TableName> aside, FindAside(connection));
+      SLUICE_RETURN_IF_ERROR(DropAside(connection, aside));
       return DropState(connection);
     });
     if (!status) return status;
@@ -289,8 +291,9 @@ class DuckDb final : public DuckDbDestination {
 
   Result<DeliveryState> TakeOver(const std::shared_ptr<Database>& opened,
                                  const OpenRequest& request);
-  /// What copies left behind, but for the ranges of `tables` that are known.
-  static Status DropAside(Connection& connection, const std::vector<TableRecord>& tables);
+  /// Tables of ours that are not replicated ones: what copies left behind, and landed ranges.
+  static Result<std::vector<TableName>> FindAside(Connection& connection);
+  static Status DropAside(Connection& connection, const std::vector<TableName>& aside);
   Result<StageOutcome> Land(const LandUnit& item);
   std::optional<Error> CheckOtherTables(const TableSchema& schema, const TableName& name);
   /// Whether the table may have a table of this name made.
@@ -333,15 +336,18 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   SLUICE_ASSIGN_OR_RETURN(Connection connection, opened->Connect());
   SLUICE_ASSIGN_OR_RETURN(StoredState state, ReadState(connection));
   SLUICE_RETURN_IF_ERROR(CheckOwner(state, request));
+  std::map<RelationId, TableName> ranges;
   Status status = Transaction(connection, [&]() -> Status {
     if (state.exists) SLUICE_RETURN_IF_ERROR(ReadRanges(connection, state.delivery));
     // A copy lives no longer than the process that made it.
-    SLUICE_RETURN_IF_ERROR(DropAside(connection, state.delivery.tables));
+    SLUICE_ASSIGN_OR_RETURN(std::vector<TableName> aside, FindAside(connection));
+    ranges = PickRanges(aside, state.delivery.tables);
+    SLUICE_RETURN_IF_ERROR(DropAside(connection, aside));
     if (!state.exists) SLUICE_RETURN_IF_ERROR(CreateState(connection, request));
     SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
     for (const StoredUnit& unit : state.units)
       SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
-    SLUICE_RETURN_IF_ERROR(TakeOverRanges(connection, state.delivery));
+    SLUICE_RETURN_IF_ERROR(TakeOverRanges(connection, state.delivery, ranges));
     return ReadKeptSums(connection, state.delivery);
   });
   if (!status) return std::move(status).error();
@@ -352,29 +358,30 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   wants_checkpoint_ = true;
   SLUICE_ASSIGN_OR_RETURN(std::set<RelationId> quarantined, ReadQuarantined(connection));
   writer_ = std::make_unique<TransactionWriter>(std::move(connection), state.delivery,
-                                                std::move(quarantined));
+                                                std::move(quarantined), ranges);
   const base::MutexLock lock(mutex_);
   interruptible_ = writer_->connection().get();
   return std::move(state.delivery);
 }
 
-Status DuckDb::DropAside(Connection& connection, const std::vector<TableRecord>& tables) {
-  std::string known = "''";
-  for (const TableRecord& table : tables) {
-    if (table.ranges) known += ", " + QuoteLiteral(RangesName(table.relation));
-  }
+Result<std::vector<TableName>> DuckDb::FindAside(Connection& connection) {
   SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult left,
+      const SmallResult found,
       connection.Query(
           "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
               QuoteLiteral(kCatalog) + " AND (starts_with(table_name, " +
               QuoteLiteral(kShadowPrefix) + ") OR starts_with(table_name, " +
-              QuoteLiteral(kRangesPrefix) + ")) AND table_name NOT IN (" + known + ")",
+              QuoteLiteral(kRangesPrefix) + "))",
           "look for copies left behind"));
-  for (std::size_t row = 0; row < left.row_count(); ++row) {
-    SLUICE_RETURN_IF_ERROR(connection.Run(
-        "DROP TABLE " + QualifiedName({left.text(row, 0), left.text(row, 1)}), "drop a copy"));
-  }
+  std::vector<TableName> names;
+  for (std::size_t row = 0; row < found.row_count(); ++row)
+    names.push_back({found.text(row, 0), found.text(row, 1)});
+  return names;
+}
+
+Status DuckDb::DropAside(Connection& connection, const std::vector<TableName>& aside) {
+  for (const TableName& name : aside)
+    SLUICE_RETURN_IF_ERROR(connection.Run("DROP TABLE " + QualifiedName(name), "drop a copy"));
   return {};
 }
 

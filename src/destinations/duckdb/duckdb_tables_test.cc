@@ -276,6 +276,49 @@ TEST_F(TablesTest, RangesThatAnotherVersionKnewNothingOfAreForgotten) {
   CloseFile();
 }
 
+TEST_F(TablesTest, LandedRangesAreFoundInTheSchemaWhereTheyLie) {
+  const SchemaPtr orders = Orders();
+  const TableName before{"elsewhere", "orders"};
+  OpenFile();
+  CopyRows(orders, {{"1", "a"}});
+  Stage(SequenceItem(LandUnit{.unit = {orders->relation, 0},
+                              .schema = orders,
+                              .destination = orders->name,
+                              .lsn = Lsn{1},
+                              .part = LandUnit::Part::kRange}));
+  CommitRecord record{.sequence = ++sequence_};
+  record.tables.push_back(RecordOf(orders));
+  record.tables[0].state = TableState::kCopying;
+  record.tables[0].destination = before;  // what was there stays until the last range lands
+  record.tables[0].ranges = CopyRanges{
+      .attnum = 1, .bounds = {5}, .landed = {true, false}, .schema = orders, .row_count = 77};
+  ASSERT_TRUE(destination_->Commit(record));
+  CloseFile();
+  OpenFile();
+  ASSERT_EQ(state_.tables.size(), 1U);
+  ASSERT_TRUE(state_.tables[0].ranges);
+  EXPECT_EQ(state_.tables[0].ranges->row_count, 1);
+  Stage(NetRows{.change = std::make_shared<const NetChange>(Inserts(orders, {{"2", "b"}})),
+                .of_ranges = true});
+  Commit();
+  EXPECT_EQ(
+      Sql("SELECT count(*) FROM public._sluice_ranges_" + std::to_string(orders->relation.value)),
+      "2");
+  CloseFile();
+  {
+    auto database = Database::Open({.path = file_}, false);
+    ASSERT_TRUE(database) << Why(database);
+    auto connection = (*database)->Connect();
+    ASSERT_TRUE(connection->Run("USE _sluice_file; DROP TABLE public._sluice_ranges_" +
+                                    std::to_string(orders->relation.value),
+                                "as somebody else"));
+  }
+  OpenFile();
+  ASSERT_EQ(state_.tables.size(), 1U);
+  EXPECT_FALSE(state_.tables[0].ranges);
+  EXPECT_EQ(Sql("SELECT count(*) FROM sluice._ranges"), "0");
+}
+
 TEST_F(TablesTest, ATableThatIsCopiedAgainReplacesTheOldOneUnderAViewOfTheUsers) {
   const SchemaPtr orders = Orders();
   OpenFile();
@@ -326,7 +369,7 @@ TEST_F(TablesTest, AnEpochThatIsNotTheFilesMayNotCommit) {
   ASSERT_TRUE(connection);
   DeliveryState state;
   state.epoch = 99;
-  TransactionWriter writer(*std::move(connection), state, {});
+  TransactionWriter writer(*std::move(connection), state, {}, {});
   const auto outcome = writer.Commit({.sequence = 1, .position = Position{Lsn{5}, {}}});
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, "SLU-5004");

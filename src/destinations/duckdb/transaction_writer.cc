@@ -115,7 +115,8 @@ bool SameInternals(const TableRecord& a, const TableRecord& b) {
 }  // namespace
 
 TransactionWriter::TransactionWriter(Connection connection, const DeliveryState& state,
-                                     std::set<RelationId> quarantined)
+                                     std::set<RelationId> quarantined,
+                                     const std::map<RelationId, TableName>& ranges)
     : connection_(std::move(connection)),
       epoch_(state.epoch),
       quarantined_(std::move(quarantined)) {
@@ -125,10 +126,10 @@ TransactionWriter::TransactionWriter(Connection connection, const DeliveryState&
     if (record.schema != nullptr)
       tables_[record.relation] = {
           .name = record.destination, .shape = record.schema, .mode = record.mode};
-    if (record.ranges) {
-      ranges_[record.relation] = {.name = {record.destination.schema, RangesName(record.relation)},
+    // Not always in the schema where the table lies: that may be one that it has left.
+    if (record.ranges)
+      ranges_[record.relation] = {.name = ranges.at(record.relation),
                                   .shape = record.ranges->schema};
-    }
   }
 }
 

@@ -30,8 +30,10 @@ namespace sluice::duckdb {
 class TransactionWriter {
  public:
   /// \param quarantined tables with entries in sluice.quarantine
+  /// \param ranges where landed ranges lie, of each record that has some
   TransactionWriter(Connection connection, const DeliveryState& state,
-                    std::set<RelationId> quarantined);
+                    std::set<RelationId> quarantined,
+                    const std::map<RelationId, TableName>& ranges);
 
   /// The unit's shadow becomes the table. Any table in its place is dropped. A transaction begins
   /// with its first item and sees what was committed then: the copy must have ended before.

@@ -56,7 +56,9 @@ Result<StageOutcome> TransactionWriter::LandRange(const LandUnit& item, const Ta
   const TableName name{item.destination.schema, RangesName(relation)};
   const Table* const known = FindRanges(relation);
   const bool is_last = item.part == LandUnit::Part::kLastRange;
-  if (known == nullptr ? is_last : known->name != name || !SameShape(*known->shape, *item.schema))
+  if (known == nullptr
+          ? is_last
+          : FoldKey(known->name) != FoldKey(name) || !SameShape(*known->shape, *item.schema))
     return Failed(relation, OtherRanges(item.destination));
   if (is_last) {
     const TableName ranges = known->name;
