@@ -14,7 +14,7 @@ bench:  ## ratios against psql and pg_recvlogical, in one run
 	@bench/run
 bench-quick:  ## the same with fewer rows and rounds
 	@bench/run --quick
-lint:  ## format, layers, paths (scripts/lint --tidy adds clang-tidy)
+lint:  ## format, layers, paths, tests that documents name (scripts/lint --tidy adds clang-tidy)
 	@scripts/lint
 format:  ## let clang-format write
 	@scripts/lint --format

@@ -110,6 +110,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "excluded "
      "columns, types, misfits) is not what its contents were made by: the copy would change them.",
      "Give the pipeline's own configuration with --config, or repair while the pipeline runs."},
+    {"SLU-1050", "the pipeline has another slot or publication",
+     "--slot or --publication names another one than the pipeline was begun with.",
+     "Leave the option out; `sluice drop` first for a pipeline that reads another slot."},
     {"SLU-2001", "the source's URL cannot be read",
      "It is neither a postgres:// URL nor a libpq keyword string, or holds characters that must be "
      "written as %XX.",
@@ -377,12 +380,18 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "A run with --on-lost-slot ended before slot and publication were there again: no table is "
      "known to be right.",
      "`sluice run` goes on with it."},
-    {"SLU-3030", "the slot kept more WAL than it may and was dropped",
+    {"SLU-3026", "the slot moved while it was looked at",
+     "Between the look at the slot and the start of the stream somebody read from it, or the "
+     "connections reached two servers.",
+     "Nothing: it is looked at again. If it stays, a URL that leads to one server only, and nobody "
+     "else who reads the slot."},
+    {"SLU-3030", "the slot kept more WAL than it may",
      "--max-retained-wal was exceeded, what the slot kept got no less for 10 seconds, and "
-     "--on-retained-wal is drop-slot: the source's disk came first.",
+     "--on-retained-wal is drop-slot: the source's disk came first. The message says whether it "
+     "could be dropped.",
      "Find out what held it back (an old open transaction at the source, a slow destination). The "
-     "mirror stays as it was; `sluice run --on-lost-slot resync` makes a new slot and copies "
-     "again."},
+     "mirror stayed as it was: `sluice run --on-lost-slot resync` makes a new slot and copies "
+     "again. A slot that could not be dropped goes on keeping WAL until `sluice drop` removes it."},
     {"SLU-3080", "a comparison's point was missed",
      "A transaction before the fence was not visible to its snapshot yet.",
      "Nothing: verify takes another one by itself."},

@@ -22,6 +22,7 @@ constexpr const char* kNames[] = {
     "birth.committed",
     "open.taken_over",
     "open.tables_synced",
+    "stream.checked",
     "stream.started",
     "stream.feedback",
     "stream.acknowledged",

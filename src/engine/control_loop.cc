@@ -303,11 +303,9 @@ void ControlLoop::LookAtBudget(const postgres::SlotRow& slot, Clock::time_point 
         Error{.kind = ErrorKind::kConfig,
               .message = "the slot kept " +
                          base::FormatSize(static_cast<std::uint64_t>(slot.retained_bytes)) +
-                         " of WAL, more than --max-retained-wal allows and not getting less: it "
-                         "is dropped, as --on-retained-wal drop-slot asks",
-              .code = "SLU-3030",
-              .advice = "the mirror stays as it is; run with --on-lost-slot resync goes on with a "
-                        "new slot and copies again"});
+                         " of WAL, more than --max-retained-wal allows and not getting less, and "
+                         "--on-retained-wal is drop-slot",
+              .code = "SLU-3030"});
   }
 }
 

@@ -43,7 +43,8 @@ struct ControlOptions {
   /// null.
   std::function<void(bool)> on_ddl_trigger = nullptr;
   WalBudgetOptions wal_budget = {};
-  /// The slot has to be dropped, which ends the pipeline (SLU-3030). May be null.
+  /// The slot has to be dropped, by whoever is called: it ends the pipeline (SLU-3030). May be
+  /// null.
   std::function<void(const Error&)> on_budget_spent = nullptr;
 };
 

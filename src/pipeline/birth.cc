@@ -209,10 +209,10 @@ bool UndoBirth(const Birth& birth, bool made_slot, postgres::Connection& control
   if (!publication) return false;
   const bool is_ours = birth.owns_publication && publication->has_value() &&
                        postgres::GenerationOf((*publication)->comment) == birth.generation;
-  if (!is_ours) return true;  // the slot comes after it
+  if (birth.owns_publication && !is_ours) return true;  // the slot comes after it
   if (!EndLingeringBirth(birth, control)) return false;
   if (made_slot && !postgres::DropSlot(control, birth.slot, std::chrono::seconds(5))) return false;
-  return postgres::DropPublication(control, birth.publication).has_value();
+  return !is_ours || postgres::DropPublication(control, birth.publication).has_value();
 }
 
 std::string NewGeneration() {
@@ -276,7 +276,7 @@ Result<replication::SourceFacts> ReadSourceFacts(postgres::Connection& control,
 
 Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
                  postgres::Connection& replication, Destination& destination, DeliveryState& state,
-                 telemetry::Logger& logger, std::stop_token stop) {
+                 telemetry::Logger& logger, bool& made_slot, std::stop_token stop) {
   SLUICE_RETURN_IF_ERROR(ClearEarlierTry(state.birth, request, control, replication, stop));
   SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
                           postgres::ReadServerIdentity(replication));
@@ -304,7 +304,10 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
     SLUICE_ASSIGN_OR_RETURN(begun, TakeOverSlot(*existing, control));
   } else {
     logger.Info("creating slot {}", request.slot);
-    SLUICE_ASSIGN_OR_RETURN(begun, MakeSlot(request, control, replication, std::move(stop)));
+    Result<Begun> made = MakeSlot(request, control, replication, std::move(stop));
+    // Also where its answer was lost; not where somebody else was quicker.
+    made_slot = made || made.error().sqlstate != "42710";
+    SLUICE_ASSIGN_OR_RETURN(begun, std::move(made));
   }
   SLUICE_FAILPOINT("birth.slot_made");
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,

@@ -46,11 +46,12 @@ struct BirthRequest {
 /// Stores the intent, makes publication and slot (or takes over the user's), commits the first
 /// position.
 /// \param state as Open() gave it; updated to what is stored then.
+/// \param made_slot set where the slot was made here, also where what came after it failed.
 /// Errors: kConfig (slot or publication of somebody else; SLU-3012 in use), kAuth, kTimeout
 /// SLU-2104, kCancelled, of the destination.
 Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
                  postgres::Connection& replication, Destination& destination, DeliveryState& state,
-                 telemetry::Logger& logger, std::stop_token stop);
+                 telemetry::Logger& logger, bool& made_slot, std::stop_token stop);
 
 /// The stream from the position was lost, and slot and publication are to be made anew: tables with
 /// rows, and no position.

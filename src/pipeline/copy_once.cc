@@ -173,7 +173,7 @@ Status CopyOnce::State::OpenDestination(postgres::Connection& control) {
   SLUICE_ASSIGN_OR_RETURN(
       const DeliveryState state,
       made->Open({.pipeline = options.pipeline, .system_identifier = system_identifier}));
-  created_file = is_new;
+  created_file = is_new && IsUntouched(state);
   made_state = !is_new && IsUntouched(state);
   destination = std::move(made);
   return JudgeCopyTarget(state, options.existing);

@@ -105,6 +105,15 @@ DropPlan JudgeSlotAndPublication(const DropFacts& facts) {
 }  // namespace
 
 DropPlan JudgeDrop(const DropFacts& facts) {
+  const bool is_another_server =
+      facts.birth && facts.birth->system_identifier != 0 && facts.system_identifier != 0 &&
+      facts.birth->system_identifier != facts.system_identifier && !facts.is_slot_named;
+  if (is_another_server) {
+    DropPlan plan;
+    plan.stays.push_back(
+        "everything at the source: this is another server than the mirror was copied from");
+    return plan;
+  }
   DropPlan plan = JudgeSlotAndPublication(facts);
   if (!facts.ddl_trigger || facts.has_other_pipelines) return plan;
   if (facts.slot && !plan.slot) return plan;
@@ -142,6 +151,8 @@ Result<DropPlan> PlanDrop(const engine::PipelineOptions& options) {
                           postgres::SourceUrl::Parse(options.source));
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url));
   facts.database = url.database();
+  const Result<std::uint64_t> identifier = postgres::ReadSystemIdentifier(connection);
+  if (identifier) facts.system_identifier = *identifier;
   SLUICE_ASSIGN_OR_RETURN(facts.slot, postgres::ReadSlot(connection, facts.slot_name));
   SLUICE_ASSIGN_OR_RETURN(facts.publication,
                           postgres::ReadPublication(connection, facts.publication_name));

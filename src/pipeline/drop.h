@@ -43,6 +43,7 @@ struct DropFacts {
   std::string slot_name;
   std::string publication_name;
   std::string database;
+  std::uint64_t system_identifier = 0;  ///< the server's; 0: not to be read
   std::optional<Birth> birth;
   std::optional<postgres::SlotRow> slot;
   std::optional<postgres::Publication> publication;
@@ -54,7 +55,7 @@ struct DropFacts {
 /// publication beside it says that it is another pipeline's, or where it is no slot of this
 /// database. A destination that remembers nothing proves nothing: two files may have one name. Then
 /// only the slot that --slot names goes, with the publication of that name, and only while nobody
-/// reads it.
+/// reads it. Nothing goes from another server than the one the mirror was copied from.
 DropPlan JudgeDrop(const DropFacts& facts);
 
 /// Errors: of the source and the destination; a file that is not there is not one.

@@ -72,6 +72,18 @@ TEST(JudgeDrop, LeavesSlotAndPublicationOfAnotherDestination) {
   EXPECT_EQ(plan.stays.size(), 2U);
 }
 
+TEST(JudgeDrop, LeavesEverythingOfAnotherServer) {
+  DropFacts facts = Facts(kOurs);
+  facts.birth->system_identifier = 7;
+  facts.system_identifier = 8;
+  const DropPlan plan = JudgeDrop(facts);
+  EXPECT_FALSE(plan.slot);
+  EXPECT_FALSE(plan.publication);
+  EXPECT_EQ(plan.stays.size(), 1U);
+  facts.system_identifier = 7;
+  EXPECT_EQ(JudgeDrop(facts).slot, "sluice_shop");
+}
+
 TEST(JudgeDrop, NeverRemovesAPublicationThatTheUserMade) {
   DropFacts facts = Facts("");
   facts.birth->owns_publication = false;

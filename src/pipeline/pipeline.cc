@@ -74,15 +74,23 @@ void Pipeline::State::CloseDestination(Clock::time_point deadline, bool& left_wa
   left_wal = !file.empty() && std::filesystem::exists(file + ".wal", ignored);
 }
 
-/// The source's disk comes first, as the user asked.
-void Pipeline::State::DropSpentSlot() {
+/// The source's disk comes first, as the user asked. \return `spent`, and what came of it.
+Error Pipeline::State::DropSpentSlot(Error spent) {
   Result<postgres::Connection> control = Connect("end", false);
   const Status dropped =
       control ? postgres::DropSlot(*control, SlotName(), kGrace) : Status(control.error());
-  if (!dropped) {
-    logger.Failed("slot {} could not be dropped and goes on keeping WAL: {} ({})", SlotName(),
-                  dropped.error().message, dropped.error().code);
+  if (dropped) {
+    spent.message += "; it was dropped";
+    spent.advice =
+        "the mirror stays as it is; run with --on-lost-slot resync goes on with a new slot and "
+        "copies again";
+  } else {
+    spent.message +=
+        "; it could not be dropped and goes on keeping WAL: " + dropped.error().message +
+        Because(dropped.error()) + " (" + dropped.error().code + ")";
+    spent.advice = "sluice drop removes the slot; or run again, which goes on with it";
   }
+  return spent;
 }
 
 /// Nothing half-made stays behind in a file of the user's that was refused: the open destination is
@@ -95,9 +103,10 @@ void Pipeline::State::UndoState() {
   if (!forgotten) logger.Write(telemetry::LogLevel::kWarn, forgotten.error());
 }
 
-/// Nor a file that was not there before and holds no position yet.
+/// Nor a file that was not there before and holds no position yet. At once: later it may be
+/// somebody else's.
 void Pipeline::State::UndoCreatedFile() {
-  if (!created_file || has_begun || is_half_born) return;
+  if (!std::exchange(created_file, false) || has_begun || is_half_born) return;
   std::error_code ignored;
   const std::string file = DestinationFile(options);
   std::filesystem::remove(file, ignored);
@@ -151,11 +160,12 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
       if (ran && *ran && !is_harmless) ran = stopped.error();
       last = CurrentStatus();
       const bool answers = was_connected || (!ran && !base::IsRetryable(ran.error().kind));
-      if (!ran && ran.error().code == "SLU-3030") state.DropSpentSlot();
+      if (!ran && ran.error().code == "SLU-3030") ran = state.DropSpentSlot(ran.error());
       if (answers && Clock::now() < deadline) ReadSlotAtEnd(*state.url, last);
     }
     if (!ran) state.UndoState();
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);
+    if (!ran) state.UndoCreatedFile();
     if (ran && *ran) break;
     if (!ran && state.MayRemakeSlot(ran.error(), last)) {
       state.logger.Warn("no table is live yet: the slot is made anew: {}{} ({})",
@@ -190,7 +200,6 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     ended = state.LookAtSource(stop);
   }
   state.SetPhase(engine::Phase::kStopped);
-  if (!ended) state.UndoCreatedFile();
   RunOutcome outcome = state.Outcome(ended, left_wal);
   last.phase = engine::Phase::kStopped;
   outcome.final_status = std::move(last);

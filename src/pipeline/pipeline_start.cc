@@ -45,6 +45,25 @@ std::string Because(const Error& error) {
   return error.server_message.empty() ? std::string() : ": " + error.server_message;
 }
 
+/// A source that was reached before, and is away for a while or being replaced: a name that does
+/// not resolve, and a standby that answers in the primary's place, pass.
+Result<postgres::Connection> Pipeline::State::AsOfRunning(Result<postgres::Connection> connection) {
+  if (!connection && connection.error().code == "SLU-2003") {
+    Error error = std::move(connection).error();
+    error.kind = ErrorKind::kConnection;
+    return error;
+  }
+  if (connection && connection->parameter("in_hot_standby") == "on") {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "a standby answers in the place of the source",
+                 .code = "SLU-2106",
+                 .advice =
+                     "it goes on when the primary answers; for a URL of several hosts add "
+                     "target_session_attrs=primary"};
+  }
+  return connection;
+}
+
 /// Connects, with patience where the source is not there yet, and finds what is wrong.
 Status Pipeline::State::LookAtSource(std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(url, postgres::SourceUrl::Parse(options.source));
@@ -76,12 +95,18 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
       selection,
       postgres::ParseSelection(options.selection.tables, options.selection.excluded_tables,
                                options.selection.schemas, options.selection.excluded_schemas));
-  const postgres::PreflightRequest request{.selection = selection,
-                                           .publication = PublicationName(),
-                                           .is_publication_ours = !options.publication.has_value(),
-                                           .slot = SlotName(),
-                                           .is_copy_only = false,
-                                           .rules = options.tables};
+  // How much there is to copy is asked before the first copy, and not by every start.
+  const std::string file = DestinationFile(options);
+  std::error_code ignored;
+  const bool is_first = !has_begun && (file.empty() || !std::filesystem::exists(file, ignored));
+  const postgres::PreflightRequest request{
+      .selection = selection,
+      .publication = PublicationName(),
+      .is_publication_ours = !options.publication.has_value(),
+      .slot = SlotName(),
+      .is_copy_only = false,
+      .sizes = is_first ? postgres::TableSizes::kExact : postgres::TableSizes::kCounted,
+      .rules = options.tables};
   SLUICE_ASSIGN_OR_RETURN(const postgres::PreflightInput input,
                           postgres::ReadPreflightInput(control, request));
   const postgres::Preflight preflight = postgres::FindProblems(request, input);
@@ -111,7 +136,7 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
 Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   const std::string file = DestinationFile(options);
   std::error_code ignored;
-  if (!has_begun && !file.empty() && !std::filesystem::exists(file, ignored)) created_file = true;
+  const bool is_new = !has_begun && !file.empty() && !std::filesystem::exists(file, ignored);
   std::filesystem::create_directories(options.state_dir, ignored);
   SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Destination> destination, MakeDestination(options));
   const OpenRequest request{.pipeline = options.pipeline, .system_identifier = system_identifier};
@@ -131,8 +156,11 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   }
   if (std::exchange(remakes_slot, false)) SLUICE_RETURN_IF_ERROR(ForgetBirth(restored));
   is_born = restored.position.has_value() || IsToBeBornAnew(restored);
+  created_file = is_new && IsUntouched(restored);
   made_state = !created_file && !has_begun && IsUntouched(restored);
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("control", false));
+  SLUICE_ASSIGN_OR_RETURN(const bool has_other_names, TakeNames(restored));
+  if (has_other_names) SLUICE_RETURN_IF_ERROR(ReadPreflight(control));
   if (restored.position) SLUICE_RETURN_IF_ERROR(CheckPast(control, restored));
   if (IsToBeBornAnew(restored) && !options.may_create) {
     return Error{.kind = ErrorKind::kConfig,
@@ -162,6 +190,30 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   return {};
 }
 
+/// The slot and the publication of a pipeline are those it was born with.
+/// \return true: others were looked at.
+Result<bool> Pipeline::State::TakeNames(const DeliveryState& restored) {
+  if (!is_born || !restored.birth || restored.birth->slot.empty()) return false;
+  const Birth& birth = *restored.birth;
+  const bool names_another = options.slot.value_or(birth.slot) != birth.slot ||
+                             options.publication.value_or(birth.publication) != birth.publication;
+  if (names_another) {
+    return Error{.kind = ErrorKind::kConfig,
+                 .message = "this pipeline reads slot " + birth.slot + " and publication " +
+                            birth.publication + ", and --slot or --publication names another",
+                 .code = "SLU-1050",
+                 .advice =
+                     "leave the option out; `sluice drop` first for a pipeline that reads "
+                     "another slot"};
+  }
+  const bool was_same = birth.slot == SlotName() && birth.publication == PublicationName();
+  stored_birth = birth;
+  // What is not ours by its name is the user's.
+  if (birth.slot != "sluice_" + birth.pipeline) options.slot = birth.slot;
+  if (!birth.owns_publication) options.publication = birth.publication;
+  return !was_same;
+}
+
 /// Nothing is live: what was begun is begun again, as after a birth that was cut off.
 Status Pipeline::State::ForgetBirth(DeliveryState& restored) {
   if (!restored.birth) return {};
@@ -181,7 +233,9 @@ Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& 
   // Who holds it is asked when the stream begins, which waits for a walsender that was killed.
   if (seen.slot) seen.slot->is_active = false;
   const auto checked = replication::CheckConnect(*restored.birth, *restored.position, seen);
-  const std::optional<Error> why = std::exchange(lost, std::nullopt);
+  // What this look judges itself may have been another server's, or have passed.
+  std::optional<Error> why = std::exchange(lost, std::nullopt);
+  if (why && !replication::IsKnownToStreamOnly(*why)) why.reset();
   if (checked && !why) {
     if (seen.server.timeline == restored.birth->timeline) return {};
     logger.Info("the source was promoted: timeline {} follows {}, which it left at {}",
@@ -194,6 +248,7 @@ Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& 
   SLUICE_RETURN_IF_ERROR(MayBeBornAnew(error));
   born_anew_at.push_back(Clock::now());
   progress.server_flush.Store(Lsn{});
+  until.Forget();
   logger.Warn("slot and publication are made anew, and every table is brought up to them: {} ({})",
               error.message, error.code);
   return ForgetPosition(seen, error, options.on_lost_slot == engine::OnLostSlot::kRepair,
@@ -319,11 +374,12 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication,
                           Connect(BirthRole(request.generation), true));
   is_half_born = true;
+  bool made_slot = false;
   const Status born =
-      GiveBirth(request, control, replication, *opened, state, logger, std::move(stop));
+      GiveBirth(request, control, replication, *opened, state, logger, made_slot, std::move(stop));
   // What cannot be undone now is recognised at the next start by the intent, so the file has to
   // stay then.
-  is_half_born = !born && !UndoBirth(state.birth.value_or(Birth{}), !options.slot, control);
+  is_half_born = !born && !UndoBirth(state.birth.value_or(Birth{}), made_slot, control);
   if (born) {
     created_file = false;
     is_born = true;

@@ -3,6 +3,7 @@
 /// session, pipeline.cc runs it and starts again, pipeline_requests.cc answers other threads.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -47,8 +48,9 @@ struct Pipeline::State {
   std::set<RelationId> existing;  ///< every relation the source has
   std::optional<types::TypeCatalog> types;
   std::uint64_t system_identifier = 0;
-  bool has_begun = false;
-  bool is_born = false;  ///< the destination holds a position
+  std::atomic<bool> has_begun{false};  ///< read by whoever connects
+  bool is_born = false;                ///< the destination holds a position
+  std::optional<Birth> stored_birth;   ///< its slot and publication are the pipeline's
   bool created_file = false;
   bool made_state = false;  ///< schema sluice in a file that was there before
   bool is_half_born = false;
@@ -70,9 +72,12 @@ struct Pipeline::State {
   std::string last_error;
   std::string waiting_for;
 
-  std::string SlotName() const { return options.slot.value_or("sluice_" + options.pipeline); }
+  std::string SlotName() const {
+    return stored_birth ? stored_birth->slot : options.slot.value_or("sluice_" + options.pipeline);
+  }
   std::string PublicationName() const {
-    return options.publication.value_or("sluice_" + options.pipeline);
+    return stored_birth ? stored_birth->publication
+                        : options.publication.value_or("sluice_" + options.pipeline);
   }
 
   Result<postgres::Connection> Connect(const std::string& role, bool is_replication) const {
@@ -81,8 +86,11 @@ struct Pipeline::State {
     connect.role = role;
     connect.is_replication = is_replication;
     connect.stop = end_statements.get_token();
-    return postgres::Connection::Open(*url, connect, connect.stop);
+    Result<postgres::Connection> connection =
+        postgres::Connection::Open(*url, connect, connect.stop);
+    return has_begun ? AsOfRunning(std::move(connection)) : std::move(connection);
   }
+  static Result<postgres::Connection> AsOfRunning(Result<postgres::Connection> connection);
 
   void SetPhase(engine::Phase now, std::string error = {}) {
     const std::scoped_lock lock(mutex);
@@ -98,6 +106,7 @@ struct Pipeline::State {
   Status LookAtSource(std::stop_token stop);
   Status ReadPreflight(postgres::Connection& control);
   Status OpenAndPlan(std::stop_token stop);
+  Result<bool> TakeNames(const DeliveryState& restored);
   Status ForgetBirth(DeliveryState& restored);
   Status CheckPast(postgres::Connection& control, DeliveryState& restored);
   bool MayRemakeSlot(const Error& error, const engine::PipelineStatus& last);
@@ -113,7 +122,7 @@ struct Pipeline::State {
             facts->wal_segment_size, progress};
   }
   void CloseDestination(Clock::time_point deadline, bool& left_wal);
-  void DropSpentSlot();
+  Error DropSpentSlot(Error spent);
   void UndoState();
   void UndoCreatedFile();
   RunOutcome Outcome(const Status& ended, bool left_wal);

@@ -53,9 +53,11 @@ Duration SilenceMax(Duration wal_sender_timeout) {
                                                 : std::max(kSilenceLeast, wal_sender_timeout);
 }
 
-/// A walsender that fails to decode a record fails there each time: nothing heals it.
-Error CannotDecode(Error error) {
+/// A walsender that fails to decode a record fails there each time, and a start that is refused for
+/// a slot in which nothing is wrong is refused again: nothing heals it.
+Error StaysBroken(Error error) {
   error.kind = ErrorKind::kConfig;
+  if (!error.sqlstate.starts_with("XX")) return error;
   error.code = "SLU-2111";
   error.message =
       "the server cannot decode its WAL for the slot, again and again: SQLSTATE " + error.sqlstate;
@@ -216,13 +218,15 @@ void Session::StreamThread(std::stop_token stop) {
     if (ended.error().code == "SLU-2105" && held_since == Clock::time_point{}) {
       held_since = Clock::now();
     }
-    const bool is_internal = ended.error().sqlstate.starts_with("XX");
+    // SLU-2102, SLU-2108: the slot went between the look and the start, which the next look says.
+    const bool is_internal = ended.error().sqlstate.starts_with("XX") ||
+                             ended.error().code == "SLU-2102" || ended.error().code == "SLU-2108";
     const bool brought_nothing = progress_.transactions.load() == transactions_before;
     const bool was_silent = ended.error().code == "SLU-2113" && brought_nothing;
     silence_patience_ = was_silent ? std::min(silence_patience_ * 2, kSilencePatienceMax) : 1;
     internal_errors = is_internal && brought_nothing ? internal_errors + 1 : 0;
     if (internal_errors >= kInternalErrorsMax) {
-      Fail(CannotDecode(ended.error()));
+      Fail(StaysBroken(ended.error()));
       return;
     }
     const bool is_held =
@@ -231,8 +235,8 @@ void Session::StreamThread(std::stop_token stop) {
       Fail(ended.error());
       return;
     }
-    const bool was_useful = progress_.transactions.load() > transactions_before ||
-                            Clock::now() - began > std::chrono::seconds(30);
+    const bool was_useful = !brought_nothing || (ended.error().code != "SLU-2113" &&
+                                                 Clock::now() - began > std::chrono::seconds(30));
     if (was_useful) {
       backoff.Reset();
       last_useful = Clock::now();
@@ -352,13 +356,33 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start, replication
         "the source's event triggers sluice_ddl_* are disabled, or another version's, and not "
         "used: sluice check --install-ddl-trigger makes them anew");
   }
-  Result<postgres::ReplicationStream> stream =
-      postgres::ReplicationStream::Start(std::move(replication), stream_options, stop);
-  if (stream) {
-    logger_.Info("streaming from {} (durable {}{})", ToString(point.start_lsn), ToString(start),
-                 stream_options.is_binary ? "" : ", text form");
-  }
+  const int walsender = replication.backend_pid();
+  SLUICE_FAILPOINT("stream.checked");
+  SLUICE_ASSIGN_OR_RETURN(
+      postgres::ReplicationStream stream,
+      postgres::ReplicationStream::Start(std::move(replication), stream_options, stop));
+  SLUICE_RETURN_IF_ERROR(CheckTaken(control, *facts.slot, walsender));
+  logger_.Info("streaming from {} (durable {}{})", ToString(point.start_lsn), ToString(start),
+               stream_options.is_binary ? "" : ", text form");
   return stream;
+}
+
+/// The slot is ours now and stays where it is, as nothing was acknowledged: what was judged must be
+/// what we read from. Somebody may have read from it in between, or the connections have reached
+/// two servers; the server itself would go on from there without a word.
+Status Session::CheckTaken(postgres::Connection& control, const replication::SlotRow& judged,
+                           int walsender) const {
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> taken,
+                          postgres::ReadSlot(control, birth_.slot));
+  const bool is_ours = taken && taken->active_pid == walsender;
+  if (is_ours && taken->confirmed_flush_lsn == judged.confirmed_flush.value_or(Lsn{})) return {};
+  return Error{.kind = ErrorKind::kConnection,
+               .message = is_ours ? "the slot was read on while it was looked at"
+                                  : "the stream and the other connections lead to two servers",
+               .code = "SLU-3026",
+               .advice =
+                   "it is looked at again; if this stays: a URL that leads to one server "
+                   "only, and nobody else who reads the slot"};
 }
 
 void Session::RestartStream(Clock::time_point deadline) {

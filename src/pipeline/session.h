@@ -86,6 +86,8 @@ class Session {
   Status RunStream(std::stop_token stop);
   Result<postgres::ReplicationStream> StartStream(Lsn& start, replication::StartPoint& past,
                                                   std::stop_token stop);
+  Status CheckTaken(postgres::Connection& control, const replication::SlotRow& judged,
+                    int walsender) const;
   void Fail(const Error& error);
   void NoteStreamError(const std::string& message);
 

@@ -7,6 +7,11 @@
 #include "replication/snapshot.h"
 
 namespace sluice::pipeline {
+namespace {
+
+constexpr Duration kAskAgain = std::chrono::seconds(1);
+
+}  // namespace
 
 Result<bool> UntilWatch::IsReached(bool are_copies_visible, const engine::Progress& progress,
                                    std::uint64_t wal_segment_bytes,
@@ -19,6 +24,9 @@ Result<bool> UntilWatch::IsReached(bool are_copies_visible, const engine::Progre
   if (!are_copies_visible) return false;
   if (std::holds_alternative<engine::UntilCopied>(until_)) return true;
   if (!lsn_) {
+    const Clock::time_point now = Clock::now();
+    if (now - asked_at_ < kAskAgain) return false;
+    asked_at_ = now;
     Result<postgres::Connection> control = connect();
     if (!control) {
       if (base::IsRetryable(control.error().kind)) return false;

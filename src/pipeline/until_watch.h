@@ -23,7 +23,7 @@ class UntilWatch {
   explicit UntilWatch(engine::Until until) : until_(std::move(until)) {}
 
   /// \param are_copies_visible DeliveryWriter's word. \param connect opens a connection to the
-  /// source; asked once, when the copies are visible.
+  /// source; asked once, when the copies are visible, and again after a second where it fails.
   /// Errors: of `connect`, where trying again does not help.
   Result<bool> IsReached(bool are_copies_visible, const engine::Progress& progress,
                          std::uint64_t wal_segment_bytes,
@@ -31,10 +31,13 @@ class UntilWatch {
 
   /// The position that ends the run, once it is known.
   std::optional<Lsn> lsn() const { return lsn_; }
+  /// The source's positions begin anew.
+  void Forget() { lsn_.reset(); }
 
  private:
   engine::Until until_;
   std::optional<Lsn> lsn_;
+  Clock::time_point asked_at_{};
 };
 
 }  // namespace sluice::pipeline

@@ -85,9 +85,11 @@ std::vector<Keywords> Candidates(const SourceUrl& url) {
 }
 
 Keywords WithSessionKeywords(Keywords keywords, const ConnectOptions& options, bool with_options) {
-  std::string name = "sluice/" + options.pipeline + "/" + options.role;
-  if (name.size() > kApplicationNameMax) name.resize(kApplicationNameMax);
-  keywords["application_name"] = std::move(name);
+  // The role is read again by who looks for a session of its own; a long pipeline's name is cut.
+  const std::size_t room = kApplicationNameMax - std::string_view("sluice//").size();
+  const std::string role = options.role.substr(0, room);
+  keywords["application_name"] =
+      "sluice/" + options.pipeline.substr(0, room - role.size()) + "/" + role;
   keywords["client_encoding"] = "UTF8";
   if (options.is_replication) keywords["replication"] = "database";
   // A dead peer is noticed within a minute whichever side was to speak next.

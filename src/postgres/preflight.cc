@@ -371,7 +371,7 @@ std::optional<std::string> KnownDefect(int server_version) {
 Result<PreflightInput> ReadPreflightInput(Connection& connection, const PreflightRequest& request) {
   PreflightInput in;
   SLUICE_ASSIGN_OR_RETURN(in.facts, ReadServerFacts(connection));
-  SLUICE_ASSIGN_OR_RETURN(in.tables, ListTables(connection));
+  SLUICE_ASSIGN_OR_RETURN(in.tables, ListTables(connection, request.sizes));
   if (!request.publication.empty()) {
     SLUICE_ASSIGN_OR_RETURN(in.publication, ReadPublication(connection, request.publication));
     SLUICE_ASSIGN_OR_RETURN(in.published, ReadPublishedTables(connection, request.publication));

@@ -42,6 +42,7 @@ struct PreflightRequest {
   bool is_publication_ours = true;
   std::string slot;
   bool is_copy_only = false;  ///< `copy`: needs no slot, no publication, no REPLICATION
+  TableSizes sizes = TableSizes::kExact;
   types::TableRules rules = {};
 };
 

@@ -43,10 +43,11 @@ Error RefineStartError(Error error, const std::string& slot) {
     error.advice = "another sluice uses it, or the server has not yet noticed that one ended";
   } else if (state == "42704") {
     // The publications are looked up later, with the first change.
+    error.kind = ErrorKind::kConnection;  // who looks again finds out what happened to it
     error.code = "SLU-2102";
     error.message = "there is no slot of that name: " + slot;
   } else if (state == "55000" || state == "58P01") {
-    error.kind = ErrorKind::kConfig;
+    error.kind = ErrorKind::kConnection;
     error.code = "SLU-2108";
     error.message = "the slot can no longer be read from: " + slot;
     error.advice = "WAL it needs was removed, or it belongs to another database: `sluice slots`";

@@ -95,6 +95,13 @@ Result<ServerIdentity> ReadServerIdentity(Connection& connection) {
   return identity;
 }
 
+Result<std::uint64_t> ReadSystemIdentifier(Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult rows,
+      connection.Exec("identify the server", "SELECT system_identifier FROM pg_control_system()"));
+  return rows.Unsigned64(0, 0);
+}
+
 std::optional<Lsn> FindTimelineEnd(std::string_view history, std::uint32_t of) {
   // Lines of: timeline, blank, LSN where it was left, blank, reason. Comments begin with #.
   constexpr std::string_view kBlank = " \t";

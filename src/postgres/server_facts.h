@@ -53,6 +53,8 @@ struct ServerIdentity {
 };
 /// \param connection a replication connection.
 Result<ServerIdentity> ReadServerIdentity(Connection& connection);
+/// The same by an ordinary connection. Errors: kConfig where the role may not.
+Result<std::uint64_t> ReadSystemIdentifier(Connection& connection);
 
 /// Where the server's history left timeline `of` for the next one; nullopt: it never was on it.
 /// \param connection a replication connection. \param timeline the server's, above 1.

@@ -189,6 +189,11 @@ bool IsLostStream(const Error& error) {
   return std::find(kCodes.begin(), kCodes.end(), error.code) != kCodes.end();
 }
 
+bool IsKnownToStreamOnly(const Error& error) {
+  return error.code == "SLU-2037" || error.code == "SLU-2110" || error.code == "SLU-3018" ||
+         error.code == "SLU-3105";
+}
+
 Status CheckRebirth(const Birth& birth, const SourceFacts& facts, bool is_users_slot) {
   if (!birth.owns_publication && !facts.publication_exists) {
     return Refusal("SLU-3019",

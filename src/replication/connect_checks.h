@@ -75,6 +75,8 @@ Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
 /// Errors after which the stream cannot go on from the position while this source's content can
 /// still be had, so that slot and publication may be made anew (--on-lost-slot).
 bool IsLostStream(const Error& error);
+/// Of those the ones that CheckConnect() does not find: a stream has to be read to meet them.
+bool IsKnownToStreamOnly(const Error& error);
 
 /// Before slot and publication of `birth` are made anew: may what stands under their names be
 /// dropped? What carries another generation, or is no slot of this kind, is somebody else's.

@@ -68,14 +68,16 @@ void ForEachRun(const ChangeBatch& batch, std::span<const PickedRow> rows, Visit
 }
 
 void PickMisfits(const ChangeBatch& batch, std::span<const PickedRow> rows, ChangeBatch& picked) {
-  for (std::size_t pick = 0; pick < rows.size() && !batch.misfits.empty(); ++pick) {
-    for (const Misfit& misfit : batch.misfits) {
-      const bool is_there =
-          misfit.is_old ? picked.has_old[pick] : rows[pick].kind != ChangeKind::kDelete;
-      if (misfit.row != rows[pick].row || !is_there) continue;
-      picked.misfits.push_back(misfit);
-      picked.misfits.back().row = static_cast<std::uint32_t>(pick);
-    }
+  for (const Misfit& misfit : batch.misfits) {
+    const auto found = std::lower_bound(
+        rows.begin(), rows.end(), misfit.row,
+        [](const PickedRow& row, std::uint32_t wanted) { return row.row < wanted; });
+    if (found == rows.end() || found->row != misfit.row) continue;
+    const auto pick = static_cast<std::uint32_t>(found - rows.begin());
+    const bool is_there = misfit.is_old ? picked.has_old[pick] : found->kind != ChangeKind::kDelete;
+    if (!is_there) continue;
+    picked.misfits.push_back(misfit);
+    picked.misfits.back().row = pick;
   }
 }
 

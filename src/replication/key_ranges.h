@@ -32,8 +32,8 @@ struct PickedRow {
   std::uint32_t row = 0;
   ChangeKind kind = ChangeKind::kInsert;
 };
-/// These rows as a batch of their own, ascending; a delete has no new values, an insert no old
-/// ones. Errors: as Gather().
+/// These rows as a batch of their own; a delete has no new values, an insert no old ones. `rows`
+/// are ascending, none twice. Errors: as Gather().
 Result<ChangeBatch> PickRows(const ChangeBatch& batch, std::span<const PickedRow> rows);
 
 /// The row has a value that the server did not send.

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -118,6 +119,45 @@ TEST_F(KeyRangesTest, TheInsertOfAMovedRowHasNoOldOne) {
   EXPECT_THAT(TextRows(picked->values), ElementsAre(TextRow{"two", "25"}));
   EXPECT_EQ(picked->old, nullptr);
   EXPECT_FALSE(picked->has_old.any());
+}
+
+TEST_F(KeyRangesTest, PickedRowsKeepTheirMisfitsAndOnlyTheirs) {
+  constexpr std::uint32_t kRows = 3000;
+  BatchMaker maker(schema_);
+  for (std::uint32_t row = 0; row < kRows; ++row) {
+    const std::string key = std::to_string(row);
+    if (row % 3 == 0) maker.Insert({std::nullopt, key});
+    if (row % 3 == 1) maker.Update({std::nullopt, key}, TextRow{std::nullopt, "7"});
+    if (row % 3 == 2) maker.Delete({std::nullopt, key});
+  }
+  ChangeBatch batch = maker.Finish();
+  const auto add = [&batch](std::uint32_t row, bool is_old) {
+    Misfit& misfit = batch.misfits.emplace_back();
+    misfit.row = row;
+    misfit.is_old = is_old;
+    misfit.reason = std::to_string(row);
+  };
+  for (std::uint32_t row = 0; row < kRows; ++row) {
+    if (row % 3 != 2) add(row, false);
+    if (row % 3 != 0) add(row, true);
+  }
+  // Every other row; of an update only the half that leaves, then only the half that comes.
+  std::vector<PickedRow> rows;
+  std::vector<std::tuple<std::uint32_t, std::string, bool>> expected;
+  for (std::uint32_t row = 0; row < kRows; row += 2) {
+    const auto pick = static_cast<std::uint32_t>(rows.size());
+    ChangeKind kind = batch.kind(row);
+    if (kind == ChangeKind::kUpdate)
+      kind = row % 4 == 0 ? ChangeKind::kDelete : ChangeKind::kInsert;
+    rows.push_back({row, kind});
+    expected.emplace_back(pick, std::to_string(row), kind == ChangeKind::kDelete);
+  }
+  const auto picked = PickRows(batch, rows);
+  ASSERT_TRUE(picked) << picked.error().message;
+  std::vector<std::tuple<std::uint32_t, std::string, bool>> found;
+  for (const Misfit& misfit : picked->misfits)
+    found.emplace_back(misfit.row, misfit.reason, misfit.is_old);
+  EXPECT_EQ(found, expected);
 }
 
 }  // namespace

@@ -129,7 +129,9 @@ Status EngineRun::BeginBirth(postgres::Connection& control) {
   request.generation = pipeline::NewGeneration();
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication,
                           Connect(pipeline::BirthRole(request.generation), true));
-  return pipeline::GiveBirth(request, control, replication, *destination_, restored_, logger_, {});
+  bool made_slot = false;
+  return pipeline::GiveBirth(request, control, replication, *destination_, restored_, logger_,
+                             made_slot, {});
 }
 
 Status EngineRun::Open() {

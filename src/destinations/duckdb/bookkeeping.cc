@@ -7,6 +7,7 @@
 
 #include "destinations/duckdb/copied_ranges.h"
 #include "destinations/duckdb/kept_changes.h"
+#include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/schema_json.h"
@@ -288,12 +289,8 @@ Status RemoveTable(Connection& connection, RelationId relation) {
 }  // namespace
 
 Result<StoredState> ReadState(Connection& connection) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection.Query("SELECT count(*)::BIGINT, count(*) FILTER (table_name = 'position')::BIGINT"
-                       " FROM duckdb_tables() WHERE schema_name = 'sluice' AND database_name = " +
-                           QuoteLiteral(kCatalog),
-                       "look for schema sluice"));
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use,
+                          LookUpName(connection, {std::string(kSchema), "position"}));
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult schema,
       connection.Query("SELECT count(*)::BIGINT FROM duckdb_schemas() WHERE schema_name = 'sluice'"
@@ -302,7 +299,7 @@ Result<StoredState> ReadState(Connection& connection) {
                        "look for schema sluice"));
   StoredState out;
   if (schema.i64(0, 0) == 0) return out;
-  if (found.i64(0, 1) == 0) {
+  if (use != NameUse::kTable) {
     return Error{.kind = ErrorKind::kConfig,
                  .message = "the file has a schema sluice that is not ours",
                  .code = "SLU-5013",

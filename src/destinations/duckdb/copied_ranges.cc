@@ -3,6 +3,7 @@
 #include <charconv>
 #include <vector>
 
+#include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/schema_json.h"
 
@@ -47,13 +48,8 @@ std::string CreateRangesSql() {
 }
 
 Status ReadRanges(Connection& connection, DeliveryState& state) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection.Query("SELECT count(*)::BIGINT FROM duckdb_tables() WHERE schema_name = 'sluice'"
-                       " AND table_name = '_ranges' AND database_name = " +
-                           QuoteLiteral(kCatalog),
-                       "look for sluice._ranges"));
-  if (found.i64(0, 0) == 0) return {};  // of an earlier version, opened for reading
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use, LookUpName(connection, {"sluice", "_ranges"}));
+  if (use == NameUse::kFree) return {};  // of an earlier version, opened for reading
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult rows,
       connection.Query("SELECT relation::UBIGINT, attnum::BIGINT, bounds, landed, \"rows\","
@@ -97,28 +93,13 @@ Status WriteRanges(Connection& connection, RelationId relation,
 
 Status TakeOverRanges(Connection& connection, const DeliveryState& state) {
   std::string known = "0";
-  std::string names = "''";
   for (const TableRecord& table : state.tables) {
     if (!table.ranges) continue;
     known += ", " + Number(table.relation.value);
-    names += ", " + QuoteLiteral(RangesName(table.relation));
   }
-  SLUICE_RETURN_IF_ERROR(connection.Run("DELETE FROM " + Ranges() + " WHERE relation NOT IN (" +
-                                            known + "); UPDATE " + Ranges() +
-                                            " SET epoch = " + Number(state.epoch),
-                                        "write sluice._ranges"));
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult left,
-      connection.Query(
-          "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
-              QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
-              QuoteLiteral(std::string(kRangesPrefix)) + ") AND table_name NOT IN (" + names + ")",
-          "look for ranges left behind"));
-  for (std::size_t row = 0; row < left.row_count(); ++row) {
-    SLUICE_RETURN_IF_ERROR(connection.Run(
-        "DROP TABLE " + QualifiedName({left.text(row, 0), left.text(row, 1)}), "drop ranges"));
-  }
-  return {};
+  return connection.Run("DELETE FROM " + Ranges() + " WHERE relation NOT IN (" + known +
+                            "); UPDATE " + Ranges() + " SET epoch = " + Number(state.epoch),
+                        "write sluice._ranges");
 }
 
 }  // namespace sluice::duckdb

@@ -22,7 +22,7 @@ Status ReadRanges(Connection& connection, DeliveryState& state);
 /// As the record has them; empty: none any more.
 Status WriteRanges(Connection& connection, RelationId relation,
                    const std::optional<CopyRanges>& ranges, std::uint64_t epoch);
-/// Those that were read are of the state's epoch now; others are forgotten, with their rows.
+/// Those that were read are of the state's epoch now; others are forgotten.
 Status TakeOverRanges(Connection& connection, const DeliveryState& state);
 
 }  // namespace sluice::duckdb

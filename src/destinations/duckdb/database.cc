@@ -172,11 +172,13 @@ Result<std::shared_ptr<Database>> Database::Open(const DuckDbOptions& options, b
   }
   database->holds_path_ = true;
   SLUICE_RETURN_IF_ERROR(CheckFile(name, read_only));
-  database->was_created_ = access(name.c_str(), F_OK) != 0;
-  database->remove_at_end_ = database->was_created_;  // until all has gone well
   SLUICE_RETURN_IF_ERROR(database->Start(options));
-  if (database->was_created_) SLUICE_RETURN_IF_ERROR(database->Create());
-  SLUICE_RETURN_IF_ERROR(database->Attach());
+  if (access(name.c_str(), F_OK) != 0) SLUICE_RETURN_IF_ERROR(database->Create());
+  database->remove_at_end_ = database->was_created_;  // until all has gone well
+  const Status attached = database->Attach();
+  // Another process has it by now, with its own in it.
+  if (!attached && attached.error().code == "SLU-5001") database->remove_at_end_ = false;
+  SLUICE_RETURN_IF_ERROR(attached);
   if (database->was_created_) SyncFolder(name);
   database->remove_at_end_ = false;
   return database;
@@ -210,10 +212,10 @@ Status Database::Start(const DuckDbOptions& options) {
   return {};
 }
 
-/// Made under another name, and linked when it is whole: killed in between, it leaves no file that
-/// cannot be opened.
+/// Made under a name of this process's own, and linked when it is whole: killed in between, it
+/// leaves no file that cannot be opened; of two that make it one does.
 Status Database::Create() {
-  const std::string made = path_ + ".new";
+  const std::string made = path_ + ".new." + std::to_string(getpid());
   std::error_code ignored;
   fs::remove(made, ignored);
   SLUICE_ASSIGN_OR_RETURN(Connection connection, Connect());
@@ -228,9 +230,11 @@ Status Database::Create() {
   std::error_code error;
   if (status) fs::create_hard_link(made, path_, error);
   // Some file systems have no links.
-  if (error && error != std::errc::file_exists) fs::rename(made, path_, error);
+  const bool is_there = error == std::errc::file_exists || fs::exists(path_, ignored);
+  if (error && !is_there) fs::rename(made, path_, error);
   fs::remove(made, ignored);
-  if (error && error != std::errc::file_exists)
+  was_created_ = status && !error;
+  if (error && !is_there)
     return ConfigError("SLU-5017",
                        "the destination file cannot be made: " + path_ + ": " + error.message());
   return status;
@@ -260,7 +264,6 @@ Database::~Database() {
     std::error_code ignored;
     fs::remove(path_, ignored);
     fs::remove(wal_path(), ignored);
-    fs::remove(path_ + ".new", ignored);
   }
   if (holds_path_) ReleasePath(path_);
 }

@@ -13,6 +13,7 @@
 #include "destinations/duckdb/copy_writer.h"
 #include "destinations/duckdb/database.h"
 #include "destinations/duckdb/kept_changes.h"
+#include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/reader.h"
@@ -123,7 +124,7 @@ class DuckDb final : public DuckDbDestination {
             connection.Run("DROP TABLE IF EXISTS " + QualifiedName(shadow.name), "drop a copy"));
         SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit));
       }
-      SLUICE_RETURN_IF_ERROR(DropAside(connection, kRangesPrefix));
+      SLUICE_RETURN_IF_ERROR(DropAside(connection, {}));
       return WriteBirth(connection, birth, epoch_);
     });
     if (!status) return status;
@@ -259,8 +260,7 @@ class DuckDb final : public DuckDbDestination {
     writer_->Abandon();
     Connection& connection = writer_->connection();
     Status status = Transaction(connection, [&]() -> Status {
-      SLUICE_RETURN_IF_ERROR(DropAside(connection, kShadowPrefix));
-      SLUICE_RETURN_IF_ERROR(DropAside(connection, kRangesPrefix));
+      SLUICE_RETURN_IF_ERROR(DropAside(connection, {}));
       return DropState(connection);
     });
     if (!status) return status;
@@ -289,8 +289,8 @@ class DuckDb final : public DuckDbDestination {
 
   Result<DeliveryState> TakeOver(const std::shared_ptr<Database>& opened,
                                  const OpenRequest& request);
-  /// Tables of ours that are not replicated ones.
-  static Status DropAside(Connection& connection, std::string_view prefix);
+  /// What copies left behind, but for the ranges of `tables` that are known.
+  static Status DropAside(Connection& connection, const std::vector<TableRecord>& tables);
   Result<StageOutcome> Land(const LandUnit& item);
   std::optional<Error> CheckOtherTables(const TableSchema& schema, const TableName& name);
   /// Whether the table may have a table of this name made.
@@ -336,7 +336,7 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   Status status = Transaction(connection, [&]() -> Status {
     if (state.exists) SLUICE_RETURN_IF_ERROR(ReadRanges(connection, state.delivery));
     // A copy lives no longer than the process that made it.
-    SLUICE_RETURN_IF_ERROR(DropAside(connection, kShadowPrefix));
+    SLUICE_RETURN_IF_ERROR(DropAside(connection, state.delivery.tables));
     if (!state.exists) SLUICE_RETURN_IF_ERROR(CreateState(connection, request));
     SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
     for (const StoredUnit& unit : state.units)
@@ -358,13 +358,18 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   return std::move(state.delivery);
 }
 
-Status DuckDb::DropAside(Connection& connection, std::string_view prefix) {
+Status DuckDb::DropAside(Connection& connection, const std::vector<TableRecord>& tables) {
+  std::string known = "''";
+  for (const TableRecord& table : tables) {
+    if (table.ranges) known += ", " + QuoteLiteral(RangesName(table.relation));
+  }
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult left,
       connection.Query(
           "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = " +
-              QuoteLiteral(kCatalog) + " AND starts_with(table_name, " +
-              QuoteLiteral(std::string(prefix)) + ")",
+              QuoteLiteral(kCatalog) + " AND (starts_with(table_name, " +
+              QuoteLiteral(kShadowPrefix) + ") OR starts_with(table_name, " +
+              QuoteLiteral(kRangesPrefix) + ")) AND table_name NOT IN (" + known + ")",
           "look for copies left behind"));
   for (std::size_t row = 0; row < left.row_count(); ++row) {
     SLUICE_RETURN_IF_ERROR(connection.Run(
@@ -453,14 +458,8 @@ Result<std::optional<Error>> DuckDb::CheckName(const TableSchema& schema, const 
                                                bool adopt) {
   if (auto error = CheckOtherTables(schema, name)) return error;
   SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<Database::Lease> lease, database_->NewLease());
-  const std::string where = " WHERE database_name = " + QuoteLiteral(kCatalog) +
-                            " AND lower(schema_name) = lower(" + QuoteLiteral(name.schema) + ")";
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      lease->connection().Query(
-          "SELECT schema_name, table_name, false FROM duckdb_tables()" + where +
-              " UNION ALL SELECT schema_name, view_name, true FROM duckdb_views()" + where,
-          "look for a table"));
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use, LookUpName(lease->connection(), name));
+  if (use == NameUse::kFree) return std::optional<Error>();
   // Its own, or that of a table which had the name before it at the source.
   const bool is_ours =
       std::any_of(writer_->records().begin(), writer_->records().end(), [&](const auto& known) {
@@ -470,18 +469,14 @@ Result<std::optional<Error>> DuckDb::CheckName(const TableSchema& schema, const 
             HasLog(record.mode) && FoldKey(LogOf(record.destination)) == FoldKey(name);
         return record.schema != nullptr && (is_state || is_log);
       });
-  for (std::size_t row = 0; row < found.row_count(); ++row) {
-    if (FoldKey({found.text(row, 0), found.text(row, 1)}) != FoldKey(name)) continue;
-    const bool is_view = found.boolean(row, 2);
-    if (!is_view && (adopt || is_ours)) continue;
-    return std::optional(
-        Error{.kind = ErrorKind::kSchemaConflict,
-              .message = std::string(is_view ? "a view" : "a table that Sluice did not make") +
-                         " is there already: " + ToString(name),
-              .code = "SLU-5116",
-              .advice = is_view ? "rename the view" : "--existing replace, or --existing adopt"});
-  }
-  return std::optional<Error>();
+  const bool is_view = use == NameUse::kView;
+  if (!is_view && (adopt || is_ours)) return std::optional<Error>();
+  return std::optional(
+      Error{.kind = ErrorKind::kSchemaConflict,
+            .message = std::string(is_view ? "a view" : "a table that Sluice did not make") +
+                       " is there already: " + ToString(name),
+            .code = "SLU-5116",
+            .advice = is_view ? "rename the view" : "--existing replace, or --existing adopt"});
 }
 
 Status DuckDb::Close(Clock::time_point deadline) {

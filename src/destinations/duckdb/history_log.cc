@@ -14,6 +14,7 @@
 
 #include "destinations/duckdb/chunk_writer.h"
 #include "destinations/duckdb/handles.h"
+#include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/type_map.h"
@@ -172,15 +173,13 @@ Result<std::shared_ptr<arrow::ArrayData>> UnchangedOf(const HistoryChange& chang
 }  // namespace
 
 Result<std::vector<FoundColumn>> ReadColumns(Connection& connection, const TableName& table) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection.Query(
-          "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = " +
-              QuoteLiteral(kCatalog) + " AND lower(schema_name) = lower(" +
-              QuoteLiteral(table.schema) + ") AND lower(table_name) = lower(" +
-              QuoteLiteral(table.table) + ") ORDER BY column_index",
-          "look at a log"));
   std::vector<FoundColumn> out;
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use, LookUpName(connection, table));
+  if (use == NameUse::kFree) return out;
+  SLUICE_ASSIGN_OR_RETURN(const SmallResult found,
+                          connection.Query("SELECT column_name, column_type FROM (DESCRIBE " +
+                                               QualifiedName(table) + ")",
+                                           "look at a log"));
   for (std::size_t row = 0; row < found.row_count(); ++row)
     out.push_back({found.text(row, 0), found.text(row, 1)});
   return out;

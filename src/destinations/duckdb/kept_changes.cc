@@ -11,6 +11,7 @@
 
 #include "destinations/duckdb/chunk_reader.h"
 #include "destinations/duckdb/chunk_writer.h"
+#include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/streaming_query.h"
 
@@ -141,13 +142,13 @@ std::string CreateKeptSql() {
 }
 
 Status ReadKeptSums(Connection& connection, DeliveryState& state) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection.Query("SELECT count(*)::BIGINT FROM duckdb_columns() WHERE schema_name = 'sluice'"
-                       " AND table_name = '_kept' AND column_name = 'bytes' AND database_name = " +
-                           QuoteLiteral(kCatalog),
-                       "look for sluice._kept"));
-  if (found.i64(0, 0) == 0) return {};  // of an earlier version, opened for reading
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use, LookUpName(connection, {"sluice", "_kept"}));
+  if (use == NameUse::kFree) return {};  // of an earlier version, opened for reading
+  SLUICE_ASSIGN_OR_RETURN(const SmallResult found,
+                          connection.Query("SELECT count(*)::BIGINT FROM (DESCRIBE " + Kept() +
+                                               ") WHERE column_name = 'bytes'",
+                                           "look at sluice._kept"));
+  if (found.i64(0, 0) == 0) return {};  // the same
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult rows,
       connection.Query("SELECT relation::UBIGINT, max(sequence)::UBIGINT, sum(bytes + " +

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/type_map.h"
 #include "destinations/duckdb/value_check.h"
@@ -361,14 +362,8 @@ Status FillColumns(Connection& connection, const TableName& table,
 
 Result<std::optional<Error>> CompareShape(Connection& connection, const TableName& table,
                                           const TableSchema& schema) {
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection.Query("SELECT count(*)::BIGINT FROM duckdb_tables() WHERE database_name = " +
-                           QuoteLiteral(kCatalog) +
-                           " AND schema_name = " + QuoteLiteral(table.schema) +
-                           " AND table_name = " + QuoteLiteral(table.table),
-                       "look for a table"));
-  if (found.i64(0, 0) != 1) return std::optional(Altered(table, "is gone"));
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use, LookUpName(connection, table));
+  if (use != NameUse::kTable) return std::optional(Altered(table, "is gone"));
   PreparedHandle prepared;
   const std::string sql = "SELECT * FROM " + QualifiedName(table);
   if (duckdb_prepare(connection.get(), sql.c_str(), prepared.out()) == DuckDBError)

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/sql_session_internal.h"
 #include "destinations/duckdb/statement_text.h"
@@ -122,9 +123,8 @@ class Session final : public SqlSession {
       const Watchdog watchdog(connection(), Clock::now() + limits_.time_limit, is_cancelled_);
       // The look into the file makes its snapshot; and from here on DuckDB refuses to force a
       // checkpoint, which would end the writer's transaction.
-      status = connection().Run(
-          "SELECT count(*) FROM duckdb_tables() WHERE database_name = " + QuoteLiteral(kCatalog),
-          "begin to read");
+      const Result<NameUse> looked = LookUpName(connection(), {"sluice", "position"});
+      if (!looked) status = looked.error();
       if (status) status = body();
       has_expired = watchdog.has_expired();
     }

@@ -11,6 +11,7 @@
 #include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/history_log.h"
 #include "destinations/duckdb/kept_changes.h"
+#include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/type_map.h"
@@ -179,27 +180,16 @@ Result<TransactionWriter::Staged*> TransactionWriter::StageTable(const TableSche
 }
 
 Result<std::optional<Error>> TransactionWriter::MakeRoom(const TableName& name) {
-  const std::string where = " WHERE database_name = " + QuoteLiteral(kCatalog) +
-                            " AND lower(schema_name) = lower(" + QuoteLiteral(name.schema) + ")";
-  SLUICE_ASSIGN_OR_RETURN(
-      const SmallResult found,
-      connection_.Query("SELECT schema_name, table_name, false FROM duckdb_tables()" + where +
-                            " AND lower(table_name) = lower(" + QuoteLiteral(name.table) +
-                            ") UNION ALL SELECT schema_name, view_name, true FROM duckdb_views()" +
-                            where + " AND lower(view_name) = lower(" + QuoteLiteral(name.table) +
-                            ")",
-                        "look for a table"));
-  for (std::size_t row = 0; row < found.row_count(); ++row) {
-    const TableName there{found.text(row, 0), found.text(row, 1)};
-    if (FoldKey(there) != FoldKey(name)) continue;
-    if (found.boolean(row, 2)) {
-      return std::optional(Error{.kind = ErrorKind::kSchemaConflict,
-                                 .message = "a view has the name of table " + ToString(name),
-                                 .code = "SLU-5116",
-                                 .advice = "rename the view"});
-    }
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use, LookUpName(connection_, name));
+  if (use == NameUse::kView) {
+    return std::optional(Error{.kind = ErrorKind::kSchemaConflict,
+                               .message = "a view has the name of table " + ToString(name),
+                               .code = "SLU-5116",
+                               .advice = "rename the view"});
+  }
+  if (use == NameUse::kTable) {
     SLUICE_RETURN_IF_ERROR(
-        connection_.Run("DROP TABLE " + QualifiedName(there), "drop the old table"));
+        connection_.Run("DROP TABLE " + QualifiedName(name), "drop the old table"));
   }
   return std::optional<Error>();
 }
