@@ -28,6 +28,7 @@ StreamReader::StreamReader(postgres::ReplicationStream stream, Lsn start, Lsn pr
       options_(std::move(options)),
       inbox_(inbox),
       progress_(progress),
+      bytes_before_(progress.bytes_received.load()),
       logger_(logger),
       assembler_(options_.assembler, std::max(start, processed), witness, resolver,
                  options_.listener),
@@ -292,7 +293,8 @@ void StreamReader::NoteProgress(Clock::time_point /*now*/) {
   const std::int64_t wall = WallClock().value;
   progress_.stream_beat_us.store(wall, std::memory_order_relaxed);
   progress_.last_contact_unix_us.store(wall, std::memory_order_relaxed);
-  progress_.bytes_received.store(stream_.received_bytes(), std::memory_order_relaxed);
+  progress_.bytes_received.store(bytes_before_ + stream_.received_bytes(),
+                                 std::memory_order_relaxed);
   progress_.staged_bytes.store(
       assembler_.staged_bytes() + assembler_.open_bytes() + inbox_.used_bytes(),
       std::memory_order_relaxed);

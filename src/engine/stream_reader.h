@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -78,6 +79,7 @@ class StreamReader {
   const StreamReaderOptions options_;
   WriterInbox& inbox_;
   Progress& progress_;
+  const std::uint64_t bytes_before_;  ///< received by earlier streams of the run
   telemetry::Logger& logger_;
   replication::TransactionAssembler assembler_;
   replication::PositionTracker tracker_;

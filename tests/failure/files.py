@@ -12,11 +12,12 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import time
 
 from rig import Failure, Results, Rig, differences, parser, wait_for
-from torture import SETUP
+from torture import SETUP, failpoints
 
 SETTINGS = """
 shared_buffers='64MB'
@@ -181,6 +182,39 @@ class Files:
     def disk_full_in_many(self):
         return self.disk_full([GROW.format(3000)] * 60, "14m")
 
+    def two_starts(self):
+        """Of two first starts on one file one makes the mirror, and the other leaves it alone."""
+        before = self.rig.destination
+        for i in range(4):
+            self.rig.destination = str(self.rig.folder / f"two{i}.duckdb")
+            both = self.rig.start(), self.rig.start()
+            wait_for("one gives up", lambda: any(process.poll() is not None for process in both), 300)
+            loser, winner = sorted(both, key=lambda process: process.poll() is None)
+            self.rig.process = winner
+            if loser.returncode != 2:
+                raise Failure(f"the second start ended with {loser.returncode}: {self.rig.log()[-1500:]}")
+            wait_for("the first one copies", lambda: winner.poll() is not None or not differences(self.rig)[0], 300, 0.2)
+            if self.rig.stop() != 0:
+                raise Failure(f"the first start ended with {winner.returncode}: {self.rig.log()[-1500:]}")
+            self.goes_on()
+            self.rig.command("drop", "--yes", self.rig.source, self.rig.destination)
+        self.rig.destination = before
+        return "four times one of two"
+
+    def slot_read_meanwhile(self):
+        """Between the look at the slot and the start of the stream somebody else takes a change from it."""
+        if "stream.checked" not in failpoints(self.rig.sluice):
+            raise Skipped("needs a program with failpoints")
+        self.at = self.rig.log_file.stat().st_size
+        process = self.rig.start(environment={"SLUICE_FAILPOINTS": "stream.checked:stop:1"})
+        wait_for("it stands still", lambda: "failpoint stream.checked" in self.rig.log(self.at), 120)
+        self.rig.server.sql("insert into single values (77000000, 1); select count(*) from pg_logical_slot_get_binary_changes('sluice_out', null, "
+                            "null, 'proto_version', '1', 'publication_names', 'sluice_out')")
+        process.send_signal(signal.SIGCONT)
+        said = self.ends_with((4,), "SLU-3015")
+        self.rig.catch_up("--on-lost-slot", "resync")
+        return said
+
     def disk_full_under_the_spill(self):
         place = self.rig.folder / "small-state"
         self.mount(place, "-t", "tmpfs", "-o", "size=1m", "tmpfs")
@@ -201,7 +235,7 @@ class Files:
 
 
 CASES = ["held_by_another", "read_only", "garbage", "cut_short", "log_cut", "disk_full_in_one_transaction", "disk_full_in_many",
-         "disk_full_under_the_spill"]
+         "disk_full_under_the_spill", "two_starts", "slot_read_meanwhile"]
 
 
 def one_case(options, name):
