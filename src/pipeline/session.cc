@@ -19,6 +19,7 @@ namespace sluice::pipeline {
 namespace {
 
 constexpr Duration kFirstWait = std::chrono::milliseconds(100);
+constexpr Duration kLastWords = std::chrono::seconds(1);
 constexpr Duration kLongestWait = std::chrono::seconds(10);
 /// So many internal errors of the server in a row, at one position, are no accident.
 constexpr int kInternalErrorsMax = 6;
@@ -382,7 +383,14 @@ Result<postgres::ReplicationStream> Session::StartStream(Lsn& start, replication
   SLUICE_ASSIGN_OR_RETURN(
       postgres::ReplicationStream stream,
       postgres::ReplicationStream::Start(std::move(replication), stream_options, stop));
-  SLUICE_RETURN_IF_ERROR(CheckTaken(control, *facts.slot, walsender));
+  if (const Status taken = CheckTaken(control, *facts.slot, walsender); !taken) {
+    // A walsender that cannot decode what comes first has ended by now: what it says counts.
+    const Clock::time_point until = Clock::now() + kLastWords;
+    while (Clock::now() < until) {
+      SLUICE_ASSIGN_OR_RETURN([[maybe_unused]] const auto message, stream.Read(until, stop));
+    }
+    return taken.error();
+  }
   logger_.Info("streaming from {} (durable {}{})", ToString(point.start_lsn), ToString(start),
                stream_options.is_binary ? "" : ", text form");
   return stream;
