@@ -6,6 +6,7 @@
 #include "columnar/raw_rows.h"
 #include "postgres/catalog.h"
 #include "postgres/table_facts.h"
+#include "replication/snapshot.h"
 
 namespace sluice::engine {
 namespace {
@@ -348,12 +349,16 @@ Result<RelationRegistry::Loaded> RelationRegistry::Load(postgres::Connection& co
     for (const postgres::ColumnWrite& write : writes)
       loaded.alterations.push_back({write.attnum, write.written_by});
     // After the snapshot was taken: what it shows lies before.
-    SLUICE_ASSIGN_OR_RETURN(
-        const postgres::QueryResult rows,
-        connection.Exec("read the insert position", "SELECT pg_current_wal_insert_lsn()"));
+    SLUICE_ASSIGN_OR_RETURN(const postgres::QueryResult rows,
+                            connection.Exec("read the insert position",
+                                            "SELECT pg_current_wal_insert_lsn(), "
+                                            "pg_size_bytes(current_setting('wal_segment_size'))"));
     RememberHidden(relation, *table->schema);
     auto schema = std::make_shared<TableSchema>(*table->schema);
-    SLUICE_ASSIGN_OR_RETURN(schema->since, rows.LsnAt(0, 0));
+    SLUICE_ASSIGN_OR_RETURN(const Lsn insert_lsn, rows.LsnAt(0, 0));
+    SLUICE_ASSIGN_OR_RETURN(const std::uint64_t segment_bytes, rows.Unsigned64(0, 1));
+    // Where the stream can come to while nobody writes.
+    schema->since = replication::InsertLsnFloor(insert_lsn, segment_bytes);
     loaded.schema = std::move(schema);
     return loaded;
   };
