@@ -197,6 +197,7 @@ Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(
     Clock::time_point deadline, const std::stop_token& stop) {
   State& s = *state_;
   s.message.reset();
+  const bool may_ask_socket = deadline != Clock::time_point{};
   bool has_waited = false;
   while (true) {
     char* data = nullptr;
@@ -215,7 +216,7 @@ Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(
     }
     if (size == -2) return RefineStreamError(s.connection.LastError(kDoing));
     if (size < 0) return s.End();
-    if (has_waited && Clock::now() >= deadline) return std::optional<Message>();
+    if (!may_ask_socket || (has_waited && Clock::now() >= deadline)) return std::optional<Message>();
     has_waited = true;
     SLUICE_ASSIGN_OR_RETURN(const bool has_input, s.Wait(deadline, stop));
     if (stop.stop_requested()) {

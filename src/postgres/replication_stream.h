@@ -49,7 +49,9 @@ class ReplicationStream {
   ReplicationStream& operator=(ReplicationStream&&) noexcept;
 
   /// The next message, at once where one is buffered; else waits until `deadline`. nullopt:
-  /// deadline. The message lives until the next call.
+  /// deadline. The message lives until the next call. With Clock::time_point{} it only takes what
+  /// is buffered and asks the socket for nothing: a look there at every message would undo what
+  /// WakePolicy gathers.
   ///
   /// Errors: kCancelled (stop), kConnection SLU-2109 (the server shut down or ended the stream) and
   /// SLU-2007, kProtocol SLU-2110 (the server left out a publication that was dropped: changes are
