@@ -276,7 +276,7 @@ def _latency(bench, pipeline, script, rate, seconds):
             is_over = load.poll() is not None
             if is_over:
                 done.set()
-            seen, now = int(pipeline.value("SELECT coalesce(max(id), 0) FROM probe")), time.monotonic()
+            seen, now = int(pipeline.value("SELECT coalesce(max(id), 0) FROM public.probe")), time.monotonic()
             with lock:
                 while waiting and waiting[0][0] <= seen:
                     lags.append(1000 * max(0.0, now - waiting.pop(0)[1]))

@@ -46,6 +46,7 @@ class Session:
     def __init__(self, server):
         self.process = subprocess.Popen([f"{CLIENTS}/psql", tcp(server), "-qAtX", "-v", "ON_ERROR_STOP=1"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.ask("SET client_min_messages = warning")
 
     def ask(self, text):
         self.process.stdin.write(f"{text};\n\\echo --\n")

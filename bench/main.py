@@ -17,6 +17,7 @@ import time
 sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / "tests" / "failure")]
 
 import cases  # noqa: E402
+import plots  # noqa: E402
 import report  # noqa: E402
 from contenders import sql  # noqa: E402
 from rig import Server  # noqa: E402
@@ -81,6 +82,7 @@ def main():
     parser.add_argument("--long", action="store_true", help="latency for 10 minutes")
     parser.add_argument("--repeats", type=int, default=3, help="undisturbed runs of each contender")
     options = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
     path = pathlib.Path(options.json)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ["SLUICE_LOG_FORMAT"] = "text"
@@ -98,7 +100,9 @@ def main():
     finally:
         bench.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    report.conclude(json.loads(path.read_text(encoding="utf-8")), path)
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    plots.write(kept, path.with_name("picture.svg"))
+    report.conclude(kept, path)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ class Sample:
     server_cpu: float  # in the source's processes, the program's backends among them
     others: float  # the share of the machine that neither of them, nor this program, used
     rss_mib: float  # the program's peak
-    lag: list = dataclasses.field(default_factory=list)
 
     @property
     def is_disturbed(self):
