@@ -169,31 +169,31 @@ def _stream(bench, title, workload, goals=True):
 @case
 def stream_1(bench):
     """Inserts, a row a transaction."""
-    return _stream(bench, "transactions of 1 row", workloads.Inserts(bench.server, bench.size(300_000, 50_000), 1))
+    return _stream(bench, "transactions of 1 row", workloads.Inserts(bench.server, bench.size(150_000, 50_000), 1))
 
 
 @case
 def stream_1000(bench):
     """Inserts, 1,000 rows a transaction."""
-    return _stream(bench, "transactions of 1,000 rows", workloads.Inserts(bench.server, bench.size(2_000_000, 500_000), 1000))
+    return _stream(bench, "transactions of 1,000 rows", workloads.Inserts(bench.server, bench.size(1_000_000, 500_000), 1000))
 
 
 @case
 def stream_pgbench(bench):
     """pgbench with 8 clients."""
-    return _stream(bench, "pgbench", workloads.Pgbench(bench.server, bench.size(80_000, 16_000)))
+    return _stream(bench, "pgbench", workloads.Pgbench(bench.server, bench.size(40_000, 16_000)))
 
 
 @case
 def stream_orders(bench):
     """A mix like TPC-C's."""
-    return _stream(bench, "orders", workloads.Orders(bench.server, bench.size(50_000, 10_000)), goals=False)
+    return _stream(bench, "orders", workloads.Orders(bench.server, bench.size(30_000, 10_000)), goals=False)
 
 
 @case
 def stream_toast(bench):
     """Updates beside a value out of line."""
-    return _stream(bench, "updates beside TOAST", workloads.Toast(bench.server, bench.size(500_000, 100_000)), goals=False)
+    return _stream(bench, "updates beside TOAST", workloads.Toast(bench.server, bench.size(300_000, 100_000)), goals=False)
 
 
 @case
@@ -244,7 +244,7 @@ def duckdb_inserts(bench):
 @case
 def duckdb_pgbench(bench):
     """pgbench, against a native subscription."""
-    return _against_subscription(bench, "pgbench", workloads.Pgbench(bench.server, bench.size(80_000, 16_000)), 1.5, 2.5)
+    return _against_subscription(bench, "pgbench", workloads.Pgbench(bench.server, bench.size(40_000, 16_000)), 1.5, 2.5)
 
 
 # Single figures

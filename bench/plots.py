@@ -2,13 +2,14 @@
 """plots.py RESULTS.json OUT.svg: what bench/main.py has found, as a picture."""
 import json
 import math
+import pathlib
 import sys
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, LEFT, TOP = 360, 170, 90, 86, 64, 46
 GROUND, TEXT, DIM = "#1e2430", "#d8dee9", "#4c566a"
 CYAN, YELLOW, GREEN, PURPLE = "#56b6c2", "#e5c07b", "#98c379", "#c678dd"
 STREAM = [("null:, TCP", CYAN, "sluice into null:"), ("pg_recvlogical, TCP", YELLOW, "pg_recvlogical")]
-COPY = [("psql \\copy", YELLOW, "psql \\copy"), ("null:, 1 connection", CYAN, "sluice into null:"), ("null:, 2 connections", GREEN, "on 2 connections"),
+COPY = [("psql \\copy", YELLOW, "psql \\copy"), ("null:, 1 connection", CYAN, "into null:"), ("null:, 2 connections", GREEN, "2 connections"),
         ("DuckDB", PURPLE, "into DuckDB")]
 
 
@@ -89,5 +90,4 @@ def write(kept, path):
 
 
 if __name__ == "__main__":
-    import pathlib
     write(json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")), pathlib.Path(sys.argv[2]))

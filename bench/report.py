@@ -1,5 +1,8 @@
-"""What was found: printed, and kept as JSON."""
+#!/usr/bin/env python3
+"""What was found: printed, and kept as JSON. report.py RESULTS.json prints it as the tables of docs/performance.md."""
 import json
+import pathlib
+import sys
 
 
 def as_json(outcome, about):
@@ -24,7 +27,7 @@ def figure(value):
 def show(name, found, seconds):
     print(f"\n{name}: {found['title']}  ({seconds:.0f} s)")
     for result in found["results"]:
-        disturbed = f"  ({result['disturbed']} disturbed runs dropped)" if result["disturbed"] else ""
+        disturbed = f"  ({result['disturbed']} of {len(result['runs'])} runs disturbed)" if result["disturbed"] else ""
         print(f"  {result['who']:30} {result['rows_per_second'] / 1e6:7.3f} M rows/s  {result['median_seconds']:6.2f} s  "
               f"CPU {result['cpu_seconds']:5.2f} s, server {result['server_cpu_seconds']:5.2f} s{disturbed}")
     for point in found["points"]:
@@ -35,7 +38,7 @@ def show(name, found, seconds):
         print(f"  {what}: {', '.join(map(figure, value)) if isinstance(value, list) else figure(value)}")
     for goal in found["goals"]:
         sign = "<=" if goal["at_most"] else ">="
-        print(f"  {goal['reached']:6}  {goal['what']}: {figure(goal['value'])} {goal['unit']}  (must {sign} {goal['must']}, aim {goal['aim']})", flush=True)
+        print(f"  {goal['reached']:6}  {goal['what']}: {figure(goal['value'])} {goal['unit']}  (must {sign} {goal['must']}, aim {goal['aim']})")
 
 
 def conclude(kept, path):
@@ -43,3 +46,22 @@ def conclude(kept, path):
     missed = sum(goal["reached"] == "missed" for goal in goals)
     print(f"\n{path}: {len(kept)} cases, {len(goals)} goals: {sum(goal['reached'] == 'aim' for goal in goals)} reach the aim, "
           f"{sum(goal['reached'] == 'must' for goal in goals)} what must be, {missed} miss it")
+
+
+def markdown(kept):
+    print("| Case | What | Found | Must, aim | |\n|---|---|---|---|---|")
+    for found in kept.values():
+        for goal in found["goals"]:
+            unit = "" if goal["unit"] == "x" else f" {goal['unit']}"
+            wanted = f"{goal['must']:g}" if goal["must"] == goal["aim"] else f"{goal['must']:g}, {goal['aim']:g}"
+            print(f"| {found['title']} | {goal['what']} | {figure(goal['value'])}{unit} | {'at most ' if goal['at_most'] else ''}{wanted}{unit} | {goal['reached']} |")
+    print("\n| Case | Who | M rows/s | its processor time, s per M rows | the server's |\n|---|---|---|---|---|")
+    for found in kept.values():
+        for result in found["results"]:
+            millions = result["rows"] / 1e6
+            own = f"{result['cpu_seconds'] / millions:.2f}" if result["cpu_seconds"] else ""
+            print(f"| {found['title']} | {result['who']} | {result['rows_per_second'] / 1e6:.2f} | {own} | {result['server_cpu_seconds'] / millions:.2f} |")
+
+
+if __name__ == "__main__":
+    markdown(json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")))
