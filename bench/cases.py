@@ -404,9 +404,9 @@ def _point(x, found):
 def transaction_sizes(bench):
     """Throughput of the stream against the size of transactions."""
     sizes = bench.size((1, 10, 100, 1000, 10_000, 100_000), (1, 100, 10_000))
-    rows = bench.size({1: 200_000, 10: 500_000}, {1: 50_000})
+    rows = bench.size({1: 100_000}, {1: 50_000})
     return Outcome("stream: rows a second by rows a transaction", points=[
-        _point(size, _streams(bench, workloads.Inserts(bench.server, rows.get(size, bench.size(1_000_000, 200_000)), size), everyone=False))
+        _point(size, _streams(bench, workloads.Inserts(bench.server, rows.get(size, bench.size(300_000, 200_000)), size), everyone=False))
         for size in sizes])
 
 
@@ -422,7 +422,7 @@ def rates(bench):
 @case
 def table_counts(bench):
     """Cost of the stream against the number of tables that its transactions go to in turn."""
-    rows = bench.size(500_000, 100_000)
+    rows = bench.size(300_000, 100_000)
     return Outcome("stream: transactions of 100 rows, to tables in turn", points=[
         _point(count, _streams(bench, workloads.Inserts(bench.server, rows, 100, tables=[f"t{number}" for number in range(count)]), everyone=False))
         for count in bench.size((1, 10, 100, 1000), (1, 100))])
