@@ -72,6 +72,11 @@ def machine():
     return {"processors": os.cpu_count(), "model": model, "memory_gib": round(memory, 1), "kernel": platform.release()}
 
 
+def _end(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not keep the servers from being stopped
+    sys.exit(143)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sluice", required=True, help="a release build")
@@ -84,7 +89,7 @@ def main():
     options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)
     path = pathlib.Path(options.json)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _end)
     os.environ["SLUICE_LOG_FORMAT"] = "text"
     folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-bench-"))
     folder.chmod(0o755)

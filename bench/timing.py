@@ -42,7 +42,12 @@ def run(command, **options):
 
 def wait_for_child(process, log):
     """Its rusage, once it has ended well."""
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         log.seek(0)
