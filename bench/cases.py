@@ -181,7 +181,7 @@ def stream_1000(bench):
 @case
 def stream_pgbench(bench):
     """pgbench with 8 clients."""
-    return _stream(bench, "pgbench", workloads.Pgbench(bench.server, bench.size(40_000, 16_000)))
+    return _stream(bench, "pgbench", workloads.Pgbench(bench.server, bench.size(80_000, 16_000)))
 
 
 @case
@@ -244,7 +244,7 @@ def duckdb_inserts(bench):
 @case
 def duckdb_pgbench(bench):
     """pgbench, against a native subscription."""
-    return _against_subscription(bench, "pgbench", workloads.Pgbench(bench.server, bench.size(40_000, 16_000)), 1.5, 2.5)
+    return _against_subscription(bench, "pgbench", workloads.Pgbench(bench.server, bench.size(80_000, 16_000)), 1.5, 2.5)
 
 
 # Single figures
