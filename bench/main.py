@@ -101,7 +101,7 @@ def main():
             began = time.monotonic()
             found = report.as_json(cases.CASES[name](bench), about)
             report.show(name, found, time.monotonic() - began)
-            report.keep(path, name, found)
+            report.keep(path, name, found, cases.CASES)
     finally:
         bench.stop()
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,11 +12,12 @@ def as_json(outcome, about):
                        "reached": "aim" if goal.reaches(goal.aim) else "must" if goal.reaches(goal.must) else "missed"} for goal in outcome.goals]}
 
 
-def keep(path, name, found):
+def keep(path, name, found, order):
     """Adds a case to the file, in the place of what it had of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     kept[name] = found
+    kept = {each: kept[each] for each in order if each in kept}
     path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
@@ -51,16 +52,16 @@ def conclude(kept, path):
 def markdown(kept):
     print("| Case | What | Found | Must, aim | |\n|---|---|---|---|---|")
     for found in kept.values():
-        for goal in found["goals"]:
+        for number, goal in enumerate(found["goals"]):
             unit = "" if goal["unit"] == "x" else f" {goal['unit']}"
             wanted = f"{goal['must']:g}" if goal["must"] == goal["aim"] else f"{goal['must']:g}, {goal['aim']:g}"
-            print(f"| {found['title']} | {goal['what']} | {figure(goal['value'])}{unit} | {'at most ' if goal['at_most'] else ''}{wanted}{unit} | {goal['reached']} |")
+            print(f"| {'' if number else found['title']} | {goal['what']} | {figure(goal['value'])}{unit} | {'at most ' if goal['at_most'] else ''}{wanted}{unit} | {goal['reached']} |")
     print("\n| Case | Who | M rows/s | its processor time, s per M rows | the server's |\n|---|---|---|---|---|")
     for found in kept.values():
-        for result in found["results"]:
+        for number, result in enumerate(found["results"]):
             millions = result["rows"] / 1e6
             own = f"{result['cpu_seconds'] / millions:.2f}" if result["cpu_seconds"] else ""
-            print(f"| {found['title']} | {result['who']} | {result['rows_per_second'] / 1e6:.2f} | {own} | {result['server_cpu_seconds'] / millions:.2f} |")
+            print(f"| {'' if number else found['title']} | {result['who']} | {result['rows_per_second'] / 1e6:.2f} | {own} | {result['server_cpu_seconds'] / millions:.2f} |")
 
 
 if __name__ == "__main__":
