@@ -26,6 +26,8 @@ constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
 /// A COPY may be silent for long, behind a filter; then its session is looked at.
 constexpr Duration kSilenceMax = std::chrono::seconds(20);
 constexpr Duration kFlushTimeout = std::chrono::minutes(5);
+/// After so many units a worker's sessions are opened anew.
+constexpr int kUnitsPerSession = 500;
 /// A range of so many times the size that was planned is none that lands in a moment.
 constexpr std::uint64_t kRangeExcessMax = 8;
 
@@ -106,9 +108,14 @@ class ShadowWriter {
 /// One try to copy one unit: from the lock to the flushed insert LSN.
 class CopyPool::Attempt {
  public:
-  Attempt(CopyPool& pool, const Claimed& claimed, postgres::Connection connection,
-          std::stop_token stop)
-      : pool_(pool), claimed_(claimed), stop_(std::move(stop)), exporter_(std::move(connection)) {}
+  Attempt(CopyPool& pool, const Claimed& claimed, Sessions& sessions, std::stop_token stop)
+      : pool_(pool),
+        claimed_(claimed),
+        sessions_(sessions),
+        stop_(std::move(stop)),
+        exporter_(*std::move(sessions.copy)) {
+    sessions_.copy.reset();
+  }
 
   /// False: the ticket is stale, the copy was given up by someone else.
   Result<bool> Run() {
@@ -245,6 +252,8 @@ class CopyPool::Attempt {
         return replication::RangesAgainError("a range has far more rows than the statistics say");
       if (decoder.row_count() >= pool_.options_.batch_rows ||
           decoder.bytes() >= pool_.options_.batch_bytes) {
+        // Kept through a long copy it might be lost when it is needed.
+        sessions_.control.reset();
         SLUICE_RETURN_IF_ERROR(HandOn(decoder, writer));
       }
     }
@@ -303,14 +312,21 @@ class CopyPool::Attempt {
   /// undone by a crash.
   Status WaitUntilFlushed() {
     SLUICE_RETURN_IF_ERROR(exporter_.CheckAlive());
-    SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, pool_.connect_("copy-control"));
-    SLUICE_RETURN_IF_ERROR(postgres::WaitForFlush(control, insert_lsn_, kFlushTimeout, stop_));
+    if (!sessions_.control) {
+      SLUICE_ASSIGN_OR_RETURN(postgres::Connection opened, pool_.connect_("copy-control"));
+      sessions_.control.emplace(std::move(opened));
+    }
+    SLUICE_RETURN_IF_ERROR(
+        postgres::WaitForFlush(*sessions_.control, insert_lsn_, kFlushTimeout, stop_));
     SLUICE_RETURN_IF_ERROR(exporter_.CheckAlive());
-    return exporter_.Release();
+    SLUICE_RETURN_IF_ERROR(exporter_.Release());
+    sessions_.copy.emplace(std::move(exporter_.connection()));
+    return {};
   }
 
   CopyPool& pool_;
   const Claimed& claimed_;
+  Sessions& sessions_;
   std::stop_token stop_;
   postgres::SnapshotExporter exporter_;
   postgres::LoadedTable table_;
@@ -398,6 +414,7 @@ void CopyPool::Report(UnitId unit, std::int64_t rows, std::uint64_t bytes) {
 }
 
 Status CopyPool::WorkerLoop(std::stop_token stop) {
+  Sessions sessions;
   while (!stop.stop_requested()) {
     SLUICE_ASSIGN_OR_RETURN(Work work, Claim());
     if (work.to_plan) {
@@ -407,9 +424,10 @@ Status CopyPool::WorkerLoop(std::stop_token stop) {
       if (!work.claimed) continue;
     }
     if (work.claimed) {
-      SLUICE_RETURN_IF_ERROR(CopyOrHandle(*work.claimed, stop));
+      SLUICE_RETURN_IF_ERROR(CopyOrHandle(*work.claimed, sessions, stop));
       continue;
     }
+    sessions = {};
     std::unique_lock lock(mutex_);
     const std::uint64_t seen = wakes_;
     (void)wake_.wait_for(lock, stop, kIdleLook, [&] { return wakes_ != seen; });
@@ -417,8 +435,9 @@ Status CopyPool::WorkerLoop(std::stop_token stop) {
   return {};
 }
 
-Status CopyPool::CopyOrHandle(const Claimed& claimed, std::stop_token stop) {
-  const Status copied = Copy(claimed, stop);
+Status CopyPool::CopyOrHandle(const Claimed& claimed, Sessions& sessions, std::stop_token stop) {
+  const Status copied = Copy(claimed, sessions, stop);
+  if (!copied || ++sessions.unit_count >= kUnitsPerSession) sessions = {};
   const Status handled = copied ? copied : HandleFailure(claimed, copied.error(), stop);
   const std::scoped_lock lock(mutex_);
   busy_.erase(claimed.start.ticket.unit);
@@ -545,17 +564,19 @@ Result<std::optional<CopyRanges>> CopyPool::Plan(const TableRecord& record) {
   return postgres::PlanKeyRanges(connection, record.relation, options_.range_bytes);
 }
 
-Status CopyPool::Copy(const Claimed& claimed, std::stop_token stop) {
+Status CopyPool::Copy(const Claimed& claimed, Sessions& sessions, std::stop_token stop) {
   Report(claimed.start.ticket.unit, 0, 0);
-  Result<postgres::Connection> connection = connect_("copy");
-  if (!connection) {
-    // Whatever keeps us out keeps everybody out; it is not this table's fault.
-    Error error = std::move(connection).error();
-    error.kind = ErrorKind::kConnection;
-    return error;
+  if (!sessions.copy) {
+    Result<postgres::Connection> connection = connect_("copy");
+    if (!connection) {
+      // Whatever keeps us out keeps everybody out; it is not this table's fault.
+      Error error = std::move(connection).error();
+      error.kind = ErrorKind::kConnection;
+      return error;
+    }
+    sessions.copy.emplace(*std::move(connection));
   }
-  SLUICE_ASSIGN_OR_RETURN(const bool is_current,
-                          Attempt(*this, claimed, *std::move(connection), stop).Run());
+  SLUICE_ASSIGN_OR_RETURN(const bool is_current, Attempt(*this, claimed, sessions, stop).Run());
   if (!is_current) return destination_.DiscardCopy(claimed.start.ticket.unit);
   SLUICE_FAILPOINT("copy.finished");
   const std::scoped_lock lock(mutex_);
