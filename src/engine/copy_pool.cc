@@ -413,6 +413,11 @@ void CopyPool::Report(UnitId unit, std::int64_t rows, std::uint64_t bytes) {
   running_[unit] = {rows, bytes};
 }
 
+void CopyPool::ForgetProgress(RelationId relation) {
+  auto unit = running_.lower_bound({relation, 0});
+  while (unit != running_.end() && unit->first.relation == relation) unit = running_.erase(unit);
+}
+
 Status CopyPool::WorkerLoop(std::stop_token stop) {
   Sessions sessions;
   while (!stop.stop_requested()) {
@@ -459,17 +464,16 @@ Result<CopyPool::Work> CopyPool::Claim() {
       const std::scoped_lock lock(mutex_);
       const Clock::time_point now = Clock::now();
       for (const UnitId unit : writer_.machine().Startable()) {
+        const auto estimate = estimates_.find(unit.relation);
+        const std::int64_t bytes = estimate == estimates_.end() ? 0 : estimate->second;
+        if (bytes <= best_bytes) continue;
         const auto wait = not_before_.find(unit.relation);
         if (wait != not_before_.end() && wait->second > now) continue;
         // After a resync the worker of the copy that was given up is still at the unit's shadow.
         if (busy_.contains(unit) || !writer_.MayCopy(unit.relation)) continue;
         if (WaitsForLandings(unit.relation)) continue;
-        const auto estimate = estimates_.find(unit.relation);
-        const std::int64_t bytes = estimate == estimates_.end() ? 0 : estimate->second;
-        if (bytes > best_bytes) {
-          best = unit;
-          best_bytes = bytes;
-        }
+        best = unit;
+        best_bytes = bytes;
       }
     }
     if (!best) return Work{};
@@ -502,9 +506,7 @@ Result<CopyPool::Claimed> CopyPool::Begin(UnitId unit) {
   SLUICE_ASSIGN_OR_RETURN(replication::CopyStart start, writer_.BeginUnit(unit));
   const CopyRanges* const ranges = writer_.machine().ranges(unit.relation);
   const std::scoped_lock lock(mutex_);
-  if (ranges == nullptr) {
-    std::erase_if(running_, [&](const auto& one) { return one.first.relation == unit.relation; });
-  }
+  if (ranges == nullptr) ForgetProgress(unit.relation);
   busy_.insert(unit);
   return Claimed{std::move(start), writer_.machine().record(unit.relation),
                  ranges == nullptr ? std::nullopt : std::optional(*ranges)};
@@ -539,8 +541,7 @@ Result<std::optional<CopyPool::Claimed>> CopyPool::PlanAndBegin(const TableRecor
                        (*plan)->bounds.size() + 1);
           {
             const std::scoped_lock lock(mutex_);
-            std::erase_if(running_,
-                          [&](const auto& one) { return one.first.relation == record.relation; });
+            ForgetProgress(record.relation);
           }
           writer_.machine().SetRanges(record.relation, *std::move(*plan));
         }

@@ -135,6 +135,8 @@ class CopyPool {
   Status Copy(const Claimed& claimed, Sessions& sessions, std::stop_token stop);
   Status HandleFailure(const Claimed& claimed, const Error& error, std::stop_token stop);
   void Report(UnitId unit, std::int64_t rows, std::uint64_t bytes);
+  /// Under mutex_.
+  void ForgetProgress(RelationId relation);
 
   const CopyPoolOptions options_;
   Connect connect_;
