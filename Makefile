@@ -10,9 +10,9 @@ test:  ## install what is missing, build, run every test
 	@scripts/test dev
 build:  ## the release program, build/release/sluice
 	@scripts/build release
-bench:  ## ratios against psql and pg_recvlogical, in one run
-	@bench/run
-bench-quick:  ## the same with fewer rows and rounds
+bench:  ## copy, stream, latency, verify beside psql, pg_recvlogical and a subscription, with the goal of each (ONLY=CASE: one)
+	@bench/run $(addprefix --only ,$(ONLY))
+bench-quick:  ## a part of it with fewer rows, in three minutes
 	@bench/run --quick
 lint:  ## format, layers, paths, tests that documents name (scripts/lint --tidy adds clang-tidy)
 	@scripts/lint

@@ -1,4 +1,4 @@
-# Sourced by the demo and the benchmark: a PostgreSQL of their own from the cache folder. Needs common.sh.
+# Sourced by the demo: a PostgreSQL of their own from the cache folder. Needs common.sh.
 #   start_server FOLDER [SETTING=VALUE ...]   sets PGHOST, PGPORT, PGUSER
 #   stop_server                               only the server started here, by its own process id
 server_pid=""

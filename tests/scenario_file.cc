@@ -17,7 +17,7 @@ struct Verb {
 
 constexpr std::size_t kAny = 100;
 constexpr auto kVerbs = std::to_array<Verb>({
-    {"requires", 1, 1, false, false},    {"options", 1, kAny, false, false},
+    {"requires", 1, 2, false, false},    {"options", 1, kAny, false, false},
     {"environment", 2, 2, false, false}, {"source", 0, 1, true, false},
     {"source-fails", 1, 2, true, false}, {"source-eventually", 0, 0, true, true},
     {"writer", 1, 1, true, false},       {"writers", 1, 1, false, false},

@@ -9,6 +9,7 @@
 /// {PLACE} for the LSN that the last command advised for --skip-transaction.
 ///
 ///   -- requires 15 | 14-17           skipped on servers older than PostgreSQL 15 | on others
+///   -- requires extension NAME       skipped where the server does not have it
 ///   -- options --table 'public.a*'   added to every later `sluice run`
 ///   -- environment NAME VALUE        added to the environment of every later command
 ///   -- source [SESSION]              SQL; each session keeps its connection and transaction

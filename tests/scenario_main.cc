@@ -57,6 +57,15 @@ Result<ScratchPostgres*> Server() {
   return &*server;
 }
 
+Result<bool> HasExtension(const ScratchPostgres& server, const std::string& name) {
+  SLUICE_ASSIGN_OR_RETURN(auto session, sluice::testing::SqlSession::Open(server.Url()));
+  SLUICE_ASSIGN_OR_RETURN(
+      const auto rows,
+      session.Query("SELECT 1 FROM pg_catalog.pg_available_extensions WHERE name = '" + name +
+                    "'"));
+  return !rows.empty();
+}
+
 class ScenarioTest : public ::testing::Test {
  public:
   ScenarioTest(std::string path, std::string name)
@@ -66,7 +75,7 @@ class ScenarioTest : public ::testing::Test {
     const auto steps = ParseScenario(sluice::testing::ReadWholeFile(path_));
     ASSERT_TRUE(steps.has_value()) << path_ << ": " << steps.error().message;
     for (const ScenarioStep& step : *steps) {
-      if (step.verb != "requires") continue;
+      if (step.verb != "requires" || step.arguments[0] == "extension") continue;
       const std::string& versions = step.arguments[0];
       const std::size_t dash = versions.find('-');
       const int version = std::stoi(ServerVersion());
@@ -84,6 +93,12 @@ class ScenarioTest : public ::testing::Test {
     }
     const Result<ScratchPostgres*> server = own ? &*own : Server();
     ASSERT_TRUE(server.has_value()) << server.error().message << server.error().server_message;
+    for (const ScenarioStep& step : *steps) {
+      if (step.verb != "requires" || step.arguments[0] != "extension") continue;
+      const auto has_it = HasExtension(**server, step.arguments.at(1));
+      ASSERT_TRUE(has_it.has_value()) << has_it.error().message;
+      if (!*has_it) GTEST_SKIP() << "the server lacks extension " << step.arguments[1];
+    }
     const auto runner = ScenarioRunner::Create(**server, name_);
     ASSERT_TRUE(runner.has_value()) << runner.error().message << runner.error().server_message;
     for (const ScenarioStep& step : *steps) {

@@ -499,7 +499,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Leave the column out with a column list in the publication."},
     {"SLU-4121", "a column's type cannot be kept as declared",
      "`types` in the config file asks for a decimal or double where the column is no numeric, for "
-     "trimmed where it is no character(n), or for double where rows are found by the column.",
+     "trimmed where it is no character(n), for wkb where it is no geometry or geography of "
+     "PostGIS, "
+     "or for double where rows are found by the column.",
      "Take the line out, or declare text, which every type has."},
     {"SLU-4122", "a numeric column could be a number",
      "The column declares no digits, so that its values are kept as text. Those that were looked "

@@ -11,6 +11,7 @@
 #include "types/time_value.h"
 #include "types/type_policies.h"
 #include "types/utf8.h"
+#include "types/vectors.h"
 
 // Layouts: the ..._send functions of src/backend/utils/adt/. Integers are big-endian.
 
@@ -184,7 +185,7 @@ DecodeBinary BinaryDecoderFor(const ColumnType& type, bool has_formatter) {
     case Carrier::kJson:
       return type.codec == "jsonb" ? &DecodeJsonb : &DecodeVerbatim;
     case Carrier::kList:
-      return &DecodeListBinary;
+      return types::IsVector(type) ? &DecodeVectorBinary : &DecodeListBinary;
     case Carrier::kStruct:
       return &DecodeStructBinary;
     case Carrier::kMap:

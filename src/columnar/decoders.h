@@ -13,13 +13,15 @@ namespace sluice::columnar {
 DecodeBinary BinaryDecoderFor(const ColumnType& type, bool has_formatter);
 DecodeText TextDecoderFor(const ColumnType& type);
 
-/// Array, composite and hstore text: nested_text.cc.
+/// Array, vector, composite and hstore text: nested_text.cc.
 types::ValueFault DecodeListText(ColumnBuilder& column, std::string_view text);
+types::ValueFault DecodeVectorText(ColumnBuilder& column, std::string_view text);
 types::ValueFault DecodeStructText(ColumnBuilder& column, std::string_view text);
 types::ValueFault DecodeMapText(ColumnBuilder& column, std::string_view text);
 
-/// Array, composite and hstore binary forms: nested_binary.cc.
+/// Array, vector, composite and hstore binary forms: nested_binary.cc.
 types::ValueFault DecodeListBinary(ColumnBuilder& column, std::span<const std::byte> wire);
+types::ValueFault DecodeVectorBinary(ColumnBuilder& column, std::span<const std::byte> wire);
 types::ValueFault DecodeStructBinary(ColumnBuilder& column, std::span<const std::byte> wire);
 types::ValueFault DecodeMapBinary(ColumnBuilder& column, std::span<const std::byte> wire);
 

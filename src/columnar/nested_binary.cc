@@ -1,5 +1,6 @@
 #include "base/byte_reader.h"
 #include "columnar/decoders.h"
+#include "types/vectors.h"
 
 namespace sluice::columnar {
 namespace {
@@ -60,6 +61,21 @@ ValueFault DecodeListBinary(ColumnBuilder& column, std::span<const std::byte> wi
     if (fault != ValueFault::kNone) return fault;
   }
   return in.Finish() ? column.PushList() : ValueFault::kMalformed;
+}
+
+ValueFault DecodeVectorBinary(ColumnBuilder& column, std::span<const std::byte> wire) {
+  const ColumnType& type = column.type();
+  const bool is_half = type.codec == types::kHalfVectorCodec;
+  const std::size_t declared = types::VectorLength(type);
+  base::ByteReader in(wire);
+  const std::size_t length = in.ReadU16();
+  in.ReadU16();
+  if (!in.ok() || in.remaining() != length * (is_half ? 2 : 4)) return ValueFault::kMalformed;
+  if (declared != 0 && length != declared) return ValueFault::kMalformed;
+  ColumnBuilder& elements = column.child(0);
+  for (std::size_t i = 0; i < length; ++i)
+    elements.PushFixed(is_half ? types::FloatBitsOfHalf(in.ReadU16()) : in.ReadU32());
+  return column.PushList();
 }
 
 // record_send():

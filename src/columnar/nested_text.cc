@@ -1,5 +1,8 @@
+#include <algorithm>
+
 #include "columnar/decoders.h"
 #include "types/builtin_types.h"
+#include "types/vectors.h"
 
 // Grammar: array_out() in arrayfuncs.c, record_out() in rowtypes.c, hstore_out() in
 // contrib/hstore. An item is collected into the scratch text of its container, free of quotes and
@@ -133,6 +136,24 @@ ValueFault DecodeStructText(ColumnBuilder& column, std::string_view text) {
   if (at != text.size()) return ValueFault::kMalformed;
   column.PushStruct();
   return ValueFault::kNone;
+}
+
+ValueFault DecodeVectorText(ColumnBuilder& column, std::string_view text) {
+  if (text.size() < 2 || text.front() != '[' || text.back() != ']') return ValueFault::kMalformed;
+  text = text.substr(1, text.size() - 2);
+  ColumnBuilder& elements = column.child(0);
+  std::size_t length = 0;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(','), text.size());
+    const ValueFault fault = elements.AppendText(text.substr(0, end));
+    if (fault != ValueFault::kNone) return fault;
+    ++length;
+    if (end + 1 == text.size()) return ValueFault::kMalformed;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  const std::size_t declared = types::VectorLength(column.type());
+  if (declared != 0 && length != declared) return ValueFault::kMalformed;
+  return column.PushList();
 }
 
 ValueFault DecodeMapText(ColumnBuilder& column, std::string_view text) {

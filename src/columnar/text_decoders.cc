@@ -9,6 +9,7 @@
 #include "types/time_value.h"
 #include "types/type_policies.h"
 #include "types/utf8.h"
+#include "types/vectors.h"
 
 // The text forms: what the ..._out functions of src/backend/utils/adt/ print under the session
 // settings we ask for (docs/types.md).
@@ -155,21 +156,24 @@ ValueFault UnescapeBytes(std::string_view text, std::string& out) {
   return ValueFault::kNone;
 }
 
-ValueFault DecodeBytesText(ColumnBuilder& column, std::string_view text) {
+ValueFault DecodeHexText(ColumnBuilder& column, std::string_view text) {
   std::string& bytes = column.scratch();
   bytes.clear();
-  if (text.starts_with("\\x")) {
-    text.remove_prefix(2);
-    if (text.size() % 2 != 0) return ValueFault::kMalformed;
-    for (std::size_t at = 0; at < text.size(); at += 2) {
-      const int byte = HexByte(text, at);
-      if (byte == kNotHex) return ValueFault::kMalformed;
-      bytes += static_cast<char>(byte);
-    }
-  } else {
-    const ValueFault fault = UnescapeBytes(text, bytes);
-    if (fault != ValueFault::kNone) return fault;
+  if (text.size() % 2 != 0) return ValueFault::kMalformed;
+  for (std::size_t at = 0; at < text.size(); at += 2) {
+    const int byte = HexByte(text, at);
+    if (byte == kNotHex) return ValueFault::kMalformed;
+    bytes += static_cast<char>(byte);
   }
+  return column.PushBytes(bytes.data(), bytes.size());
+}
+
+ValueFault DecodeBytesText(ColumnBuilder& column, std::string_view text) {
+  if (text.starts_with("\\x")) return DecodeHexText(column, text.substr(2));
+  std::string& bytes = column.scratch();
+  bytes.clear();
+  const ValueFault fault = UnescapeBytes(text, bytes);
+  if (fault != ValueFault::kNone) return fault;
   return column.PushBytes(bytes.data(), bytes.size());
 }
 
@@ -209,7 +213,7 @@ DecodeText TextDecoderFor(const ColumnType& type) {
     case Carrier::kJson:
       return &DecodeVerbatimText;
     case Carrier::kBytes:
-      return &DecodeBytesText;
+      return types::IsWkb(type) ? &DecodeHexText : &DecodeBytesText;
     case Carrier::kDate:
       return &DecodeDateText;
     case Carrier::kTimestamp:
@@ -223,7 +227,7 @@ DecodeText TextDecoderFor(const ColumnType& type) {
     case Carrier::kUuid:
       return &DecodeUuidText;
     case Carrier::kList:
-      return &DecodeListText;
+      return types::IsVector(type) ? &DecodeVectorText : &DecodeListText;
     case Carrier::kStruct:
       return &DecodeStructText;
     case Carrier::kMap:

@@ -83,6 +83,37 @@ TEST(Values, FixedWidthTypesAgreeWithTheirText) {
                "-12345.67");
 }
 
+TEST(Values, VectorsAgreeWithTheirText) {
+  ColumnType vector = Builtin(1021);
+  vector.codec = "vector";
+  vector.typmod = 2;
+  const WireBytes floats = WireBytes().I16(2).I16(0).I32(0x3F800000).I32(0x3DCCCCCD);
+  ExpectGolden(vector, floats, "[1,0.1]");
+  EXPECT_EQ(FromText(vector, "[1]"), Fault(ValueFault::kMalformed));
+  EXPECT_EQ(FromText(vector, "[1,2,3]"), Fault(ValueFault::kMalformed));
+  EXPECT_EQ(FromBinary(vector, WireBytes().I16(1).I16(0).I32(0)), Fault(ValueFault::kMalformed));
+  for (const char* text : {"", "[", "1,2", "[1,]", "[,1]", "[1,2", "{1,2}"})
+    EXPECT_EQ(FromText(vector, text), Fault(ValueFault::kMalformed)) << text;
+  vector.typmod = -1;
+  ExpectGolden(vector, floats, "[1,0.1]");
+  ExpectGolden(vector, WireBytes().I16(0).I16(0), "[]");
+  vector.codec = "halfvec";
+  ExpectGolden(vector, WireBytes().I16(3).I16(0).I16(0x3C00).I16(1).I16(-0x8000),
+               "[1,5.9604645e-08,-0]");
+}
+
+TEST(Values, GeometryIsItsBytesOrTheirDigits) {
+  ColumnType type = Builtin(25);
+  type.codec = "ewkb";
+  const WireBytes wire = WireBytes().U8(0x01).U8(0xAF);
+  EXPECT_EQ(FromBinary(type, wire), "01AF");
+  EXPECT_EQ(FromText(type, "01AF"), "01AF");
+  type.carrier = Carrier::kBytes;
+  EXPECT_EQ(FromBinary(type, wire), FromText(type, "01AF"));
+  EXPECT_EQ(FromText(type, "01A"), Fault(ValueFault::kMalformed));
+  EXPECT_EQ(FromText(type, "\\x01"), Fault(ValueFault::kMalformed));
+}
+
 TEST(Values, NestedTypesAgreeWithTheirText) {
   const WireBytes ints =
       WireBytes().I32(1).I32(1).I32(23).I32(3).I32(1).I32(4).I32(1).I32(-1).I32(4).I32(-3);

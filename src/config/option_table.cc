@@ -266,7 +266,8 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
     {.key = "types",
      .kind = Kind::kMap,
      .default_text = "none",
-     .range = "SCHEMA.TABLE.COLUMN: text, decimal(p,s), double or trimmed; arrays: list or text",
+     .range =
+         "SCHEMA.TABLE.COLUMN: text, decimal(p,s), double, trimmed or wkb; arrays: list or text",
      .help = "How columns are kept instead of by default; docs/types.md."},
     {.name = "on-misfit",
      .key = "on_misfit",

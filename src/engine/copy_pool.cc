@@ -6,14 +6,14 @@
 #include <utility>
 
 #include "base/backoff.h"
-#include "base/bounded_queue.h"
 #include "base/failpoint.h"
 #include "base/sleep.h"
 #include "columnar/copy_decoder.h"
+#include "engine/unit_reader.h"
 #include "postgres/catalog.h"
-#include "postgres/copy_reader.h"
 #include "postgres/key_ranges.h"
 #include "postgres/snapshot_export.h"
+#include "postgres/table_facts.h"
 #include "replication/key_ranges.h"
 
 namespace sluice::engine {
@@ -21,15 +21,16 @@ namespace {
 
 constexpr Duration kPlanPause = std::chrono::seconds(1);
 constexpr Duration kIdleLook = std::chrono::milliseconds(500);
-constexpr Duration kPauseLook = std::chrono::milliseconds(100);
 constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
-/// A COPY may be silent for long, behind a filter; then its session is looked at.
-constexpr Duration kSilenceMax = std::chrono::seconds(20);
 constexpr Duration kFlushTimeout = std::chrono::minutes(5);
+constexpr Duration kSessionRestMax = std::chrono::seconds(10);
 /// After so many units a worker's sessions are opened anew.
 constexpr int kUnitsPerSession = 500;
 /// A range of so many times the size that was planned is none that lands in a moment.
 constexpr std::uint64_t kRangeExcessMax = 8;
+/// What a worker reads at once of a table that several read: at most so much of its file.
+constexpr std::uint64_t kShareBytesMax = 32ULL << 20;
+constexpr std::uint64_t kPageBytes = 8192;
 
 /// What is the unit's own trouble; everything else is the line's or the destination's.
 bool HaltsTable(const Error& error) {
@@ -63,45 +64,6 @@ bool HasTypesOfUsers(const TableSchema& schema) {
   return std::any_of(schema.columns.begin(), schema.columns.end(),
                      [&](const Column& column) { return is_of_user(is_of_user, column.type); });
 }
-
-/// The second thread of a worker: takes batches, writes them.
-class ShadowWriter {
- public:
-  explicit ShadowWriter(CopyWriter& writer)
-      : queue_(2), thread_([this, &writer] {
-          pthread_setname_np(pthread_self(), "copy-write");
-          while (std::optional<CopiedRows> rows = queue_.Pop({})) {
-            if (failed_.load()) continue;
-            status_ = writer.Append(*rows);
-            if (!status_) failed_.store(true);
-          }
-        }) {}
-  ~ShadowWriter() { (void)Finish(); }
-  ShadowWriter(const ShadowWriter&) = delete;
-  ShadowWriter& operator=(const ShadowWriter&) = delete;
-
-  /// False: writing has failed, or stop; Finish() says which.
-  bool Write(CopiedRows rows, std::stop_token stop) {
-    while (!failed_.load() && !stop.stop_requested()) {
-      if (queue_.PushUntil(rows, 1, Clock::now() + std::chrono::milliseconds(200), stop))
-        return true;
-    }
-    return false;
-  }
-  /// What is queued is not worth writing any more.
-  void GiveUp() { failed_.store(true); }
-  Status Finish() {
-    queue_.Close();
-    if (thread_.joinable()) thread_.join();
-    return status_;
-  }
-
- private:
-  base::BoundedQueue<CopiedRows> queue_;  // by count: batches are of one size
-  std::atomic<bool> failed_{false};
-  Status status_;
-  std::thread thread_;
-};
 
 }  // namespace
 
@@ -183,12 +145,11 @@ class CopyPool::Attempt {
   Result<replication::SnapshotVerdict::Kind> OfferOne() {
     const postgres::LockTarget target{record().relation, record().source, is_partitioned_};
     SLUICE_ASSIGN_OR_RETURN(
-        const postgres::ExportedSnapshot exported,
-        exporter_.Take(std::span(&target, 1), pool_.options_.lock_timeout, stop_));
+        snapshot_, exporter_.Take(std::span(&target, 1), pool_.options_.lock_timeout, stop_));
     SLUICE_ASSIGN_OR_RETURN(replication::Snapshot snapshot,
-                            replication::ParseSnapshot(exported.text));
+                            replication::ParseSnapshot(snapshot_.text));
     insert_lsn_ =
-        replication::InsertLsnFloor(exported.insert_lsn, pool_.options_.wal_segment_bytes);
+        replication::InsertLsnFloor(snapshot_.insert_lsn, pool_.options_.wal_segment_bytes);
     const replication::SnapshotVerdict judged = claimed_.start.suspects.Judge(snapshot);
     if (!judged.usable()) return judged.kind;
     SLUICE_ASSIGN_OR_RETURN(
@@ -221,44 +182,60 @@ class CopyPool::Attempt {
   }
 
   Status Read(ShadowWriter& writer) {
-    const columnar::CopyFormat format = columnar::FormatFor(*table_.schema);
-    postgres::CopyStatement statement{.table = record().source,
-                                      .is_only = !table_.is_partitioned,
-                                      .columns = {},
-                                      .row_filter = table_.row_filter,
-                                      .range = {},
-                                      .is_binary = format == columnar::CopyFormat::kBinary};
-    if (claimed_.ranges) {
-      SLUICE_ASSIGN_OR_RETURN(statement.range, RangeCondition());
-      // A range is read along the index, whatever the planner thinks of that.
-      SLUICE_RETURN_IF_ERROR(
-          exporter_.connection().Exec("read a range", "SET LOCAL enable_seqscan = off"));
-    }
+    postgres::CopyStatement statement{
+        .table = record().source,
+        .is_only = !table_.is_partitioned,
+        .columns = {},
+        .row_filter = table_.row_filter,
+        .range = {},
+        .is_binary = columnar::FormatFor(*table_.schema) == columnar::CopyFormat::kBinary};
     for (const Column& column : table_.schema->columns) statement.columns.push_back(column.name);
-    SLUICE_ASSIGN_OR_RETURN(
-        postgres::CopyReader reader,
-        postgres::CopyReader::Start(
-            exporter_.connection(), postgres::CopySql(statement),
-            {.idle_timeout = kSilenceMax, .is_at_work = [this] { return IsAtWork(); }}));
-    columnar::CopyDecoder decoder(table_.schema, format);
-    for (;;) {
-      SLUICE_ASSIGN_OR_RETURN(const auto messages, reader.NextRows(stop_));
-      if (messages.empty()) break;
-      for (const postgres::CopyReader::Message& message : messages) {
-        SLUICE_RETURN_IF_ERROR(decoder.Append(message));
-      }
-      bytes_ = reader.received_bytes();
-      if (claimed_.ranges && bytes_ / kRangeExcessMax > pool_.options_.range_bytes)
-        return replication::RangesAgainError("a range has far more rows than the statistics say");
-      if (decoder.row_count() >= pool_.options_.batch_rows ||
-          decoder.bytes() >= pool_.options_.batch_bytes) {
-        // Kept through a long copy it might be lost when it is needed.
-        sessions_.control.reset();
-        SLUICE_RETURN_IF_ERROR(HandOn(decoder, writer));
-      }
+    const UnitId unit = claimed_.start.ticket.unit;
+    UnitReader reader(
+        {.schema = table_.schema,
+         .statement = std::move(statement),
+         .batch_rows = pool_.options_.batch_rows,
+         .batch_bytes = pool_.options_.batch_bytes,
+         .read_bytes_max = claimed_.ranges ? pool_.options_.range_bytes * kRangeExcessMax : 0,
+         .is_at_work = [this](int backend) { return pool_.IsAtWork(backend); },
+         .report = [this, unit](std::int64_t rows,
+                                std::uint64_t bytes) { pool_.Report(unit, rows, bytes); }},
+        writer, pool_.progress_);
+    const Clock::time_point began = Clock::now();
+    SLUICE_RETURN_IF_ERROR(claimed_.ranges ? ReadRange(reader) : ReadTable(reader));
+    // A session that was idle for long may be lost by now.
+    if (Clock::now() - began > kSessionRestMax) sessions_.control.reset();
+    rows_ = reader.row_count();
+    misfits_ = reader.misfits();
+    return {};
+  }
+
+  Status ReadRange(UnitReader& reader) {
+    SLUICE_ASSIGN_OR_RETURN(std::string range, RangeCondition());
+    // A range is read along the index, whatever the planner thinks of that.
+    SLUICE_RETURN_IF_ERROR(
+        exporter_.connection().Exec("read a range", "SET LOCAL enable_seqscan = off"));
+    return reader.Read(exporter_.connection(), std::move(range), stop_);
+  }
+
+  /// A large one with whatever workers have nothing else to do.
+  Status ReadTable(UnitReader& reader) {
+    postgres::Connection& connection = exporter_.connection();
+    const std::uint64_t share_pages = std::max<std::uint64_t>(
+        1, std::min(kShareBytesMax, pool_.options_.range_bytes / 8) / kPageBytes);
+    std::uint64_t page_count = 0;
+    if (pool_.options_.workers > 1 && !table_.is_partitioned) {
+      SLUICE_ASSIGN_OR_RETURN(page_count, postgres::ReadHeapPages(connection, record().relation));
     }
-    SLUICE_RETURN_IF_ERROR(decoder.CheckComplete());
-    return decoder.row_count() > 0 ? HandOn(decoder, writer) : Status{};
+    if (page_count < 2 * share_pages) return reader.Read(connection, {}, stop_);
+    SLUICE_RETURN_IF_ERROR(connection.Exec("read by pages", postgres::kReadByPagesSql));
+    PageShares pages(page_count, share_pages);
+    const auto shared = std::make_shared<SharedRead>(
+        reader, snapshot_, postgres::LockTarget{record().relation, record().source, false}, pages);
+    pool_.Share(shared);
+    const Status read = shared->ReadAll(connection, stop_);
+    pool_.Unshare(shared);
+    return read;
   }
 
   Result<std::string> RangeCondition() const {
@@ -268,36 +245,6 @@ class CopyPool::Attempt {
       }
     }
     return replication::RangesAgainError("its key changed while it was copied in ranges");
-  }
-
-  /// Nothing came for a while: asked by another connection. A session that waits to send, while
-  /// nothing arrives here, has lost us on the way.
-  bool IsAtWork() {
-    Result<postgres::Connection> control = pool_.connect_("copy-control");
-    if (!control) return false;
-    const Result<postgres::QueryResult> found =
-        control->Exec("look at the copy's session",
-                      "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active' "
-                      "AND wait_event IS DISTINCT FROM 'ClientWrite'",
-                      {std::to_string(exporter_.connection().backend_pid())});
-    return found && found->row_count() > 0;
-  }
-
-  Status HandOn(columnar::CopyDecoder& decoder, ShadowWriter& writer) {
-    while (pool_.progress_.copies_pause.load() && !stop_.stop_requested()) {
-      base::SleepFor(kPauseLook, stop_);
-    }
-    const auto row_count = static_cast<std::int64_t>(decoder.row_count());
-    CopiedRows rows = decoder.Finish();
-    CountMisfits(*table_.schema, rows.misfits, misfits_);
-    if (!writer.Write(std::move(rows), stop_)) {
-      return Error{.kind = ErrorKind::kCancelled, .message = "the copy was stopped"};
-    }
-    SLUICE_FAILPOINT("copy.rows");
-    rows_ += row_count;
-    pool_.progress_.rows_copied += row_count;
-    pool_.Report(claimed_.start.ticket.unit, rows_, bytes_);
-    return {};
   }
 
   Result<bool> FinishCompared(ComparedRows compared) {
@@ -329,11 +276,11 @@ class CopyPool::Attempt {
   Sessions& sessions_;
   std::stop_token stop_;
   postgres::SnapshotExporter exporter_;
+  postgres::ExportedSnapshot snapshot_;
   postgres::LoadedTable table_;
   bool is_partitioned_ = false;
   Lsn insert_lsn_;
   std::int64_t rows_ = 0;
-  std::uint64_t bytes_ = 0;
   MisfitCounts misfits_;
 };
 
@@ -389,6 +336,47 @@ void CopyPool::Wake() {
   wake_.notify_all();
 }
 
+void CopyPool::Share(const std::shared_ptr<SharedRead>& read) {
+  {
+    const std::scoped_lock lock(mutex_);
+    shared_.push_back(read);
+    ++wakes_;
+  }
+  wake_.notify_all();
+}
+
+void CopyPool::Unshare(const std::shared_ptr<SharedRead>& read) {
+  const std::scoped_lock lock(mutex_);
+  std::erase(shared_, read);
+}
+
+bool CopyPool::Help(const std::stop_token& stop) {
+  if (progress_.copies_pause.load()) return false;
+  std::shared_ptr<SharedRead> joined;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const std::shared_ptr<SharedRead>& read : shared_) {
+      if (joined == nullptr && read->TryJoin()) joined = read;
+    }
+  }
+  if (joined == nullptr) return false;
+  joined->Help([this] { return connect_("copy"); }, options_.lock_timeout, stop);
+  return true;
+}
+
+/// Nothing came for a while: asked by another connection. A session that waits to send, while
+/// nothing arrives here, has lost us on the way.
+bool CopyPool::IsAtWork(int backend) {
+  Result<postgres::Connection> control = connect_("copy-control");
+  if (!control) return false;
+  const Result<postgres::QueryResult> found =
+      control->Exec("look at the copy's session",
+                    "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active' "
+                    "AND wait_event IS DISTINCT FROM 'ClientWrite'",
+                    {std::to_string(backend)});
+  return found && found->row_count() > 0;
+}
+
 void CopyPool::SetEstimate(RelationId relation, std::int64_t bytes) {
   const std::scoped_lock lock(mutex_);
   estimates_[relation] = bytes;
@@ -433,6 +421,7 @@ Status CopyPool::WorkerLoop(std::stop_token stop) {
       continue;
     }
     sessions = {};
+    if (Help(stop)) continue;
     std::unique_lock lock(mutex_);
     const std::uint64_t seen = wakes_;
     (void)wake_.wait_for(lock, stop, kIdleLook, [&] { return wakes_ != seen; });

@@ -8,7 +8,8 @@
 ///   finished
 ///
 /// Each worker reads and decodes on one thread and writes on a second one, two batches apart, so
-/// that the server's formatting and the destination's writing overlap.
+/// that the server's formatting and the destination's writing overlap. A worker for whom no unit is
+/// left helps with a large one: under the same snapshot, a share of its pages at a time.
 ///
 /// What a unit's own trouble is (a value without exact form, no privilege, the table is gone) halts
 /// its table. A broken connection or a lock that is not to be had: again later, with backoff. The
@@ -40,6 +41,8 @@
 #include "telemetry/log.h"
 
 namespace sluice::engine {
+
+class SharedRead;
 
 /// A table whose rows lie at the destination, and its copy's snapshot. Nothing is applied to it
 /// before the copy ends.
@@ -137,6 +140,12 @@ class CopyPool {
   void Report(UnitId unit, std::int64_t rows, std::uint64_t bytes);
   /// Under mutex_.
   void ForgetProgress(RelationId relation);
+  /// Between these two, workers with nothing else to do help with it.
+  void Share(const std::shared_ptr<SharedRead>& read);
+  void Unshare(const std::shared_ptr<SharedRead>& read);
+  /// False: nobody needs help.
+  bool Help(const std::stop_token& stop);
+  bool IsAtWork(int backend);
 
   const CopyPoolOptions options_;
   Connect connect_;
@@ -154,6 +163,7 @@ class CopyPool {
   std::map<RelationId, Clock::time_point> not_before_;
   std::map<RelationId, int> failures_;
   std::set<UnitId> busy_;  ///< a worker is at its shadow
+  std::vector<std::shared_ptr<SharedRead>> shared_;
   std::optional<Error> failure_;
   std::atomic<bool> has_failed_{false};
   std::vector<std::jthread> threads_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "config/destination_url.h"
@@ -18,6 +19,12 @@ Result<config::DestinationUrl> ParseUrl(const engine::PipelineOptions& options) 
   std::error_code ignored;
   return config::ParseDestinationUrl(options.destination,
                                      std::filesystem::current_path(ignored).string());
+}
+
+/// Threads for an engine inside this process. We read and decode on others, and the server may be
+/// on the same machine: more of them than there are processors left only take turns.
+int EngineThreads() {
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency() / 2), 1, 8);
 }
 
 /// Of a destination that keeps nothing itself.
@@ -48,6 +55,7 @@ Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptio
     case config::DestinationUrl::Kind::kDuckDb: {
       duckdb::DuckDbOptions duckdb_options{.path = url.path};
       duckdb_options.memory_bytes_max = ShareMemory(options).destination;
+      duckdb_options.threads = EngineThreads();
       return std::unique_ptr<Destination>(duckdb::MakeDuckDbDestination(std::move(duckdb_options)));
     }
     case config::DestinationUrl::Kind::kNull:

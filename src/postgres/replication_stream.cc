@@ -216,7 +216,8 @@ Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(
     }
     if (size == -2) return RefineStreamError(s.connection.LastError(kDoing));
     if (size < 0) return s.End();
-    if (!may_ask_socket || (has_waited && Clock::now() >= deadline)) return std::optional<Message>();
+    if (!may_ask_socket || (has_waited && Clock::now() >= deadline))
+      return std::optional<Message>();
     has_waited = true;
     SLUICE_ASSIGN_OR_RETURN(const bool has_input, s.Wait(deadline, stop));
     if (stop.stop_requested()) {

@@ -158,6 +158,12 @@ Status ImportSnapshot(Connection& connection, const ExportedSnapshot& snapshot,
                .advice = "all connections must reach the same server, without a pooler between"};
 }
 
+Status LockForReading(Connection& connection, const LockTarget& table, Duration lock_timeout) {
+  SLUICE_RETURN_IF_ERROR(connection.Exec(
+      "lock a table", LockSql(std::span(&table, 1), lock_timeout) + std::string(kReadByPagesSql)));
+  return {};
+}
+
 Status WaitForFlush(Connection& control, Lsn insert_lsn, Duration timeout, std::stop_token stop) {
   const Clock::time_point deadline = Clock::now() + timeout;
   const std::string check =

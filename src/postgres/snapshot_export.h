@@ -59,6 +59,15 @@ class SnapshotExporter {
 Status ImportSnapshot(Connection& connection, const ExportedSnapshot& snapshot,
                       std::stop_token stop = {});
 
+/// ACCESS SHARE on a table that the exporter has locked, in a worker's session: behind somebody who
+/// waits for a stronger lock it would wait for the exporter's own end. Errors: kTimeout.
+Status LockForReading(Connection& connection, const LockTarget& table, Duration lock_timeout);
+
+/// Within a transaction: what selects rows by their ctid is read page by page, without others.
+inline constexpr std::string_view kReadByPagesSql =
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_tidscan = on; "
+    "SET LOCAL max_parallel_workers_per_gather = 0";
+
 /// G2: waits until the server has flushed `insert_lsn`. Where it has not, a transactional message
 /// is committed with synchronous_commit = local on this connection, which flushes it; an idle
 /// server would not flush for hours.

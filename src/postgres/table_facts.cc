@@ -1,5 +1,7 @@
 #include "postgres/table_facts.h"
 
+#include <algorithm>
+
 namespace sluice::postgres {
 namespace {
 
@@ -140,6 +142,19 @@ Result<std::vector<ColumnWrite>> ReadColumnWrites(Connection& connection, Relati
     SLUICE_ASSIGN_OR_RETURN(write.written_by, rows.Unsigned32(row, 1));
   }
   return writes;
+}
+
+Result<std::uint64_t> ReadHeapPages(Connection& connection, RelationId relation) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult rows,
+      connection.Exec("read a table's size",
+                      "SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint "
+                      "FROM pg_class c JOIN pg_am a ON a.oid = c.relam "
+                      "WHERE c.oid = $1::oid AND c.relkind = 'r' AND a.amname = 'heap'",
+                      {std::to_string(relation.value)}));
+  if (rows.row_count() == 0) return std::uint64_t{0};
+  SLUICE_ASSIGN_OR_RETURN(const std::int64_t pages, rows.Integer(0, 0));
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, pages));
 }
 
 }  // namespace sluice::postgres

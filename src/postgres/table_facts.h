@@ -13,6 +13,7 @@
 /// page yet, "-" while it is being detached.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
@@ -44,5 +45,8 @@ struct ColumnWrite {
   std::uint32_t written_by = 0;
 };
 Result<std::vector<ColumnWrite>> ReadColumnWrites(Connection& connection, RelationId relation);
+
+/// Pages of a table's file now; 0 where it is no heap with a file of its own.
+Result<std::uint64_t> ReadHeapPages(Connection& connection, RelationId relation);
 
 }  // namespace sluice::postgres

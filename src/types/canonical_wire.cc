@@ -2,6 +2,7 @@
 // those.
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "base/byte_reader.h"
@@ -11,6 +12,7 @@
 #include "types/text_output.h"
 #include "types/type_policies.h"
 #include "types/utf8.h"
+#include "types/vectors.h"
 
 namespace sluice::types {
 namespace {
@@ -173,6 +175,40 @@ bool AppendList(const ColumnType& type, Wire wire, std::string& out, Fit& fit) {
   return reader.Finish();
 }
 
+/// A float of 16 bits, by its arithmetic.
+float FloatOf(std::uint16_t half) {
+  const int exponent = (half >> 10) & 0x1F;
+  const auto fraction = static_cast<float>(half & 0x3FF);
+  float value = 0;
+  if (exponent == 0x1F) {
+    value = fraction == 0 ? std::numeric_limits<float>::infinity()
+                          : std::numeric_limits<float>::quiet_NaN();
+  } else if (exponent == 0) {
+    value = std::ldexp(fraction, -24);
+  } else {
+    value = std::ldexp(fraction + 1024, exponent - 25);
+  }
+  return (half & 0x8000) != 0 ? -value : value;
+}
+
+/// A vector or halfvec, as the list of its floats.
+bool AppendVector(const ColumnType& type, Wire wire, std::string& out) {
+  const bool is_half = type.codec == kHalfVectorCodec;
+  base::ByteReader reader(wire);
+  const std::uint32_t count = reader.ReadU16();
+  reader.ReadU16();  // unused
+  if (!reader.ok() || reader.remaining() != count * (is_half ? 2UL : 4UL)) return false;
+  OpenCell cell(out);
+  AppendBigEndian(count, out);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t bits =
+        is_half ? std::bit_cast<std::uint32_t>(FloatOf(reader.ReadU16())) : reader.ReadU32();
+    AppendFixedCell(canonical::NormaliseNan(bits), out);
+  }
+  cell.Close();
+  return reader.Finish();
+}
+
 bool AppendStruct(const ColumnType& type, Wire wire, std::string& out, Fit& fit) {
   base::ByteReader reader(wire);
   const std::uint32_t count = reader.ReadU32();
@@ -289,7 +325,7 @@ bool AppendCell(const ColumnType& type, Wire wire, std::string& out, Fit& fit) {
     case Carrier::kDecimal:
       return AppendDecimal(wire, type, out, fit);
     case Carrier::kList:
-      return AppendList(type, wire, out, fit);
+      return IsVector(type) ? AppendVector(type, wire, out) : AppendList(type, wire, out, fit);
     case Carrier::kStruct:
       return AppendStruct(type, wire, out, fit);
     case Carrier::kMap:

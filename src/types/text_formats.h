@@ -65,4 +65,10 @@ bool FormatLsn(Wire wire, std::string& out);
 bool FormatSnapshot(Wire wire, std::string& out);
 bool FormatHstore(Wire wire, std::string& out);
 
+// text_extensions.cc
+bool FormatVector(Wire wire, std::string& out);
+bool FormatHalfVector(Wire wire, std::string& out);
+bool FormatSparseVector(Wire wire, std::string& out);
+bool FormatEwkb(Wire wire, std::string& out);
+
 }  // namespace sluice::types

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "types/text_formats.h"
+#include "types/vectors.h"
 
 namespace sluice::types {
 
@@ -48,6 +49,10 @@ enum class TextCodec : std::uint8_t {
   kTsVector,
   kTsQuery,
   kHstore,
+  kFloatVector,
+  kHalfVector,
+  kSparseVector,
+  kEwkb,
   kVector,
   kArray,
   kRecord,
@@ -126,6 +131,10 @@ constexpr auto kCodecNames = std::to_array<CodecName>({
     {"tsquery", TextCodec::kTsQuery},
     {"hstore", TextCodec::kHstore},
     {"map", TextCodec::kHstore},
+    {kVectorCodec, TextCodec::kFloatVector},
+    {kHalfVectorCodec, TextCodec::kHalfVector},
+    {"sparsevec", TextCodec::kSparseVector},
+    {"ewkb", TextCodec::kEwkb},
     {"int2vector", TextCodec::kVector, "int2"},
     {"oidvector", TextCodec::kVector, "oid"},
     {"array", TextCodec::kArray},
@@ -155,7 +164,7 @@ const CodecName* FindCodec(std::string_view name) {
 
 /// The codec by carrier where the carrier says it all, else by name.
 const CodecName* FindCodec(const ColumnType& type) {
-  if (type.carrier == Carrier::kList) return FindCodec("array");
+  if (type.carrier == Carrier::kList && !IsVector(type)) return FindCodec("array");
   if (type.carrier == Carrier::kStruct) return FindCodec("record");
   if (type.carrier == Carrier::kMap) return FindCodec("hstore");
   return FindCodec(type.codec);
@@ -245,7 +254,7 @@ bool TextFormatter::AppendAny(Wire wire, std::string& out) const {
 
 bool TextFormatter::AppendScalar(Wire wire, std::string& out) const {
   using Format = bool (*)(Wire, std::string&);
-  // In the order of TextCodec, up to kHstore.
+  // In the order of TextCodec, up to kEwkb.
   static constexpr auto kFormats = std::to_array<Format>({
       FormatBool,
       FormatFixed<std::int16_t, AppendSigned>,
@@ -286,8 +295,12 @@ bool TextFormatter::AppendScalar(Wire wire, std::string& out) const {
       FormatTsVector,
       FormatTsQuery,
       FormatHstore,
+      FormatVector,
+      FormatHalfVector,
+      FormatSparseVector,
+      FormatEwkb,
   });
-  static_assert(kFormats.size() == static_cast<std::size_t>(TextCodec::kHstore) + 1);
+  static_assert(kFormats.size() == static_cast<std::size_t>(TextCodec::kEwkb) + 1);
   return kFormats[static_cast<std::size_t>(codec_)](wire, out);
 }
 

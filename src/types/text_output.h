@@ -22,9 +22,12 @@
 ///   range, multirange                       children[0]: the subtype of the range (of both)
 ///   int4range int8range numrange daterange tsrange tstzrange and ...multirange: no children needed
 ///   hstore, map                             no children needed
+///   vector halfvec sparsevec                pgvector's
+///   ewkb                                    geometry and geography of PostGIS: hexadecimal digits
 ///
 /// Carriers kList, kStruct and kMap print as array, record and hstore whatever their codec is
-/// called. Types whose text needs the catalog (reg*) have no entry here.
+/// called; only the vectors print as their codec says. Types whose text needs the catalog (reg*)
+/// have no entry here.
 ///
 /// Pure. Thread safety: a TextFormatter is immutable after Make().
 #pragma once

@@ -6,6 +6,7 @@
 
 #include "types/builtin_types.h"
 #include "types/type_policies.h"
+#include "types/vectors.h"
 
 namespace sluice::types {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 // Deeper than anybody nests, less than what the decoders' recursion could bear.
 constexpr int kTypeDepthMax = 16;
 constexpr std::uint32_t kNumericOid = 1700;
+constexpr Oid kFloat4Oid{700};
 constexpr std::int32_t kTypmodHeaderBytes = 4;  // VARHDRSZ, added to most modifiers
 constexpr int kDecimalPrecisionMax = 38;
 
@@ -108,6 +110,11 @@ constexpr ExtensionType kExtensionTypes[] = {
     {"ltree", "ltree", "ltree", Carrier::kText},
     {"ltree", "lquery", "lquery", Carrier::kText},
     {"ltree", "ltxtquery", "ltxtquery", Carrier::kText},
+    {"vector", "vector", kVectorCodec, Carrier::kList},
+    {"vector", "halfvec", kHalfVectorCodec, Carrier::kList},
+    {"vector", "sparsevec", "sparsevec", Carrier::kText},
+    {"postgis", "geometry", "ewkb", Carrier::kText},
+    {"postgis", "geography", "ewkb", Carrier::kText},
 };
 
 const ExtensionType* FindExtensionType(const TypeRow& row) {
@@ -217,6 +224,10 @@ Result<ColumnType> TypeCatalog::ResolveRow(const TypeRow& row, std::int32_t typm
     type.name = row.name;
     type.codec = known->codec;
     type.carrier = known->carrier;
+    if (IsVector(type)) {
+      if (typmod > 0) type.name += fmt::format("({})", typmod);
+      type.children.push_back(BuiltinColumnType(*FindBuiltinType(kFloat4Oid), -1));
+    }
   }
   if (!row.has_send) type.codec.clear();
   return type;

@@ -3,8 +3,8 @@
 ///
 /// Filled by postgres/ from TypeRowsSql() and AttributeRowsSql(), once at the start and again when
 /// a Relation message names a type that is not known. Without rows the built-in types resolve.
-/// Domains become their base type, arrays LIST, composites STRUCT, hstore MAP; what is unknown is
-/// text (docs/types.md).
+/// Domains become their base type, arrays and vectors LIST, composites STRUCT, hstore MAP; what is
+/// unknown is text (docs/types.md).
 ///
 /// Thread safety: const members from any thread while nobody adds.
 #pragma once

@@ -10,12 +10,14 @@
 
 #include "types/builtin_types.h"
 #include "types/type_catalog.h"
+#include "types/vectors.h"
 
 namespace sluice::types {
 namespace {
 
 constexpr std::uint32_t kNumericOid = 1700;
 constexpr std::uint32_t kBpcharOid = 1042;
+constexpr std::string_view kEwkbCodec = "ewkb";
 constexpr std::string_view kTrimmedCodec = "bpchar_trimmed";
 constexpr int kDecimalPrecisionMax = 38;
 
@@ -104,7 +106,7 @@ std::string_view MisfitWord(const ColumnType& type) {
     case Carrier::kInterval:
       return "interval";
     case Carrier::kList:
-      return "arrays";
+      return IsVector(type) ? "" : "arrays";
     case Carrier::kStruct:
       return "composites";
     case Carrier::kBool:
@@ -127,6 +129,7 @@ constexpr auto kMisfitWords =
                                      "interval", "text", "arrays", "composites"});
 
 ColumnType WithArraysAsText(ColumnType type) {
+  if (IsVector(type)) return type;
   if (type.carrier == Carrier::kList) return AsText(std::move(type));
   for (ColumnType& child : type.children) child = WithArraysAsText(std::move(child));
   return type;
@@ -149,11 +152,13 @@ Status TypePolicies::Add(std::string_view name, std::string_view value) {
     policy.kind = Policy::Kind::kDouble;
   } else if (value == "trimmed") {
     policy.kind = Policy::Kind::kTrimmed;
+  } else if (value == "wkb") {
+    policy.kind = Policy::Kind::kWkb;
   } else if (value != "text") {
     const auto decimal = ReadDecimal(value);
     if (!decimal) {
       return NotAllowed("types", name, value,
-                        "text, decimal(p,s) with p <= 38 and s <= p, double, trimmed");
+                        "text, decimal(p,s) with p <= 38 and s <= p, double, trimmed, wkb");
     }
     policy.kind = Policy::Kind::kDecimal;
     policy.precision = decimal->first;
@@ -194,6 +199,10 @@ Result<ColumnType> TypePolicies::Apply(const TableName& table, std::string_view 
     case Policy::Kind::kTrimmed:
       if (type.oid.value != kBpcharOid) return cannot("trimmed");
       type.codec = kTrimmedCodec;
+      return type;
+    case Policy::Kind::kWkb:
+      if (type.codec != kEwkbCodec) return cannot("wkb");
+      type.carrier = Carrier::kBytes;
       return type;
   }
   return type;
@@ -275,11 +284,17 @@ bool IsTrimmed(const ColumnType& type) {
   return type.codec == kTrimmedCodec;
 }
 
+bool IsWkb(const ColumnType& type) {
+  return type.carrier == Carrier::kBytes && type.codec == kEwkbCodec;
+}
+
 std::string DeclaredPolicy(const ColumnType& type) {
   if (IsTrimmed(type)) return "trimmed";
+  if (IsWkb(type)) return "wkb";
   if (FindBuiltinType(type.oid) == nullptr) {
-    const bool is_container =
-        type.codec == "array" || type.codec == "record" || type.codec == "hstore";
+    const bool is_container = type.codec == "array" || type.codec == "record" ||
+                              type.codec == "hstore" || type.codec == kVectorCodec ||
+                              type.codec == kHalfVectorCodec;
     return type.carrier == Carrier::kText && is_container ? "text" : "";
   }
   const Result<ColumnType> usual = TypeCatalog().Resolve(type.oid, type.typmod);

@@ -8,6 +8,8 @@
 ///   a
 ///                                        column that rows are found by; beyond its range: a misfit
 ///   SCHEMA.TABLE.COLUMN: trimmed         for character(n): without the blanks at the end
+///   SCHEMA.TABLE.COLUMN: wkb             for geometry and geography: the bytes instead of their
+///                                        hexadecimal digits
 ///   arrays: text                         every array as PostgreSQL's text; list is the default
 ///
 /// And what becomes of values that have no exact form: `on_misfit:`, one of halt, null, quarantine.
@@ -56,7 +58,7 @@ class TypePolicies {
 
  private:
   struct Policy {
-    enum class Kind : std::uint8_t { kText, kDecimal, kDouble, kTrimmed };
+    enum class Kind : std::uint8_t { kText, kDecimal, kDouble, kTrimmed, kWkb };
     Kind kind = Kind::kText;
     int precision = 0;
     int scale = 0;
@@ -87,8 +89,11 @@ bool IsRoundedNumeric(const ColumnType& type);
 /// A character(n) that was declared as trimmed.
 bool IsTrimmed(const ColumnType& type);
 
-/// "text", "decimal(p,s)", "double", "trimmed" where this is not how the type is kept by default;
-/// else empty.
+/// A geometry or geography that was declared as wkb.
+bool IsWkb(const ColumnType& type);
+
+/// "text", "decimal(p,s)", "double", "trimmed", "wkb" where this is not how the type is kept by
+/// default; else empty.
 std::string DeclaredPolicy(const ColumnType& type);
 
 /// Kept as the text that PostgreSQL prints.

@@ -86,6 +86,34 @@ TEST(TypePolicies, TrimCharactersOnly) {
   EXPECT_THAT(Kept(policies, 1043, 9), CodeIs("SLU-4121"));
 }
 
+TEST(TypePolicies, KeepVectorsAsTextAndGeometryAsBytes) {
+  TypePolicies policies;
+  ASSERT_THAT(policies.Add("public.orders.amount", "wkb"), IsOk());
+  ASSERT_THAT(policies.Add("public.orders.vector", "text"), IsOk());
+  ASSERT_THAT(policies.Add("arrays", "text"), IsOk());
+  EXPECT_THAT(Kept(policies, 25), CodeIs("SLU-4121"));
+  TypeCatalog catalog;
+  catalog.AddType({.oid = Oid{20000}, .name = "geometry", .extension = "postgis"});
+  catalog.AddType({.oid = Oid{20001}, .name = "vector", .extension = "vector"});
+  const ColumnType vector = *catalog.Resolve(Oid{20001}, 3);
+  EXPECT_FALSE(MayMisfit(vector));
+  EXPECT_EQ(DeclaredPolicy(vector), "");
+  EXPECT_EQ(DeclaredPolicy(*catalog.Resolve(Oid{20000}, -1)), "");
+  catalog.SetPolicies(std::make_shared<const TypePolicies>(policies));
+  const TableName table{"public", "orders"};
+  const auto bytes = catalog.ResolveColumn(table, "amount", Oid{20000}, -1);
+  ASSERT_THAT(bytes, IsOk());
+  EXPECT_EQ(bytes->carrier, Carrier::kBytes);
+  EXPECT_EQ(DeclaredPolicy(*bytes), "wkb");
+  const auto text = catalog.ResolveColumn(table, "vector", Oid{20001}, 3);
+  ASSERT_THAT(text, IsOk());
+  EXPECT_EQ(text->carrier, Carrier::kText);
+  EXPECT_TRUE(TextFormatter::Make(*text).has_value());
+  EXPECT_EQ(DeclaredPolicy(*text), "text");
+  // A vector is no array.
+  EXPECT_EQ(catalog.ResolveColumn(table, "other", Oid{20001}, 3)->carrier, Carrier::kList);
+}
+
 TEST(TypePolicies, KeepArraysAsTextEverywhere) {
   TypePolicies policies;
   ASSERT_THAT(policies.Add("arrays", "text"), IsOk());

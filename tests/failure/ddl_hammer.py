@@ -38,7 +38,7 @@ NARROWER = {"text": ("varchar(30)", "left({}, 30)"), "varchar(30)": ("varchar(8)
             "numeric(14,2)": ("numeric(8,2)", "{} % 1000"), "timestamp": ("timestamp(0)", "{}::timestamp(0)")}
 WIDER = {"varchar(8)": ["varchar(30)", "text"], "varchar(30)": ["text"], "numeric(8,2)": ["numeric(14,2)"], "timestamp(0)": ["timestamp"]}
 
-INDEXES = itertools.count()
+NUMBERS = itertools.count(1)  # of names: tables exchange theirs, and indexes and partitions stay
 
 # Two sessions and sluice itself; a table that sluice had not published yet, or has put back already.
 EXPECTED = ("deadlock", "is not part of the publication", "is already member of publication", "tuple concurrently updated")
@@ -65,12 +65,12 @@ class Table:
 
     def __init__(self, name, mood, is_partitioned):
         self.parts, self.is_partitioned = [], is_partitioned
-        self.schema, self.base, self.mood, self.next = "public", name, mood, 0
+        self.schema, self.first, self.base, self.mood, self.next = "public", name, name, mood, 0
         self.reset()
 
     def reset(self):
         self.next += 1
-        self.key, self.columns, self.index = "id", [("a", "text"), ("b", "int"), ("c", "varchar(8)")], f"{self.base}_key{self.next}"
+        self.key, self.columns, self.index = "id", [("a", "text"), ("b", "int"), ("c", "varchar(8)")], f"{self.first}_key{next(NUMBERS)}"
 
     @property
     def name(self):
@@ -81,8 +81,7 @@ class Table:
         return f"FOR VALUES FROM ({low}) TO ({'MAXVALUE' if at == 3 else 100 * at + 100})"
 
     def part(self):
-        self.next += 1
-        return f"{self.base}_p{self.next}"
+        return f"{self.first}_p{next(NUMBERS)}"
 
     def create(self):
         if self.is_partitioned:
@@ -156,12 +155,11 @@ def ddl(dice, t, risky):
     if kind == "vacuum" and not t.is_partitioned:
         return dice.choice([f"VACUUM FULL {t.name};", f"CLUSTER {t.name} USING {t.index};"])
     if kind == "identity" and not t.is_partitioned:
-        index = f"{t.base}_i{next(INDEXES)}"  # tables exchange names, and indexes stay
+        index = f"{t.first}_i{next(NUMBERS)}"
         return dice.choice([alter + "REPLICA IDENTITY FULL;", alter + "REPLICA IDENTITY DEFAULT;",
                             f"CREATE UNIQUE INDEX {index} ON {t.name} ({q(t.key)}); " + alter + f"REPLICA IDENTITY USING INDEX {index};"])
     if kind == "table":
-        t.next += 1
-        t.base = t.base.split("_")[0] + f"_{t.next}"
+        t.base = f"{t.first}_{next(NUMBERS)}"
         return alter + f"RENAME TO {t.base};"
     if kind == "schema":
         t.schema = "other" if t.schema == "public" else "public"

@@ -8,14 +8,10 @@ the destination; then a row is written and its way there is measured. In the end
 
   restart.py --sluice build/release/sluice --tables 1000 --kills 20
 """
-import json
-import os
-import socket
 import statistics
-import subprocess
 import time
 
-from rig import Failure, Results, Rig, Writers, parser
+from rig import Failure, Psql, Results, Rig, Writers, parser
 
 SETTINGS = """
 fsync=off
@@ -35,21 +31,6 @@ create table marks (id int primary key);
 """
 
 
-class Psql:
-    """One session, one answer a line: asking costs the machine next to nothing."""
-
-    def __init__(self, url):
-        self.process = subprocess.Popen(["psql", url, "-qAtX"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-
-    def ask(self, sql):
-        self.process.stdin.write(sql + ";\n")
-        return self.process.stdout.readline().strip()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 class Load(Writers):
     """About ten transactions a second over all tables."""
 
@@ -67,17 +48,9 @@ class Load(Writers):
 
 
 def newest_mark(rig):
-    """What the destination shows, asked over the control socket; 0 while nobody answers."""
-    sockets = [name for name in os.listdir(rig.environment["SLUICE_STATE"]) if name.endswith(".sock")]
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(f"{rig.environment['SLUICE_STATE']}/{sockets[0]}")
-            client.sendall(json.dumps({"command": "sql", "sql": "SELECT coalesce(max(id), 0) FROM public.marks"}).encode() + b"\n")
-            answer = "".join(client.makefile())
-    except (IndexError, OSError):
-        return 0
-    rows = [line["rows"] for line in map(json.loads, answer.splitlines()) if "rows" in line]
-    return int(rows[0][0][0]) if rows else 0
+    """What the destination shows; 0 while nobody answers."""
+    rows = rig.ask("SELECT coalesce(max(id), 0) FROM public.marks")
+    return int(rows[0][0]) if rows else 0
 
 
 class Restarts:

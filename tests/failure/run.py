@@ -15,12 +15,14 @@ import time
 HERE = pathlib.Path(__file__).parent
 
 QUICK = [
-    [["torture.py", "--kills", "300", "--least", "100", "--seconds", "480", "--points", "30"]],
+    [["torture.py", "--kills", "300", "--points", "44", "--seconds", "400"], ["latency.py", "--pairs", "3", "--round", "6", "--scale", "1"],
+     ["one_of_many.py", "--limit", "10"]],
     [["network.py"], ["stalls.py", "--hold", "20"], ["tls.py"]],
     [["hostile_server.py", "--rounds", "16"], ["files.py"], ["harm.py"], ["restart.py", "--tables", "80", "--kills", "8", "--seconds", "25"], ["ranges.py"]],
 ]
 LONG = [
-    [["torture.py", "--kills", "2000", "--points", "40"], ["hammer.py", "--runs", "4", "--kills", "8", "--seconds", "60"]],
+    [["torture.py", "--kills", "2000", "--points", "47"], ["hammer.py", "--runs", "4", "--kills", "8", "--seconds", "60"],
+     ["latency.py", "--pairs", "12"], ["one_of_many.py", "--limit", "10", "--seconds", "30"]],
     [["network.py", "--runs", "3"], ["stalls.py", "--hold", "600"], ["files.py"], ["ddl_hammer.py", "--runs", "5"], ["tls.py"]],
     [["hostile_server.py", "--rounds", "100"], ["harm.py", "--megabytes", "100"], ["restart.py", "--kills", "100"], ["ranges.py", "--runs", "5", "--kills", "12"]],
 ]

@@ -5,7 +5,8 @@ Continuous writers (inserts, key changes and swaps, TRUNCATE, savepoints, transa
 not wait for the disk), schema changes, tables that come, `sluice resync`. sluice is killed at the named places of
 docs/reliability.md where the program has them (builds for development do), else after a random while; PostgreSQL loses its
 postmaster and every process at once, is stopped with immediate, or loses a walsender. After some kills the writers pause, sluice
-catches up, and both sides are read by psql and by `sluice sql`: counts and hashes of every table. A stage before that
+catches up, and both sides are read by psql and by `sluice sql`: counts and hashes of every table; then the event triggers for
+schema changes are installed, or taken away again. A stage before that
 kills the start of a pipeline and `sluice drop` at each of their places.
 
   torture.py --sluice build/dev/sluice --kills 300
@@ -42,6 +43,9 @@ insert into small select i, 's'||i from generate_series(1, 100) i;
 insert into loose select i % 50, 'x' from generate_series(1, 300) i;
 insert into shaped select i, 'w'||i from generate_series(1, 1000) i;
 """
+
+# Altered for the places of `schema.` only, so that it is live then: the others are copied again and again.
+ALTERED = "create table altered (id int primary key, v text); insert into altered select i, 'w'||i from generate_series(1, 20) i;"
 
 ODD = [
     "insert into busy select (random()*1e12)::bigint, random()*1000, now(), gen_random_uuid(), array[1,null,3] from generate_series(1, 20) on conflict do nothing;",
@@ -84,12 +88,16 @@ SHAPES = [
 ]
 
 
-# Streamed in progress, and more than --memory lets wait in memory.
-HUGE = ("insert into busy select 2000000000000000 + (random()*1e15)::bigint, i, now(), gen_random_uuid(), array[i, i, i, i, i, i, i, i] "
-        "from generate_series(1, 120000) i on conflict do nothing")
+# Streamed in progress, and more than --memory lets wait in memory: wide rows, as each costs the server and both sides time.
+HUGE = ("insert into busy select 2000000000000000 + (random()*1e15)::bigint, i, now(), gen_random_uuid(), array_fill(i, array[150]) "
+        "from generate_series(1, 24000) i on conflict do nothing")
 
 # Seconds for which a place that takes longer to come by is waited for.
-SLOW = {"join": 13, "spill": 6, "stop": 60, "landing": 4, "resync": 4, "copy": 4}
+SLOW = {"join": 13, "spill": 6, "stop": 60, "landing": 4, "resync": 4, "copy": 4, "schema": 6}
+
+# Places that a process passes once, or once for each thing done to it: these are waited for at their first pass.
+ONCE = ("open.", "join.", "schema.", "copy.", "landing.", "resync.", "stop.", "stream.checked", "stream.started", "stream.reconnect",
+        "duckdb.checkpoint", "writer.piece_staged")
 
 LIMIT = 4  # times --seconds
 
@@ -110,7 +118,10 @@ class Load(Writers):
 
     def seldom(self):
         self.count += 1
-        self.run(self.dice.choice(LARGE if self.dice.random() < 0.5 else SHAPES).replace("{n}", str(self.count)))
+        dice = self.dice.random()
+        # The log is decoded again from a record that the server else writes every 15 s only; then each start costs seconds.
+        lines = ["checkpoint;"] if dice < 0.15 else LARGE if dice < 0.55 else SHAPES
+        self.run(self.dice.choice(lines).replace("{n}", str(self.count)))
         self.stopping.wait(self.dice.uniform(0.1, 0.6))
 
 
@@ -120,11 +131,13 @@ class Torture:
         self.kills, self.hits, self.comparisons, self.rows = collections.Counter(), collections.Counter(), 0, 0
         self.points = failpoints(options.sluice)
         self.turn, self.count, self.began = [], 0, time.monotonic()
+        self.has_triggers, self.is_noted = False, False
 
     def next_point(self):
-        """Each once, then again, those not hit so far first."""
+        """Each once, then again, those not hit so far first. Without event triggers a table joins after 10 s: once is enough."""
         if not self.turn:
-            self.turn = [point for point in self.points if not point.startswith(("birth.", "drop.", "kept.", "resume."))]
+            self.turn = [point for point in self.points if not point.startswith(("birth.", "drop.", "kept.", "resume.", "pass_over."))
+                         and (self.has_triggers or not point.startswith("join.") or not self.hits[point])]
             self.dice.shuffle(self.turn)
             self.turn.sort(key=lambda point: -self.hits[point])
         return self.turn.pop() if self.turn else None
@@ -142,7 +155,8 @@ class Torture:
     def at_failpoint(self, point, seconds, *more):
         """Runs up to the kill at `point`; False: it was not passed, sluice still runs."""
         self.prepare(point)
-        self.rig.start(*more, environment={"SLUICE_FAILPOINTS": f"{point}:kill:{self.dice.choice([1, 1, 1, 1, 2, 3])}"})
+        passes = 1 if point.startswith(ONCE) else self.dice.choice([1, 1, 1, 1, 2, 3])
+        self.rig.start(*more, environment={"SLUICE_FAILPOINTS": f"{point}:kill:{passes}"})
         self.induce(point)
         try:
             self.rig.process.wait(timeout=seconds)
@@ -158,20 +172,23 @@ class Torture:
     def prepare(self, point):
         """What has to be there when sluice starts, for the place to be passed."""
         self.count += 1
+        self.is_noted = point.startswith(("copy.", "landing.")) and self.dice.random() < 0.6
+        if self.is_noted:
+            self.resync()
         if point == "open.tables_synced":
             self.rig.server.sql(f"create table added_s{self.count} (id int primary key, v text); insert into added_s{self.count} select generate_series(1, 300)")
 
     def induce(self, point):
         """And what has to happen while it runs."""
-        if not point.startswith(("landing.", "copy.", "resync.", "writer.", "schema.", "join.", "spill.", "stream.reconnect", "stop.")):
+        if self.is_noted or not point.startswith(("landing.", "copy.", "resync.", "writer.", "schema.", "join.", "spill.", "stream.reconnect", "stop.")):
             return
         streams = "SELECT count(*) FROM pg_stat_replication WHERE application_name LIKE 'sluice/%/stream'"
-        wait_for("sluice streams", lambda: self.rig.process.poll() is not None or self.rig.server.sql(streams).strip() != "0")
+        wait_for("sluice streams", lambda: self.rig.process.poll() is not None or self.rig.server.sql(streams).strip() != "0", every=0.05)
         server = self.rig.server
         if point.startswith(("landing.", "copy.", "resync.", "writer.held")):
             self.resync()
         elif point.startswith("schema."):
-            server.sql(f"alter table shaped add column i{self.count} int default 7; update shaped set i{self.count} = 8 where id < 9")
+            server.sql(f"alter table altered add column i{self.count} int default 7; update altered set i{self.count} = 8 where id < 9")
         elif point.startswith("join."):
             server.sql(f"create table added_j{self.count} (id int primary key, v text); insert into added_j{self.count} select generate_series(1, 300)")
         elif point.startswith("spill.") or point == "writer.piece_staged":
@@ -248,6 +265,14 @@ class Torture:
         self.compare_now()
         rig.server.sql("drop table moods")
 
+    def exchange_triggers(self):
+        """The event triggers come and go: with them schema changes and new tables are told by the stream, without by the catalog."""
+        wish = "--uninstall-ddl-trigger" if self.has_triggers else "--install-ddl-trigger"
+        done = self.rig.command("check", wish, self.rig.source)
+        if done.returncode != 0:
+            raise Failure(f"check {wish}: {done.stdout}{done.stderr}")
+        self.has_triggers = not self.has_triggers
+
     def until_failpoint(self, point, *more):
         self.rig.start(*more, environment={"SLUICE_FAILPOINTS": f"{point}:kill:1"})
         try:
@@ -322,6 +347,7 @@ class Torture:
         except Failure:
             self.rig.catch_up(codes=(0, 3))  # a schema change without rows may have come last
             self.compare_now()
+        self.exchange_triggers()
         writers.go_on()
 
     def total(self):
@@ -354,7 +380,7 @@ def failpoints(sluice):
 
 def one_run(options, seed):
     with Rig("torture", options, SETTINGS) as rig:
-        rig.server.sql(SETUP)
+        rig.server.sql(SETUP + ALTERED)
         torture = Torture(rig, seed, options)
         try:
             torture.births()

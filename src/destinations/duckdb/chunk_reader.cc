@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "destinations/duckdb/bit_copy.h"
+#include "destinations/duckdb/type_map.h"
 #include "types/arrow_type.h"
 
 namespace sluice::duckdb {
@@ -218,6 +219,32 @@ Result<ArrayDataPtr> ReadEntries(duckdb_vector child, const arrow::DataType& map
   return out;
 }
 
+/// Of an ARRAY: offsets and values as of a list, without those of NULLs.
+Status ReadArray(duckdb_vector vector, std::size_t length,
+                 const std::shared_ptr<arrow::DataType>& element, std::size_t row_count,
+                 arrow::ArrayData* out) {
+  const std::uint64_t* mask = duckdb_vector_get_validity(vector);
+  const auto* in =
+      static_cast<const float*>(duckdb_vector_get_data(duckdb_array_vector_get_child(vector)));
+  SLUICE_ASSIGN_OR_RETURN(auto offsets, NewBuffer((row_count + 1) * sizeof(std::int32_t)));
+  SLUICE_ASSIGN_OR_RETURN(auto values, NewBuffer(row_count * length * sizeof(float)));
+  auto* ends = reinterpret_cast<std::int32_t*>(offsets->mutable_data());
+  std::size_t total = 0;
+  ends[0] = 0;
+  for (std::size_t row = 0; row < row_count; ++row) {
+    if (IsValid(mask, row)) {
+      std::memcpy(values->mutable_data() + total * sizeof(float), in + row * length,
+                  length * sizeof(float));
+      total += length;
+    }
+    ends[row + 1] = static_cast<std::int32_t>(total);
+  }
+  out->buffers.push_back(std::move(offsets));
+  out->child_data.push_back(arrow::ArrayData::Make(element, static_cast<std::int64_t>(total),
+                                                   {nullptr, std::move(values)}, 0));
+  return {};
+}
+
 Status ReadNested(duckdb_vector vector, const ColumnType& type, const arrow::DataType& arrow_type,
                   std::size_t row_count, arrow::ArrayData* out) {
   if (type.carrier == Carrier::kStruct) {
@@ -230,6 +257,8 @@ Status ReadNested(duckdb_vector vector, const ColumnType& type, const arrow::Dat
     }
     return {};
   }
+  if (const std::size_t length = ArrayLength(type); length != 0)
+    return ReadArray(vector, length, arrow_type.field(0)->type(), row_count, out);
   SLUICE_ASSIGN_OR_RETURN(ListRuns list, ReadListRuns(vector, row_count));
   duckdb_vector child = duckdb_list_vector_get_child(vector);
   const std::size_t count = duckdb_list_vector_get_size(vector);

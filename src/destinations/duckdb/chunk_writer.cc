@@ -169,6 +169,30 @@ void FillList(duckdb_vector vector, const ColumnType& type, const arrow::ArrayDa
   }
 }
 
+/// Values of one length, one behind the other: those of a NULL are there too, and are NULL.
+void FillArray(duckdb_vector vector, const ColumnType& type, const arrow::ArrayData& data,
+               std::size_t first, std::size_t row_count) {
+  const std::size_t length = ArrayLength(type);
+  const auto* offsets = reinterpret_cast<const std::int32_t*>(BufferData(data, 1)) + first;
+  const std::uint64_t* mask = duckdb_vector_get_validity(vector);
+  duckdb_vector child = duckdb_array_vector_get_child(vector);
+  auto* out = static_cast<float*>(duckdb_vector_get_data(child));
+  const arrow::ArrayData& values = *data.child_data[0];
+  const std::uint8_t* in =
+      BufferData(values, 1) + static_cast<std::size_t>(values.offset) * sizeof(float);
+  for (std::size_t row = 0; row < row_count; ++row) {
+    if (mask == nullptr || IsBitSet(reinterpret_cast<const std::uint8_t*>(mask), row)) {
+      std::memcpy(out + row * length, in + static_cast<std::size_t>(offsets[row]) * sizeof(float),
+                  length * sizeof(float));
+      continue;
+    }
+    duckdb_vector_ensure_validity_writable(child);
+    std::uint64_t* child_mask = duckdb_vector_get_validity(child);
+    for (std::size_t i = row * length; i < (row + 1) * length; ++i)
+      duckdb_validity_set_row_invalid(child_mask, i);
+  }
+}
+
 void FillStruct(duckdb_vector vector, const ColumnType& type, const arrow::ArrayData& data,
                 std::size_t first, std::size_t row_count) {
   const std::uint64_t* mask = duckdb_vector_get_validity(vector);
@@ -212,6 +236,7 @@ void Fill(duckdb_vector vector, const ColumnType& type, const arrow::ArrayData& 
       return FillUuids(vector, data, first, row_count);
     case Carrier::kList:
     case Carrier::kMap:
+      if (ArrayLength(type) != 0) return FillArray(vector, type, data, first, row_count);
       return FillList(vector, type, data, first, row_count);
     case Carrier::kStruct:
       return FillStruct(vector, type, data, first, row_count);

@@ -122,6 +122,33 @@ TEST_F(RowsTest, NestedValuesSurviveChunksDeletesAndUpdates) {
   EXPECT_EQ(ReadRows(schema), left);
 }
 
+TEST_F(RowsTest, VectorsOfOneLengthAreArrays) {
+  ColumnType vector = Type(Carrier::kList);
+  vector.children = {Type(Carrier::kFloat32)};
+  vector.codec = "vector";
+  vector.typmod = 3;
+  ColumnType vectors = Type(Carrier::kList);
+  vectors.children = {vector};
+  const SchemaPtr schema = TableOf({{"id", Type(Carrier::kInt64)}, {"v", vector}, {"l", vectors}});
+  Rows rows;
+  for (int i = 10'000; i < 15'000; ++i) {
+    const std::string n = std::to_string(i);
+    const memory::Cell list = i % 7 == 0 ? memory::Cell() : memory::Cell("[]");
+    rows.push_back({n, i % 5 == 0 ? memory::Cell() : "[\"" + n + "\",\"0\",\"-1.5\"]",
+                    i % 3 == 0 ? R"(["[\"1\",\"2\",\"3\"]",null,"[\"4\",\"5\",\"6\"]"])" : list});
+  }
+  OpenFile();
+  MakeLive(schema, rows);
+  ASSERT_EQ(ReadRows(schema), rows);
+  Stage(Deletes(schema, {{rows[1][0]}}));
+  rows[2][1] = memory::Cell();
+  rows[5][1] = "[\"1\",\"2\",\"3\"]";
+  Stage(Updates(schema, {{rows[2][0]}, {rows[5][0]}}, {rows[2], rows[5]}));
+  Commit();
+  rows.erase(rows.begin() + 1);
+  EXPECT_EQ(ReadRows(schema), rows);
+}
+
 TEST_F(RowsTest, AListOfManyElementsWithNullsFitsOneRow) {
   const SchemaPtr schema = TableOf({{"id", Type(Carrier::kInt64)}, {"l", Type(Carrier::kList)}});
   std::string list = "[";

@@ -71,6 +71,7 @@ bool Widens(const ColumnType& from, const ColumnType& to) {
     return carrier == Carrier::kInt64 ? 3 : 0;
   };
   if (rank(from.carrier) != 0 && rank(from.carrier) <= rank(to.carrier)) return true;
+  if (LosesLength(from, to)) return true;
   return from.carrier == Carrier::kDecimal && to.carrier == Carrier::kDecimal &&
          from.scale == to.scale && from.precision <= to.precision;
 }

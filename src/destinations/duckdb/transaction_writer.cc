@@ -95,7 +95,7 @@ bool KeepsOrder(const std::vector<std::optional<std::size_t>>& origins) {
 
 /// CAST gives every value of `from` back exactly.
 bool IsWidened(const ColumnType& from, const ColumnType& to) {
-  if (SqlType(from) == SqlType(to)) return true;
+  if (SqlType(from) == SqlType(to) || LosesLength(from, to)) return true;
   return from.carrier == Carrier::kDecimal && to.carrier == Carrier::kDecimal &&
          from.scale == to.scale && from.precision <= to.precision;
 }

@@ -4,6 +4,7 @@
 
 #include "destinations/duckdb/names.h"
 #include "types/arrow_type.h"
+#include "types/vectors.h"
 
 namespace sluice::duckdb {
 namespace {
@@ -117,10 +118,21 @@ bool IsJson(duckdb_logical_type actual) {
 
 }  // namespace
 
+std::size_t ArrayLength(const ColumnType& type) {
+  return types::IsVector(type) ? types::VectorLength(type) : 0;
+}
+
+bool LosesLength(const ColumnType& from, const ColumnType& to) {
+  return ArrayLength(from) != 0 && types::IsVector(to) && ArrayLength(to) == 0 &&
+         from.oid == to.oid;
+}
+
 std::string SqlType(const ColumnType& type) {
   if (type.carrier == Carrier::kDecimal) {
     return "DECIMAL(" + std::to_string(type.precision) + "," + std::to_string(type.scale) + ")";
   }
+  if (const std::size_t length = ArrayLength(type); length != 0)
+    return SqlType(type.children.at(0)) + "[" + std::to_string(length) + "]";
   if (type.carrier == Carrier::kList) return SqlType(type.children.at(0)) + "[]";
   if (type.carrier == Carrier::kStruct) {
     std::string out = "STRUCT(";
@@ -134,6 +146,12 @@ std::string SqlType(const ColumnType& type) {
 }
 
 bool IsSameType(const ColumnType& type, duckdb_logical_type actual) {
+  if (const std::size_t length = ArrayLength(type); length != 0) {
+    if (duckdb_get_type_id(actual) != DUCKDB_TYPE_ARRAY) return false;
+    const LogicalTypeHandle child(duckdb_array_type_child_type(actual));
+    return duckdb_array_type_array_size(actual) == length &&
+           IsSameType(type.children.at(0), child.get());
+  }
   if (duckdb_get_type_id(actual) != TypeId(type.carrier)) return false;
   switch (type.carrier) {
     case Carrier::kDecimal:

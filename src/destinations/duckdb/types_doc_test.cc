@@ -144,6 +144,11 @@ TEST(TypesDocument, HasEveryBuiltInTypeWithItsCarrier) {
                                       "ltree",
                                       "lquery",
                                       "ltxtquery",
+                                      "vector(n)",
+                                      "halfvec(n) (pgvector)",
+                                      "sparsevec",
+                                      "geometry",
+                                      "geography (PostGIS)",
                                       "types unknown to Sluice"};
   int count = 0;
   for (std::uint32_t oid = 1; oid < 10'000; ++oid) {
@@ -171,6 +176,12 @@ TEST(TypesDocument, HasWhatTheModifiersAndContainersMake) {
   ASSERT_NE(arrays, nullptr);
   EXPECT_EQ(SqlType(*catalog.Resolve(Oid{1007}, -1)), "INTEGER[]");
   EXPECT_EQ(arrays->destination, "LIST");
+  types::TypeCatalog extended;
+  extended.AddType({.oid = Oid{20000}, .name = "vector", .extension = "vector"});
+  extended.AddType({.oid = Oid{20001}, .name = "geometry", .extension = "postgis"});
+  ExpectDocumented(rows, "vector(n)", *extended.Resolve(Oid{20000}, -1));
+  EXPECT_EQ(SqlType(*extended.Resolve(Oid{20000}, 3)), "FLOAT[3]");
+  ExpectDocumented(rows, "geometry", *extended.Resolve(Oid{20001}, -1));
 }
 
 TEST(TypesDocument, HasEveryMisfit) {

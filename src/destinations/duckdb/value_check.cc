@@ -108,6 +108,14 @@ const char* CheckChildren(const ColumnType& type, const Run& run) {
   const auto end = static_cast<std::size_t>(OffsetAt(run.data, run.first + run.count));
   const arrow::ArrayData& values = *run.data.child_data[0];
   const std::size_t first = static_cast<std::size_t>(values.offset) + begin;
+  if (const std::size_t length = ArrayLength(type); length != 0) {
+    for (std::size_t i = 0; i < run.count; ++i) {
+      const std::int32_t from = OffsetAt(run.data, run.first + i);
+      const std::int32_t to = OffsetAt(run.data, run.first + i + 1);
+      if (static_cast<std::size_t>(to - from) != length && !run.is_null(i))
+        return "a vector of another length than the type declares";
+    }
+  }
   if (type.carrier == Carrier::kList) return Check(type.children[0], {values, first, end - begin});
   for (std::size_t side = 0; side < 2; ++side) {
     const arrow::ArrayData& child = *values.child_data[side];
