@@ -23,6 +23,9 @@ constexpr Duration kPlanPause = std::chrono::seconds(1);
 constexpr Duration kIdleLook = std::chrono::milliseconds(500);
 constexpr Duration kRetakeAlarm = std::chrono::seconds(10);
 constexpr Duration kFlushTimeout = std::chrono::minutes(5);
+constexpr Duration kSessionRestMax = std::chrono::seconds(10);
+/// After so many units a worker's sessions are opened anew.
+constexpr int kUnitsPerSession = 500;
 /// A range of so many times the size that was planned is none that lands in a moment.
 constexpr std::uint64_t kRangeExcessMax = 8;
 /// What a worker reads at once of a table that several read: at most so much of its file.
@@ -67,9 +70,14 @@ bool HasTypesOfUsers(const TableSchema& schema) {
 /// One try to copy one unit: from the lock to the flushed insert LSN.
 class CopyPool::Attempt {
  public:
-  Attempt(CopyPool& pool, const Claimed& claimed, postgres::Connection connection,
-          std::stop_token stop)
-      : pool_(pool), claimed_(claimed), stop_(std::move(stop)), exporter_(std::move(connection)) {}
+  Attempt(CopyPool& pool, const Claimed& claimed, Sessions& sessions, std::stop_token stop)
+      : pool_(pool),
+        claimed_(claimed),
+        sessions_(sessions),
+        stop_(std::move(stop)),
+        exporter_(*std::move(sessions.copy)) {
+    sessions_.copy.reset();
+  }
 
   /// False: the ticket is stale, the copy was given up by someone else.
   Result<bool> Run() {
@@ -193,7 +201,10 @@ class CopyPool::Attempt {
          .report = [this, unit](std::int64_t rows,
                                 std::uint64_t bytes) { pool_.Report(unit, rows, bytes); }},
         writer, pool_.progress_);
+    const Clock::time_point began = Clock::now();
     SLUICE_RETURN_IF_ERROR(claimed_.ranges ? ReadRange(reader) : ReadTable(reader));
+    // A session that was idle for long may be lost by now.
+    if (Clock::now() - began > kSessionRestMax) sessions_.control.reset();
     rows_ = reader.row_count();
     misfits_ = reader.misfits();
     return {};
@@ -248,14 +259,21 @@ class CopyPool::Attempt {
   /// undone by a crash.
   Status WaitUntilFlushed() {
     SLUICE_RETURN_IF_ERROR(exporter_.CheckAlive());
-    SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, pool_.connect_("copy-control"));
-    SLUICE_RETURN_IF_ERROR(postgres::WaitForFlush(control, insert_lsn_, kFlushTimeout, stop_));
+    if (!sessions_.control) {
+      SLUICE_ASSIGN_OR_RETURN(postgres::Connection opened, pool_.connect_("copy-control"));
+      sessions_.control.emplace(std::move(opened));
+    }
+    SLUICE_RETURN_IF_ERROR(
+        postgres::WaitForFlush(*sessions_.control, insert_lsn_, kFlushTimeout, stop_));
     SLUICE_RETURN_IF_ERROR(exporter_.CheckAlive());
-    return exporter_.Release();
+    SLUICE_RETURN_IF_ERROR(exporter_.Release());
+    sessions_.copy.emplace(std::move(exporter_.connection()));
+    return {};
   }
 
   CopyPool& pool_;
   const Claimed& claimed_;
+  Sessions& sessions_;
   std::stop_token stop_;
   postgres::SnapshotExporter exporter_;
   postgres::ExportedSnapshot snapshot_;
@@ -383,7 +401,13 @@ void CopyPool::Report(UnitId unit, std::int64_t rows, std::uint64_t bytes) {
   running_[unit] = {rows, bytes};
 }
 
+void CopyPool::ForgetProgress(RelationId relation) {
+  auto unit = running_.lower_bound({relation, 0});
+  while (unit != running_.end() && unit->first.relation == relation) unit = running_.erase(unit);
+}
+
 Status CopyPool::WorkerLoop(std::stop_token stop) {
+  Sessions sessions;
   while (!stop.stop_requested()) {
     SLUICE_ASSIGN_OR_RETURN(Work work, Claim());
     if (work.to_plan) {
@@ -393,9 +417,10 @@ Status CopyPool::WorkerLoop(std::stop_token stop) {
       if (!work.claimed) continue;
     }
     if (work.claimed) {
-      SLUICE_RETURN_IF_ERROR(CopyOrHandle(*work.claimed, stop));
+      SLUICE_RETURN_IF_ERROR(CopyOrHandle(*work.claimed, sessions, stop));
       continue;
     }
+    sessions = {};
     if (Help(stop)) continue;
     std::unique_lock lock(mutex_);
     const std::uint64_t seen = wakes_;
@@ -404,8 +429,9 @@ Status CopyPool::WorkerLoop(std::stop_token stop) {
   return {};
 }
 
-Status CopyPool::CopyOrHandle(const Claimed& claimed, std::stop_token stop) {
-  const Status copied = Copy(claimed, stop);
+Status CopyPool::CopyOrHandle(const Claimed& claimed, Sessions& sessions, std::stop_token stop) {
+  const Status copied = Copy(claimed, sessions, stop);
+  if (!copied || ++sessions.unit_count >= kUnitsPerSession) sessions = {};
   const Status handled = copied ? copied : HandleFailure(claimed, copied.error(), stop);
   const std::scoped_lock lock(mutex_);
   busy_.erase(claimed.start.ticket.unit);
@@ -427,17 +453,16 @@ Result<CopyPool::Work> CopyPool::Claim() {
       const std::scoped_lock lock(mutex_);
       const Clock::time_point now = Clock::now();
       for (const UnitId unit : writer_.machine().Startable()) {
+        const auto estimate = estimates_.find(unit.relation);
+        const std::int64_t bytes = estimate == estimates_.end() ? 0 : estimate->second;
+        if (bytes <= best_bytes) continue;
         const auto wait = not_before_.find(unit.relation);
         if (wait != not_before_.end() && wait->second > now) continue;
         // After a resync the worker of the copy that was given up is still at the unit's shadow.
         if (busy_.contains(unit) || !writer_.MayCopy(unit.relation)) continue;
         if (WaitsForLandings(unit.relation)) continue;
-        const auto estimate = estimates_.find(unit.relation);
-        const std::int64_t bytes = estimate == estimates_.end() ? 0 : estimate->second;
-        if (bytes > best_bytes) {
-          best = unit;
-          best_bytes = bytes;
-        }
+        best = unit;
+        best_bytes = bytes;
       }
     }
     if (!best) return Work{};
@@ -470,9 +495,7 @@ Result<CopyPool::Claimed> CopyPool::Begin(UnitId unit) {
   SLUICE_ASSIGN_OR_RETURN(replication::CopyStart start, writer_.BeginUnit(unit));
   const CopyRanges* const ranges = writer_.machine().ranges(unit.relation);
   const std::scoped_lock lock(mutex_);
-  if (ranges == nullptr) {
-    std::erase_if(running_, [&](const auto& one) { return one.first.relation == unit.relation; });
-  }
+  if (ranges == nullptr) ForgetProgress(unit.relation);
   busy_.insert(unit);
   return Claimed{std::move(start), writer_.machine().record(unit.relation),
                  ranges == nullptr ? std::nullopt : std::optional(*ranges)};
@@ -507,8 +530,7 @@ Result<std::optional<CopyPool::Claimed>> CopyPool::PlanAndBegin(const TableRecor
                        (*plan)->bounds.size() + 1);
           {
             const std::scoped_lock lock(mutex_);
-            std::erase_if(running_,
-                          [&](const auto& one) { return one.first.relation == record.relation; });
+            ForgetProgress(record.relation);
           }
           writer_.machine().SetRanges(record.relation, *std::move(*plan));
         }
@@ -532,17 +554,19 @@ Result<std::optional<CopyRanges>> CopyPool::Plan(const TableRecord& record) {
   return postgres::PlanKeyRanges(connection, record.relation, options_.range_bytes);
 }
 
-Status CopyPool::Copy(const Claimed& claimed, std::stop_token stop) {
+Status CopyPool::Copy(const Claimed& claimed, Sessions& sessions, std::stop_token stop) {
   Report(claimed.start.ticket.unit, 0, 0);
-  Result<postgres::Connection> connection = connect_("copy");
-  if (!connection) {
-    // Whatever keeps us out keeps everybody out; it is not this table's fault.
-    Error error = std::move(connection).error();
-    error.kind = ErrorKind::kConnection;
-    return error;
+  if (!sessions.copy) {
+    Result<postgres::Connection> connection = connect_("copy");
+    if (!connection) {
+      // Whatever keeps us out keeps everybody out; it is not this table's fault.
+      Error error = std::move(connection).error();
+      error.kind = ErrorKind::kConnection;
+      return error;
+    }
+    sessions.copy.emplace(*std::move(connection));
   }
-  SLUICE_ASSIGN_OR_RETURN(const bool is_current,
-                          Attempt(*this, claimed, *std::move(connection), stop).Run());
+  SLUICE_ASSIGN_OR_RETURN(const bool is_current, Attempt(*this, claimed, sessions, stop).Run());
   if (!is_current) return destination_.DiscardCopy(claimed.start.ticket.unit);
   SLUICE_FAILPOINT("copy.finished");
   const std::scoped_lock lock(mutex_);

@@ -16,7 +16,8 @@
 /// destination's trouble ends the pool.
 ///
 /// Thread safety: Start(), Stop(), Join() by the owner. Connections: two a busy worker, none an
-/// idle one.
+/// idle one. They serve one unit behind the other, some hundred at most: a session remembers every
+/// table that it has read.
 #pragma once
 
 #include <condition_variable>
@@ -112,6 +113,13 @@ class CopyPool {
     std::optional<CopyRanges> ranges;  ///< the unit is one of these
   };
 
+  /// What a worker keeps from one unit to the next; empty: to be opened.
+  struct Sessions {
+    std::optional<postgres::Connection> copy;
+    std::optional<postgres::Connection> control;
+    int unit_count = 0;
+  };
+
   Status WorkerLoop(std::stop_token stop);
   /// What a worker has to do: read a unit, or find out in which ranges a table is to be read.
   struct Work {
@@ -126,10 +134,12 @@ class CopyPool {
   Result<std::optional<Claimed>> PlanAndBegin(const TableRecord& record);
   Result<std::optional<CopyRanges>> Plan(const TableRecord& record);
   /// Reads it; what becomes of a failure is said here.
-  Status CopyOrHandle(const Claimed& claimed, std::stop_token stop);
-  Status Copy(const Claimed& claimed, std::stop_token stop);
+  Status CopyOrHandle(const Claimed& claimed, Sessions& sessions, std::stop_token stop);
+  Status Copy(const Claimed& claimed, Sessions& sessions, std::stop_token stop);
   Status HandleFailure(const Claimed& claimed, const Error& error, std::stop_token stop);
   void Report(UnitId unit, std::int64_t rows, std::uint64_t bytes);
+  /// Under mutex_.
+  void ForgetProgress(RelationId relation);
   /// Between these two, workers with nothing else to do help with it.
   void Share(const std::shared_ptr<SharedRead>& read);
   void Unshare(const std::shared_ptr<SharedRead>& read);

@@ -1,6 +1,7 @@
 #include "engine/delivery_writer.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -12,6 +13,12 @@ namespace sluice::engine {
 namespace {
 
 constexpr Duration kIdleTick = std::chrono::milliseconds(100);
+/// First copies without held changes wait so long for others that are about to end.
+constexpr Duration kLandingWait = std::chrono::milliseconds(100);
+/// So many land in one commit, so that no other table waits long.
+constexpr std::size_t kLandTogetherMax = 20;
+/// That a copy has begun is stored with the next commit, or so late.
+constexpr Duration kBegunCopiesWait = std::chrono::milliseconds(500);
 
 /// The transaction of an item that is not a batch.
 std::uint32_t TransactionOf(const ChangeItem& item) {
@@ -88,6 +95,7 @@ Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
   if (!takes_fences_.load()) fence_.Close();
   if (!resuming_.empty() && !in_transaction_ && !fence_.is_open())
     deadline = std::min(deadline, resume_next_);
+  if (land_by_ && !in_transaction_ && !fence_.is_open()) deadline = std::min(deadline, *land_by_);
   WriterInbox::Item item = inbox_.Pop(in_transaction_, fence_.blocks_sets(), deadline);
   progress_.writer_beat_us.store(WallClock().value, std::memory_order_relaxed);
   if (auto* set = std::get_if<ChangeSet>(&item)) {
@@ -100,6 +108,8 @@ Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
     lost->handled->set_value();
   } else if (std::holds_alternative<WriterInbox::Closed>(item)) {
     DropStream();
+    land_by_ = Clock::time_point{};
+    if (!fence_.is_open()) SLUICE_RETURN_IF_ERROR(LandUnits());
     SLUICE_RETURN_IF_ERROR(CommitStates());
     published_at_ = {};  // the last word is exact
     PublishTables();
@@ -120,7 +130,9 @@ Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
       SLUICE_RETURN_IF_ERROR(ResumeTables());
     }
     DropOldKept();
-    SLUICE_RETURN_IF_ERROR(CommitStates());
+    const bool may_wait = !machine_.has_news() && !stager_.has_staged() &&
+                          Clock::now() - committed_at_ < kBegunCopiesWait;
+    if (!may_wait) SLUICE_RETURN_IF_ERROR(CommitStates());
   }
   PublishTables();
   return true;
@@ -336,6 +348,7 @@ Status DeliveryWriter::CommitPosition(Lsn end, const std::vector<TransactionMark
 Status DeliveryWriter::Commit(std::optional<Lsn> end, UnixMicros committed_at) {
   SLUICE_CHECK(!in_transaction_);
   const bool has_staged = stager_.has_staged();
+  committed_at_ = Clock::now();
   stager_.Settle(machine_);
   CommitRecord record;
   record.tables = machine_.TakeChangedRecords(sequence_ + 1);
@@ -397,53 +410,102 @@ void DeliveryWriter::NoteBatch(const std::vector<TransactionMark>& marks) {
 // -------------------------------------------------------------------------------------------------------------
 
 Status DeliveryWriter::LandUnits() {
+  std::vector<UnitId> together;
+  std::set<TableName> names;
   // A landing that fails may take other units of its table along.
   for (const UnitId unit : machine_.Landable()) {
+    if (LandsTogether(unit) &&
+        names.insert(DestinationOf(machine_.record(unit.relation).source)).second) {
+      together.push_back(unit);
+      continue;
+    }
     const std::vector<UnitId> landable = machine_.Landable();
     if (std::find(landable.begin(), landable.end(), unit) == landable.end()) continue;
-    if (!IsNameInUse(unit.relation)) SLUICE_RETURN_IF_ERROR(Land(unit));
+    if (!IsNameInUse(unit.relation)) SLUICE_RETURN_IF_ERROR(Land({&unit, 1}));
+  }
+  std::erase_if(together, [&](const UnitId unit) { return IsNameInUse(unit.relation); });
+  if (together.empty()) {
+    land_by_.reset();
+    return {};
+  }
+  if (together.size() < kLandTogetherMax && !machine_.Running().empty()) {
+    if (!land_by_) land_by_ = Clock::now() + kLandingWait;
+    if (Clock::now() < *land_by_) return {};
+  }
+  land_by_.reset();
+  for (std::size_t at = 0; at < together.size(); at += kLandTogetherMax) {
+    const auto units =
+        std::span(together).subspan(at, std::min(kLandTogetherMax, together.size() - at));
+    SLUICE_RETURN_IF_ERROR(Land(units));
   }
   return {};
 }
 
-Status DeliveryWriter::Land(UnitId unit) {
-  const RelationId relation = unit.relation;
-  const TableName source = machine_.record(relation).source;
-  SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, StageLanding(unit));
-  if (outcome.table_failed) {
+/// Its landing has no rows: the copied table gets its name.
+bool DeliveryWriter::LandsTogether(UnitId unit) const {
+  const TableRecord& record = machine_.record(unit.relation);
+  return record.schema == nullptr && machine_.ranges(unit.relation) == nullptr &&
+         !patches_.contains(unit) && ModeOf(record.source) == TableMode::kMirror &&
+         held_.bytes(unit.relation) == 0;
+}
+
+/// One, or some that land together, in one commit. Of several among which one fails each lands by
+/// itself.
+Status DeliveryWriter::Land(std::span<const UnitId> units) {
+  for (const UnitId unit : units) {
+    SLUICE_ASSIGN_OR_RETURN(const StageOutcome outcome, StageLanding(unit));
+    if (!outcome.table_failed) continue;
     stager_.Abandon();
-    // What the rows that lay there do not take, such as a held alteration behind rows, a copy does.
-    if (patches_.erase(unit) != 0) {
-      CopyAgain(unit.relation, outcome.table_failed->error);
-      return CommitStates();
-    }
-    GiveUp(*outcome.table_failed);
-    DiscardCopy(unit, source);
+    if (units.size() == 1) return GiveUpLanding(unit, *outcome.table_failed);
+    for (const UnitId& one : units) SLUICE_RETURN_IF_ERROR(Land({&one, 1}));
+    return {};
+  }
+  std::vector<Landed> landed;
+  for (const UnitId unit : units) landed.push_back(NoteLanding(unit));
+  SLUICE_FAILPOINT("landing.held_staged");
+  SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
+  SLUICE_FAILPOINT("landing.committed");
+  for (const Landed& one : landed) {
+    if (one.is_range)
+      logger_.Info("table {}: range {} of {} has landed", ToString(one.source), one.unit.index + 1,
+                   one.unit_count);
+    if (one.is_live)
+      logger_.Info("table {} is live: {} rows", ToString(one.source),
+                   machine_.record(one.unit.relation).row_count);
+  }
+  return {};
+}
+
+Status DeliveryWriter::GiveUpLanding(UnitId unit, const TableFailed& failed) {
+  // What the rows that lay there do not take, such as a held alteration behind rows, a copy does.
+  if (patches_.erase(unit) != 0) {
+    CopyAgain(unit.relation, failed.error);
     return CommitStates();
   }
-  const bool is_range = machine_.ranges(relation) != nullptr;
-  const std::uint32_t unit_count = machine_.unit_count(relation);
+  const TableName source = machine_.record(unit.relation).source;
+  GiveUp(failed);
+  DiscardCopy(unit, source);
+  return CommitStates();
+}
+
+DeliveryWriter::Landed DeliveryWriter::NoteLanding(UnitId unit) {
+  const RelationId relation = unit.relation;
+  Landed landed{.unit = unit,
+                .source = machine_.record(relation).source,
+                .is_range = machine_.ranges(relation) != nullptr,
+                .unit_count = machine_.unit_count(relation)};
   machine_.Land(unit, WallClock());
-  const bool is_live = machine_.record(relation).state == TableState::kLive;
-  if (is_live) {
-    machine_.Rename(relation, source, DestinationOf(source));
-    machine_.SetMode(relation, ModeOf(source));
+  landed.is_live = machine_.record(relation).state == TableState::kLive;
+  if (landed.is_live) {
+    machine_.Rename(relation, landed.source, DestinationOf(landed.source));
+    machine_.SetMode(relation, ModeOf(landed.source));
     ForgetReplaced(relation);
     ForgetFailedRanges(relation);
   }
   copy_began_.erase(unit);
   patches_.erase(unit);
   held_.Drop(unit);
-  SLUICE_FAILPOINT("landing.held_staged");
-  SLUICE_RETURN_IF_ERROR(Commit(std::nullopt, UnixMicros{}));
-  SLUICE_FAILPOINT("landing.committed");
-  if (is_range)
-    logger_.Info("table {}: range {} of {} has landed", ToString(source), unit.index + 1,
-                 unit_count);
-  if (is_live)
-    logger_.Info("table {} is live: {} rows", ToString(source),
-                 machine_.record(relation).row_count);
-  return {};
+  return landed;
 }
 
 /// The copied rows, then what was held for them.

@@ -9,7 +9,7 @@
 ///               at a boundary: the machine learns that the transactions are passed;
 ///               Commit(position, P, changed tables)
 ///         then: units whose copy is in and whose insert LSN has been passed land, each in a commit
-///         of its own
+///         of its own; first copies for which nothing is held up to 20 in one
 ///
 /// A table whose shape changed in a way that no stream tells copies itself again, at most
 /// WriterOptions::copies_again_max times in copies_again_window, later ones wait; its old contents
@@ -33,6 +33,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -223,7 +224,19 @@ class DeliveryWriter {
   void NoteDurable();
   void NoteBatch(const std::vector<TransactionMark>& marks);
   Status LandUnits();
-  Status Land(UnitId unit);
+  bool LandsTogether(UnitId unit) const;
+  Status Land(std::span<const UnitId> units);
+  Status GiveUpLanding(UnitId unit, const TableFailed& failed);
+  /// For the log.
+  struct Landed {
+    UnitId unit;
+    TableName source;
+    bool is_range = false;
+    std::uint32_t unit_count = 0;
+    bool is_live = false;
+  };
+  /// It is part of the commit that follows.
+  Landed NoteLanding(UnitId unit);
   Result<StageOutcome> StageLanding(UnitId unit);
   bool IsNameInUse(RelationId landing) const;
   void ForgetReplaced(RelationId landed);
@@ -271,6 +284,8 @@ class DeliveryWriter {
   Clock::time_point resume_next_{};
   Clock::time_point old_kept_dropped_at_{};
   Clock::time_point published_at_{};
+  Clock::time_point committed_at_{};
+  std::optional<Clock::time_point> land_by_;  ///< finished first copies wait for others until then
   /// The last commit when no table waited for its copy any more; 0: one does.
   std::atomic<std::uint64_t> settled_sequence_{0};
 

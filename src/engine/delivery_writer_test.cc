@@ -452,6 +452,55 @@ TEST_F(DeliveryWriterTest, WhatACallStagedIsNotLostWithALandingThatFailsInItsTur
   EXPECT_EQ(RecordOf(live).schema, SchemaPtr(altered));
 }
 
+TEST_F(DeliveryWriterTest, FirstCopiesThatAreReadyTogetherLandInOneCommit) {
+  Start({orders_, items_, notes_});
+  for (const SchemaPtr& table : {orders_, items_, notes_}) {
+    const auto ticket = Begin(table);
+    ASSERT_EQ(Offer(ticket, table), SnapshotVerdict::Kind::kUsable);
+    FinishCopy(ticket, table, {1, 2});
+  }
+  BreakStream();
+  const std::int64_t before = progress_.commits.load();
+  Push(PositionOnly(kInsertLsn.value));
+  BreakStream();
+  for (const SchemaPtr& table : {orders_, items_, notes_}) {
+    EXPECT_EQ(StoredRecordOf(table).state, TableState::kLive);
+    EXPECT_EQ(Keys(table), (Strings{"1", "2"}));
+  }
+  EXPECT_EQ(progress_.commits.load() - before, 2);  // the position, the landing
+}
+
+TEST_F(DeliveryWriterTest, OfCopiesThatLandTogetherOneThatFailsHaltsItsTableAlone) {
+  Start({orders_, items_});
+  const auto whole = Begin(orders_);
+  ASSERT_EQ(Offer(whole, orders_), SnapshotVerdict::Kind::kUsable);
+  FinishCopy(whole, orders_, {1, 2});
+  const auto missing = Begin(items_);
+  ASSERT_EQ(Offer(missing, items_), SnapshotVerdict::Kind::kUsable);
+  // Nothing is there to land.
+  ASSERT_THAT(Call([&] { return writer_->CopyFinished(missing, 1, kInsertLsn); }),
+              sluice::testing::HasValue(true));
+  Push(PositionOnly(kInsertLsn.value));
+  BreakStream();
+  EXPECT_EQ(StoredRecordOf(orders_).state, TableState::kLive);
+  EXPECT_EQ(Keys(orders_), (Strings{"1", "2"}));
+  EXPECT_EQ(RecordOf(items_).state, TableState::kHalted);
+}
+
+TEST_F(DeliveryWriterTest, ACopyWithHeldChangesLandsBesideThoseThatLandTogether) {
+  Start({orders_, items_, notes_});
+  for (const SchemaPtr& table : {orders_, items_, notes_}) {
+    const auto ticket = Begin(table);
+    ASSERT_EQ(Offer(ticket, table), SnapshotVerdict::Kind::kUsable);
+    FinishCopy(ticket, table, {1, 2});
+  }
+  Push(Set({Mark(11, 600)}, {{items_->relation, {Inserts(items_, {{0, 11}})}}}));
+  BreakStream();
+  for (const SchemaPtr& table : {orders_, items_, notes_})
+    EXPECT_EQ(StoredRecordOf(table).state, TableState::kLive);
+  EXPECT_EQ(Keys(items_), (Strings{"1", "11", "2"}));
+}
+
 TEST_F(DeliveryWriterTest, ACopyInRangesThatBeginsAgainIsOfTheWholeAndAfterATruncateTheNextTime) {
   const SchemaPtr altered = Table(1, "a");
   const SchemaPtr truncated = Table(2, "b");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/units.h"
 #include "pipeline/destination_factory.h"
@@ -32,15 +33,15 @@ std::vector<engine::TableStatus> TablesOf(
   auto& session =
       const_cast<Session&>(running);  // NOLINT(cppcoreguidelines-pro-type-const-cast): reads only
   std::vector<engine::TableStatus> tables = session.writer().Tables();
+  std::unordered_map<RelationId, std::int64_t> estimates;
+  for (const postgres::PlannedTable& planned : planned_tables)
+    estimates[planned.table.relation] = std::max<std::int64_t>(0, planned.table.row_estimate);
   for (engine::TableStatus& table : tables) {
     const engine::CopyProgress copied = session.pool().ProgressOf(table.record);
     table.rows_copied = copied.rows;
     table.bytes_copied = copied.bytes;
-    for (const postgres::PlannedTable& planned : planned_tables) {
-      if (planned.table.relation == table.record.relation) {
-        table.rows_estimated = std::max<std::int64_t>(0, planned.table.row_estimate);
-      }
-    }
+    const auto estimate = estimates.find(table.record.relation);
+    if (estimate != estimates.end()) table.rows_estimated = estimate->second;
   }
   std::sort(tables.begin(), tables.end(),
             [](const auto& a, const auto& b) { return a.record.source < b.record.source; });

@@ -57,10 +57,12 @@ TableMachine::TableMachine(const DeliveryState& restored)
     : passed_(restored.passed, restored.position ? restored.position->lsn : Lsn{}),
       processed_(restored.position ? restored.position->lsn : Lsn{}) {
   for (const TableRecord& record : restored.tables) AddTable(record);
+  has_news_ = false;
   // What was read back is what is stored, but for copies that began again.
   for (const TableRecord& record : restored.tables) {
     Table& table = At(record.relation);
     table.is_changed = table.record.state != record.state;
+    has_news_ = has_news_ || table.is_changed;
     table.durable_record.reset();
   }
 }
@@ -85,6 +87,7 @@ void TableMachine::AddTable(TableRecord record) {
   }
   table.record = std::move(record);
   table.is_changed = true;
+  has_news_ = true;
 }
 
 void TableMachine::RemoveTable(RelationId relation) {
@@ -92,6 +95,7 @@ void TableMachine::RemoveTable(RelationId relation) {
   if (found == tables_.end()) return;
   removed_.push_back({.record = std::move(found->second.record)});
   removed_.back().record.was_removed = true;
+  has_news_ = true;
   tables_.erase(found);
 }
 
@@ -411,7 +415,9 @@ SnapshotVerdict TableMachine::OfferSnapshot(const CopyTicket& ticket, CopySnapsh
   unit->taken = std::move(taken);
   unit->suspects = {};
   unit->state = UnitState::kCopying;
+  const bool had_news = has_news_;
   Enter(table, TableState::kCopying, now);
+  has_news_ = had_news;
   return verdict;
 }
 
@@ -492,6 +498,7 @@ void TableMachine::Land(UnitId id, UnixMicros now) {
 
 std::vector<TableRecord> TableMachine::TakeChangedRecords(std::uint64_t sequence) {
   SLUICE_CHECK(sequence != 0);
+  has_news_ = false;
   std::vector<TableRecord> out;
   for (Removed& removed : removed_) {
     if (removed.commit != 0) continue;
@@ -542,6 +549,7 @@ void TableMachine::OnReconnect(Lsn durable) {
   processed_ = durable;
   last_commit_ = {};
   in_transaction_ = false;
+  has_news_ = true;
   for (Removed& removed : removed_) removed.commit = 0;
   for (auto& [relation, table] : tables_) {
     for (Unit& unit : table.units) {
@@ -646,6 +654,7 @@ TableMachine::Unit* TableMachine::OfTicket(const CopyTicket& ticket) {
 void TableMachine::Change(Table& table) {
   if (!table.durable_record) table.durable_record = table.record;
   table.is_changed = true;
+  has_news_ = true;
 }
 
 void TableMachine::Enter(Table& table, TableState state, UnixMicros now) {

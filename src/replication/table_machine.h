@@ -202,6 +202,8 @@ class TableMachine {
   /// P as of now, for a fence (as BeginUnit() hands it to a copy).
   Suspects TakeSuspects() const { return passed_.TakeSuspects(); }
   PassedList PassedAt(Lsn position) const { return passed_.At(position); }
+  /// TakeChangedRecords() has more to say than that copies began.
+  bool has_news() const { return has_news_; }
   /// Records changed since the last call, for CommitRecord::tables. What was landed since then
   /// belongs to the same commit.
   std::vector<TableRecord> TakeChangedRecords(std::uint64_t sequence);
@@ -291,6 +293,7 @@ class TableMachine {
   Lsn processed_;
   Lsn last_commit_;
   bool in_transaction_ = false;
+  bool has_news_ = false;
 };
 
 }  // namespace sluice::replication

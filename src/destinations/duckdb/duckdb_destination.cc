@@ -26,6 +26,11 @@ namespace {
 
 /// A checkpoint that others hold back is asked for again after this long.
 constexpr auto kCheckpointPause = std::chrono::milliseconds(500);
+/// A checkpoint writes the whole catalog. Those behind changes of table shape leave so many times
+/// what they take to everything else, but wait no longer than the other: a log with such changes is
+/// kept short.
+constexpr int kShapeCheckpointRest = 9;
+constexpr Duration kShapeCheckpointWaitMax = std::chrono::seconds(5);
 /// A log smaller than this is not worth a checkpoint when idle.
 constexpr std::uint64_t kIdleWalBytes = 256U << 10;
 
@@ -214,7 +219,7 @@ class DuckDb final : public DuckDbDestination {
     if (listener_)
       listener_({.durable_sequence = record.sequence, .visible_sequence = record.sequence});
     if (writer_->had_ddl()) wants_checkpoint_ = true;
-    if (wants_checkpoint_ || database_->wal_bytes() > WalBound()) TryCheckpoint();
+    if (IsShapeCheckpointDue() || database_->wal_bytes() > WalBound()) TryCheckpoint();
     return outcome;
   }
 
@@ -236,7 +241,7 @@ class DuckDb final : public DuckDbDestination {
   Status Maintain(Clock::time_point deadline) override {
     if (writer_ == nullptr) return NotOpen();
     const bool is_worth_it =
-        wants_checkpoint_ ||
+        IsShapeCheckpointDue() ||
         database_->wal_bytes() >= std::min<std::uint64_t>(kIdleWalBytes, options_.wal_bytes_min);
     if (is_worth_it && Clock::now() < deadline) TryCheckpoint();
     return {};
@@ -305,13 +310,21 @@ class DuckDb final : public DuckDbDestination {
                                      std::max(options_.wal_bytes_min, options_.wal_bytes_limit));
   }
 
+  bool IsShapeCheckpointDue() const {
+    return wants_checkpoint_ && Clock::now() >= next_shape_checkpoint_;
+  }
+
   /// A log that stays is asked for again later: readers and copies hold it back.
   void TryCheckpoint() {
-    if (Clock::now() < next_checkpoint_) return;
+    const Clock::time_point began = Clock::now();
+    if (began < next_checkpoint_) return;
     const Status status = database_->Checkpoint(writer_->connection());
+    const Clock::time_point now = Clock::now();
     const bool is_done = status && database_->wal_bytes() == 0;
     wants_checkpoint_ = !is_done && wants_checkpoint_;
-    next_checkpoint_ = is_done ? Clock::time_point() : Clock::now() + kCheckpointPause;
+    next_checkpoint_ = is_done ? Clock::time_point() : now + kCheckpointPause;
+    next_shape_checkpoint_ =
+        now + std::min<Duration>(kShapeCheckpointRest * (now - began), kShapeCheckpointWaitMax);
   }
 
   const DuckDbOptions options_;
@@ -322,6 +335,7 @@ class DuckDb final : public DuckDbDestination {
   std::vector<UnitId> landed_;  ///< in the open transaction
   bool wants_checkpoint_ = false;
   Clock::time_point next_checkpoint_;
+  Clock::time_point next_shape_checkpoint_;
   const std::shared_ptr<Shadows> shadows_ = std::make_shared<Shadows>();
   /// Folded names this process said yes to, and for which source table, until that is stored.
   std::map<std::string, TableName> promised_;
