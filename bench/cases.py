@@ -50,7 +50,7 @@ def _copiers(bench, kind):
     server, source = bench.server, tcp(bench.server)
     file = bench.work / "copy.duckdb"
     one = Pipeline(bench, "copy_one", source, "null:", [f"public.{kind}"], "--copy-workers", "1")
-    two = Pipeline(bench, "copy_two", source, "null:", [f"public.{kind}"], "--copy-workers", "2", "--copy-range", "32MiB")
+    two = Pipeline(bench, "copy_two", source, "null:", [f"public.{kind}"], "--copy-workers", "2")
     duckdb = Pipeline(bench, "copy_file", source, file, [f"public.{kind}"])
     made = [Contender(PSQL, lambda: contenders.copy_out(server, kind))]
     made += [Contender(who, lambda pipeline=pipeline: pipeline.until("copied"), after=pipeline.drop)

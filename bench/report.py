@@ -5,11 +5,19 @@ import pathlib
 import sys
 
 
+def _reached(outcome, goal):
+    """aim, must or missed; disturbed: a contender had no run that others left alone, so the goal says nothing."""
+    comparison = outcome.comparison
+    if comparison and not all(comparison.count(who) for who in comparison.samples):
+        return "disturbed"
+    return "aim" if goal.reaches(goal.aim) else "must" if goal.reaches(goal.must) else "missed"
+
+
 def as_json(outcome, about):
     return {**about, "title": outcome.title, "results": outcome.comparison.as_json() if outcome.comparison else [], "points": outcome.points,
             "figures": outcome.figures,
             "goals": [{"what": goal.what, "value": goal.value, "must": goal.must, "aim": goal.aim, "unit": goal.unit, "at_most": goal.at_most,
-                       "reached": "aim" if goal.reaches(goal.aim) else "must" if goal.reaches(goal.must) else "missed"} for goal in outcome.goals]}
+                       "reached": _reached(outcome, goal)} for goal in outcome.goals]}
 
 
 def keep(path, name, found, order):
@@ -44,9 +52,9 @@ def show(name, found, seconds):
 
 def conclude(kept, path):
     goals = [goal for found in kept.values() for goal in found["goals"]]
-    missed = sum(goal["reached"] == "missed" for goal in goals)
-    print(f"\n{path}: {len(kept)} cases, {len(goals)} goals: {sum(goal['reached'] == 'aim' for goal in goals)} reach the aim, "
-          f"{sum(goal['reached'] == 'must' for goal in goals)} what must be, {missed} miss it")
+    counts = {reached: sum(goal["reached"] == reached for goal in goals) for reached in ("aim", "must", "missed", "disturbed")}
+    print(f"\n{path}: {len(kept)} cases, {len(goals)} goals: {counts['aim']} reach the aim, {counts['must']} what must be, "
+          f"{counts['missed']} miss it, {counts['disturbed']} were disturbed")
 
 
 def markdown(kept):

@@ -5,7 +5,8 @@ Its own transaction on its own tables, on a server that waits for the disk as it
 checkpoint with nothing left to read for sluice; in the rounds without it its slot stays. Read is pgbench's log: each
 transaction from its BEGIN to the answer of its COMMIT, without what it waited for its turn. Told are the percentiles of all
 rounds and the median over pairs of rounds of the added p99, as one round may have met something else on the machine. No
-statement may fail; the time fails only where the p99 is more than --times as long, in --pairs pairs and in as many again.
+statement may fail; the time fails only where the p99 is more than --times as long and longer by --grace milliseconds, in --pairs
+pairs and in as many again: here sluice and the server share the processors, so that a few milliseconds are theirs.
 
   latency.py --sluice build/release/sluice --pairs 8 --round 10
 """
@@ -65,7 +66,8 @@ class Rounds:
         self.added.append(percentile(times["beside"], 0.99) / percentile(times["alone"], 0.99) - 1)
 
     def is_gross(self):
-        return statistics.median(self.added) > self.options.times - 1
+        alone, beside = percentile(self.alone, 0.99), percentile(self.beside, 0.99)
+        return statistics.median(self.added) > self.options.times - 1 and beside > alone + self.options.grace
 
     def figures(self):
         def both(part):
@@ -86,7 +88,7 @@ def one_run(options, _seed):
         rig.catch_up()
         rows = rig.expect_equal(4)
         if rounds.is_gross():
-            raise Failure(f"more than {options.times:g} times: {rounds.figures()}")
+            raise Failure(f"more than {options.times:g} times, and {options.grace:g} ms: {rounds.figures()}")
         return f"{rounds.figures()}; {rows} rows equal"
 
 
@@ -98,6 +100,7 @@ def main():
     options.add_argument("--clients", type=int, default=4)
     options.add_argument("--scale", type=int, default=4)
     options.add_argument("--times", type=float, default=2, help="it fails where the p99 is longer by this factor")
+    options.add_argument("--grace", type=float, default=50, help="and by more than so many milliseconds")
     with Results("latency") as results:
         results.seeds(one_run, options.parse_args())
 
