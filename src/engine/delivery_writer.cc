@@ -410,20 +410,24 @@ void DeliveryWriter::NoteBatch(const std::vector<TransactionMark>& marks) {
 // -------------------------------------------------------------------------------------------------------------
 
 Status DeliveryWriter::LandUnits() {
+  std::vector<UnitId> landable = machine_.Landable();
+  bool has_landed = false;
+  for (const UnitId unit : std::vector<UnitId>(landable)) {
+    // A landing that fails may take other units of its table along.
+    if (has_landed) landable = machine_.Landable();
+    if (std::find(landable.begin(), landable.end(), unit) == landable.end()) continue;
+    if (LandsTogether(unit) || IsNameInUse(unit.relation)) continue;
+    SLUICE_RETURN_IF_ERROR(Land({&unit, 1}));
+    has_landed = true;
+  }
+  if (has_landed) landable = machine_.Landable();
   std::vector<UnitId> together;
   std::set<TableName> names;
-  // A landing that fails may take other units of its table along.
-  for (const UnitId unit : machine_.Landable()) {
-    if (LandsTogether(unit) &&
-        names.insert(DestinationOf(machine_.record(unit.relation).source)).second) {
+  for (const UnitId unit : landable) {
+    if (LandsTogether(unit) && !IsNameInUse(unit.relation) &&
+        names.insert(DestinationOf(machine_.record(unit.relation).source)).second)
       together.push_back(unit);
-      continue;
-    }
-    const std::vector<UnitId> landable = machine_.Landable();
-    if (std::find(landable.begin(), landable.end(), unit) == landable.end()) continue;
-    if (!IsNameInUse(unit.relation)) SLUICE_RETURN_IF_ERROR(Land({&unit, 1}));
   }
-  std::erase_if(together, [&](const UnitId unit) { return IsNameInUse(unit.relation); });
   if (together.empty()) {
     land_by_.reset();
     return {};
