@@ -333,7 +333,8 @@ Result<StageOutcome> TransactionWriter::Rename(Staged& staged, const AlterTable&
   if (HasState(staged.table.mode)) renamed = RenameOne(before, name);
   if (renamed && HasLog(staged.table.mode)) renamed = RenameOne(LogOf(before), LogOf(name));
   // Something of the user's has the name, or holds the table.
-  if (!renamed && renamed.error().kind != ErrorKind::kConnection)
+  if (!renamed && renamed.error().kind != ErrorKind::kConnection &&
+      renamed.error().kind != ErrorKind::kCancelled)
     return Failed(relation, renamed.error());
   SLUICE_RETURN_IF_ERROR(renamed);
   staged.table.name = name;
