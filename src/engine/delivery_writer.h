@@ -153,6 +153,7 @@ class DeliveryWriter {
   Status Forget(RelationId relation);
   /// They have other names at the source: where they lie they get them in one destination
   /// transaction, or are copied again under them. Between transactions.
+  /// Where the destination does not do so where a table lies it is copied again.
   Status RenameTables(const std::vector<TableRename>& renames);
   /// Commits changed table states although no transaction came.
   Status CommitStates();
@@ -199,6 +200,9 @@ class DeliveryWriter {
   void DiscardCopy(UnitId unit, const TableName& source);
 
   Status CopyUnderName(RelationId relation, const TableName& source);
+  bool ChangesSchema(const TableRename& rename) const;
+  Result<std::size_t> StageRenames(const std::vector<TableRename>& steps,
+                                   const std::map<RelationId, TableName>& sources);
   void NameInAdvice(RelationId relation, const TableName& source);
   void TakeRaw(RelationId relation, bool is_raw, bool again);
   /// As WriterOptions::redeclare, under the name that the table has now.

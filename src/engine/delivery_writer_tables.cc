@@ -256,6 +256,34 @@ Status DeliveryWriter::CopyUnderName(RelationId relation, const TableName& sourc
   return {};
 }
 
+bool DeliveryWriter::ChangesSchema(const TableRename& rename) const {
+  return machine_.record(rename.relation).destination.schema != rename.to.schema;
+}
+
+/// How many of the steps the destination has taken: all, or up to the first that it refuses.
+Result<std::size_t> DeliveryWriter::StageRenames(const std::vector<TableRename>& steps,
+                                                 const std::map<RelationId, TableName>& sources) {
+  std::map<RelationId, TableName> names;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const TableRename& step = steps[i];
+    const auto known = names.find(step.relation);
+    const TableName from =
+        known == names.end() ? machine_.record(step.relation).destination : known->second;
+    Result<StageOutcome> outcome =
+        stager_.Rename(step.relation, from, step.to, sources.at(step.relation));
+    if (!outcome) {
+      stager_.Abandon();
+      return outcome.error();
+    }
+    if (outcome->table_failed) {
+      logger_.Debug("{}", outcome->table_failed->error.message);
+      return i;
+    }
+    names[step.relation] = step.to;
+  }
+  return steps.size();
+}
+
 Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
   std::map<RelationId, TableName> sources;
   std::vector<TableRename> wanted = renames;
@@ -270,26 +298,31 @@ Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
       });
   const std::vector<TableRename> changed(other_mode, wanted.end());
   wanted.erase(other_mode, wanted.end());
-  const RenamePlan plan = PlanRenames(Records(), wanted);
-  std::vector<TableRename> to_copy = plan.to_copy;
-  std::map<RelationId, TableName> names;
-  bool is_refused = false;
-  for (const TableRename& step : plan.steps) {
-    const auto known = names.find(step.relation);
-    const TableName from =
-        known == names.end() ? machine_.record(step.relation).destination : known->second;
-    const Result<StageOutcome> outcome =
-        stager_.Rename(step.relation, from, step.to, sources[step.relation]);
-    is_refused = !outcome || outcome->table_failed;
-    if (is_refused) stager_.Abandon();
-    if (!outcome) return outcome.error();
-    if (is_refused) break;
-    names[step.relation] = step.to;
+  std::vector<TableRename> to_copy;
+  RenamePlan plan;
+  for (;;) {
+    plan = PlanRenames(Records(), wanted);
+    SLUICE_ASSIGN_OR_RETURN(const std::size_t staged, StageRenames(plan.steps, sources));
+    if (staged == plan.steps.size()) break;
+    stager_.Abandon();
+    // Of tables that move to another schema those before this one are taken again, and no later
+    // one: what they take together has a limit.
+    const std::vector<TableRename> later(plan.steps.begin() + static_cast<std::ptrdiff_t>(staged),
+                                         plan.steps.end());
+    const bool is_move = ChangesSchema(later.front());
+    const auto stays = [&](const TableRename& rename) {
+      return is_move && (!ChangesSchema(rename) ||
+                         std::none_of(later.begin(), later.end(), [&](const TableRename& step) {
+                           return step.relation == rename.relation;
+                         }));
+    };
+    const auto refused = std::stable_partition(wanted.begin(), wanted.end(), stays);
+    to_copy.insert(to_copy.end(), refused, wanted.end());
+    wanted.erase(refused, wanted.end());
   }
-  if (is_refused) to_copy = wanted;
   for (const TableRename& rename : wanted) {
     const bool is_copied =
-        std::any_of(to_copy.begin(), to_copy.end(),
+        std::any_of(plan.to_copy.begin(), plan.to_copy.end(),
                     [&](const TableRename& other) { return other.relation == rename.relation; });
     if (is_copied) continue;
     const TableName& source = sources[rename.relation];
@@ -298,6 +331,7 @@ Status DeliveryWriter::RenameTables(const std::vector<TableRename>& renames) {
     if (machine_.record(rename.relation).kept) NameInAdvice(rename.relation, source);
     machine_.Rename(rename.relation, source, rename.to);
   }
+  to_copy.insert(to_copy.end(), plan.to_copy.begin(), plan.to_copy.end());
   to_copy.insert(to_copy.end(), changed.begin(), changed.end());
   for (const TableRename& rename : to_copy)
     SLUICE_RETURN_IF_ERROR(CopyUnderName(rename.relation, sources[rename.relation]));

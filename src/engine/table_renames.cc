@@ -30,9 +30,8 @@ RenamePlan PlanRenames(std::span<const TableRecord> records, std::span<const Tab
       return w.relation == record.relation;
     });
     if (rename == wanted.end()) continue;
-    const bool may_move = (record.state == TableState::kLive || record.kept) &&
-                          record.destination.schema == rename->to.schema &&
-                          record.destination != rename->to;
+    const bool may_move =
+        (record.state == TableState::kLive || record.kept) && record.destination != rename->to;
     if (may_move) left.push_back(*rename);
   }
   const auto move = [&](const TableRename& step) {
@@ -54,7 +53,7 @@ RenamePlan PlanRenames(std::span<const TableRecord> records, std::span<const Tab
       if (++waiting < left.size()) continue;
       // All that are left wait for each other.
       const RelationId first = left.front().relation;
-      move({first, {rename.to.schema, "_sluice_rename_" + std::to_string(first.value)}});
+      move({first, {names[first].schema, "_sluice_rename_" + std::to_string(first.value)}});
       waiting = 0;
     } else {
       waiting = 0;  // its name stays taken: whoever waits for it looks again

@@ -22,8 +22,8 @@ struct TableRename {
 struct RenamePlan {
   /// In order; the last step of a table gives it the name that was wanted.
   std::vector<TableRename> steps;
-  /// Another schema, rows of another table under the name, neither live nor halted with changes
-  /// kept: a copy lands under it instead.
+  /// Rows of another table under the name, neither live nor halted with changes kept: a copy lands
+  /// under it instead.
   std::vector<TableRename> to_copy;
 };
 

@@ -81,11 +81,15 @@ TEST(PlanRenames, CopiesWhereTheNameIsTakenOrTheTableIsNotLive) {
   EXPECT_EQ(Text(plan.to_copy), "1>b 3>x 4>a ");
 }
 
-TEST(PlanRenames, CopiesIntoAnotherSchema) {
-  const std::vector<TableRecord> records{Record(1, "a")};
-  const RenamePlan plan = PlanRenames(records, std::vector<TableRename>{{{1}, {"other", "a"}}});
-  EXPECT_TRUE(plan.steps.empty());
-  EXPECT_EQ(plan.to_copy.size(), 1U);
+TEST(PlanRenames, MovesToAnotherSchemaOnceAlsoWhereNamesAreExchanged) {
+  std::vector<TableRecord> records{Record(1, "a"), Record(2, "a")};
+  records[1].destination.schema = "other";
+  const RenamePlan plan =
+      PlanRenames(records, std::vector<TableRename>{{{1}, {"other", "a"}}, {{2}, {"public", "a"}}});
+  std::string text;
+  for (const TableRename& step : plan.steps) text += ToString(step.to) + " ";
+  EXPECT_EQ(text, "public._sluice_rename_1 public.a other.a ");
+  EXPECT_TRUE(plan.to_copy.empty());
 }
 
 }  // namespace

@@ -125,6 +125,68 @@ TEST_F(TablesTest, ExchangeTheirNamesOverAThirdOne) {
   EXPECT_EQ(Sql("SELECT id FROM public.b ORDER BY id"), "1\n7");
 }
 
+TEST_F(TablesTest, MoveToAnotherSchemaWithTheirRowsAndBack) {
+  const SchemaPtr a =
+      MakeSchema(1, {"public", "a"},
+                 {{"id", Carrier::kInt64, kKey}, {"j", Carrier::kJson}, {"l", Carrier::kList}});
+  const SchemaPtr b = MakeSchema(2, {"other", "a"}, {{"id", Carrier::kInt64, kKey}});
+  const auto at = [&](const SchemaPtr& table, const char* schema, const char* name) {
+    auto moved = std::make_shared<TableSchema>(*table);
+    moved->name = {schema, name};
+    return SchemaPtr(moved);
+  };
+  OpenFile();
+  MakeLive(a, {{"1", "{}", "[\"x\"]"}});
+  MakeLive(b, {{"2"}, {"3"}});
+  CloseFile();
+  {
+    auto database = Database::Open({.path = file_}, false);
+    ASSERT_TRUE(database) << Why(database);
+    ASSERT_TRUE((*database)->Connect()->Run(
+        "USE _sluice_file; CREATE VIEW public.seen AS SELECT id FROM other.a", "test"));
+  }
+  OpenFile();
+  Stage(AlterTable{b, at(b, "other", "third"), Lsn{5}});
+  Stage(AlterTable{a, at(a, "other", "a"), Lsn{5}});
+  Stage(AlterTable{at(b, "other", "third"), at(b, "public", "a"), Lsn{5}});
+  Stage(Inserts(at(a, "other", "a"), {{"7", "[]", "[]"}}));
+  Commit(at(a, "other", "a"));
+  Stage(Deletes(at(b, "public", "a"), {{"2"}}));
+  Commit(at(b, "public", "a"));
+  EXPECT_EQ(Sql("SELECT id, j, l FROM other.a ORDER BY id"), "1|{}|[x]\n7|[]|[]");
+  EXPECT_EQ(Sql("SELECT id FROM public.a"), "3");
+  EXPECT_EQ(Sql("SELECT id FROM public.seen ORDER BY id"), "1\n7");
+  CloseFile();
+  OpenFile();
+  EXPECT_EQ(Sql("SELECT id FROM other.a ORDER BY id"), "1\n7");
+  const auto taken =
+      destination_->Stage(AlterTable{at(a, "other", "a"), at(a, "public", "seen"), Lsn{6}});
+  ASSERT_TRUE(taken && taken->table_failed);
+  EXPECT_EQ(taken->table_failed->error.code, "SLU-5027");
+  destination_->Abandon();
+}
+
+TEST_F(TablesTest, TooLargeToMoveStayWhereTheyAre) {
+  const SchemaPtr a = MakeSchema(1, {"public", "a"}, {{"id", Carrier::kInt64, kKey}});
+  OpenFile();
+  MakeLive(a, {{"1"}});
+  CloseFile();
+  {
+    auto database = Database::Open({.path = file_}, false);
+    ASSERT_TRUE(database) << Why(database);
+    ASSERT_TRUE((*database)->Connect()->Run(
+        "INSERT INTO _sluice_file.public.a SELECT * FROM range(10, 10000010)", "test"));
+  }
+  OpenFile();
+  auto moved = std::make_shared<TableSchema>(*a);
+  moved->name = {"other", "a"};
+  const auto refused = destination_->Stage(AlterTable{a, SchemaPtr(moved), Lsn{5}});
+  ASSERT_TRUE(refused && refused->table_failed);
+  EXPECT_EQ(refused->table_failed->error.code, "SLU-5027");
+  destination_->Abandon();
+  EXPECT_EQ(Sql("SELECT count(*) FROM public.a"), "10000001");
+}
+
 TEST_F(TablesTest, AreNotRenamedToATakenNameNorBehindRows) {
   const SchemaPtr a = MakeSchema(1, {"public", "a"}, {{"id", Carrier::kInt64, kKey}});
   const SchemaPtr b = MakeSchema(2, {"public", "b"}, {{"id", Carrier::kInt64, kKey}});

@@ -100,6 +100,19 @@ bool IsWidened(const ColumnType& from, const ColumnType& to) {
          from.scale == to.scale && from.precision <= to.precision;
 }
 
+// Of tables that move to another schema in one transaction: 5 million rows of six columns, 166 MiB,
+// took 4 s. What is more is copied again, beside all other tables.
+constexpr std::uint64_t kMovedRowsMax = 10'000'000;
+constexpr std::uint64_t kMovedBlocksMax = 1024;  // of 256 KiB each
+
+Error CannotRename(const TableName& before, const TableName& name, const std::string& reason) {
+  return {.kind = ErrorKind::kSchemaConflict,
+          .message = "table " + ToString(before) + " cannot become " + ToString(name) +
+                     " where it lies: " + reason,
+          .code = "SLU-5027",
+          .advice = "sluice resync " + ToString(name)};
+}
+
 bool SameInternals(const TableRecord& a, const TableRecord& b) {
   if (a.publication_entry != b.publication_entry || a.destination != b.destination ||
       a.source != b.source || a.older_writers_done != b.older_writers_done)
@@ -314,28 +327,52 @@ Result<StageOutcome> TransactionWriter::Rename(Staged& staged, const AlterTable&
   if (has_rows) return Failed(relation, OutOfOrder(before));
   const bool is_taken = (HasState(staged.table.mode) && HasName(name, relation)) ||
                         (HasLog(staged.table.mode) && HasName(LogOf(name), relation));
-  if (is_taken || FoldKey(before) == FoldKey(name) || before.schema != name.schema) {
-    return Failed(relation, {.kind = ErrorKind::kSchemaConflict,
-                             .message = "table " + ToString(before) + " cannot be renamed to " +
-                                        ToString(name) + " where it lies",
-                             .code = "SLU-5027",
-                             .advice = "sluice resync " + ToString(name)});
-  }
+  if (is_taken || FoldKey(before) == FoldKey(name))
+    return Failed(relation, CannotRename(before, name, "the name is taken"));
   Status renamed;
-  if (HasState(staged.table.mode))
-    renamed = RunDdl(before, "RENAME TO " + QuoteIdentifier(name.table), "rename a table");
-  if (renamed && HasLog(staged.table.mode)) {
-    renamed =
-        RunDdl(LogOf(before), "RENAME TO " + QuoteIdentifier(LogOf(name).table), "rename a log");
-  }
+  if (HasState(staged.table.mode)) renamed = RenameOne(before, name);
+  if (renamed && HasLog(staged.table.mode)) renamed = RenameOne(LogOf(before), LogOf(name));
   // Something of the user's has the name, or holds the table.
-  if (!renamed && renamed.error().kind != ErrorKind::kConnection)
+  if (!renamed && renamed.error().kind != ErrorKind::kConnection &&
+      renamed.error().kind != ErrorKind::kCancelled)
     return Failed(relation, renamed.error());
   SLUICE_RETURN_IF_ERROR(renamed);
   staged.table.name = name;
   staged.table.shape = item.to;
   staged.changes.push_back({{"rename table", ToString(before), ToString(name)}, item.lsn});
   return StageOutcome{};
+}
+
+Status TransactionWriter::RenameOne(const TableName& before, const TableName& name) {
+  if (before.schema != name.schema) return Move(before, name);
+  return RunDdl(before, "RENAME TO " + QuoteIdentifier(name.table), "rename a table");
+}
+
+/// DuckDB moves no table to another schema: it is made there from its own rows, while all other
+/// tables wait. Without the indexes that the user put on it.
+Status TransactionWriter::Move(const TableName& before, const TableName& name) {
+  SLUICE_RETURN_IF_ERROR(Begin());
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use, LookUpName(connection_, name));
+  if (use != NameUse::kFree) return CannotRename(before, name, "the name is taken");
+  const std::string from = QualifiedName(before);
+  const std::string to = QualifiedName(name);
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult size,
+      connection_.Query("SELECT (SELECT count(*) FROM " + from +
+                            ")::UBIGINT, (count(DISTINCT block_id) FILTER (persistent) + "
+                            "coalesce(sum(len(additional_block_ids)), 0))::UBIGINT "
+                            "FROM pragma_storage_info(" +
+                            QuoteLiteral(from) + ")",
+                        "size up a table"));
+  moved_rows_ += size.u64(0, 0);
+  moved_blocks_ += size.u64(0, 1);
+  if (moved_rows_ > kMovedRowsMax || moved_blocks_ > kMovedBlocksMax)
+    return CannotRename(before, name, "too much would have to be written anew at once");
+  has_ddl_ = true;
+  SLUICE_FAILPOINT("schema.move");
+  return connection_.Run("CREATE SCHEMA IF NOT EXISTS " + QualifiedSchema(name.schema) +
+                             "; CREATE TABLE " + to + " AS FROM " + from + "; DROP TABLE " + from,
+                         "move a table");
 }
 
 Result<StageOutcome> TransactionWriter::Drop(const DropTable& item) {
@@ -666,6 +703,8 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
   had_ddl_ = std::exchange(has_ddl_, false);
   for (auto& [relation, staged] : staged_) tables_[relation] = std::move(staged.table);
   staged_.clear();
+  moved_rows_ = 0;
+  moved_blocks_ = 0;
   for (auto& [relation, ranges] : std::exchange(staged_ranges_, {})) {
     if (ranges) {
       ranges_[relation] = std::move(*ranges);
@@ -687,6 +726,8 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
 
 void TransactionWriter::Abandon() {
   staged_.clear();
+  moved_rows_ = 0;
+  moved_blocks_ = 0;
   staged_ranges_.clear();
   has_ddl_ = false;
   if (is_open_) (void)connection_.Run("ROLLBACK", "roll back");
@@ -699,6 +740,8 @@ void TransactionWriter::Clear() {
   staged_ranges_.clear();
   records_.clear();
   staged_.clear();
+  moved_rows_ = 0;
+  moved_blocks_ = 0;
   quarantined_.clear();
   position_ = {};
 }

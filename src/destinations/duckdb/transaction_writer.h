@@ -96,6 +96,8 @@ class TransactionWriter {
   Result<Staged*> StageTable(const TableSchema& schema);
   Result<std::optional<Error>> MakeRoom(const TableName& name);
   Result<StageOutcome> Rename(Staged& staged, const AlterTable& item);
+  Status RenameOne(const TableName& before, const TableName& name);
+  Status Move(const TableName& before, const TableName& name);
   /// Names that wait for others to become free go over a third one.
   Status RenameColumns(const Staged& staged, const TableSchema& to);
   /// Drops, renames, widenings, then additions, in this order.
@@ -142,6 +144,8 @@ class TransactionWriter {
   std::map<RelationId, std::optional<Table>> staged_ranges_;  ///< empty: they became the table
   /// Tables that had entries in sluice.quarantine at some time since this was opened.
   std::set<RelationId> quarantined_;
+  std::uint64_t moved_rows_ = 0;  ///< of tables that moved to another schema in this transaction
+  std::uint64_t moved_blocks_ = 0;
   bool is_open_ = false;
   bool has_ddl_ = false;
   bool had_ddl_ = false;
