@@ -271,6 +271,11 @@ Status ControlLoop::LookAtSlot(postgres::Connection& connection, Clock::time_poi
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
                           postgres::ReadSlot(connection, options_.slot));
   if (!slot) return {};
+  if (slot->restart_lsn.is_valid() && slot->retained_bytes >= 0) {
+    const auto retained = static_cast<std::uint64_t>(slot->retained_bytes);
+    progress_.unread.OnLook(Lsn{slot->restart_lsn.value + retained}, progress_.durable.Load(),
+                            WallClock());
+  }
   LookAtBudget(*slot, now);
   const base::MutexLock lock(mutex_);
   slot_.retained_bytes =

@@ -15,6 +15,30 @@ UnixMicros WallClock() {
                         .count()};
 }
 
+void UnreadLog::OnLook(Lsn end, Lsn reached, UnixMicros now) {
+  const base::MutexLock lock(mutex_);
+  end_ = end;
+  if (since_.value != 0 && reached < looked_for_) return;
+  looked_for_ = end;
+  since_ = now;
+}
+
+void UnreadLog::Forget() {
+  const base::MutexLock lock(mutex_);
+  end_ = looked_for_ = Lsn{};
+  since_ = UnixMicros{0};
+}
+
+UnixMicros UnreadLog::Since(Lsn reached) const {
+  const base::MutexLock lock(mutex_);
+  return reached < looked_for_ ? since_ : UnixMicros{0};
+}
+
+Lsn UnreadLog::end() const {
+  const base::MutexLock lock(mutex_);
+  return end_;
+}
+
 void LatencyWindow::Add(double milliseconds) {
   const base::MutexLock lock(mutex_);
   samples_.at(count_ % samples_.size()) = static_cast<float>(milliseconds);

@@ -27,7 +27,27 @@ class AtomicLsn {
   std::atomic<std::uint64_t> value_{0};
 };
 
+/// Of the source's log, what is known to be unread and since when: the walsender only tells what it
+/// has read itself. Any thread.
+class UnreadLog {
+ public:
+  /// The log ended at `end` when it was looked at. \param reached what is durable
+  void OnLook(Lsn end, Lsn reached, UnixMicros now);
+  /// Another past, or none.
+  void Forget();
+  /// Since when something is known to be there behind `reached`; 0: nothing is.
+  UnixMicros Since(Lsn reached) const;
+  Lsn end() const;
+
+ private:
+  mutable base::Mutex mutex_;
+  Lsn end_ SLUICE_GUARDED_BY(mutex_);
+  Lsn looked_for_ SLUICE_GUARDED_BY(mutex_);       ///< an end that was not reached yet...
+  UnixMicros since_ SLUICE_GUARDED_BY(mutex_){0};  ///< ...and when it was seen
+};
+
 struct Progress {
+  UnreadLog unread;        ///< control
   AtomicLsn received;      ///< stream: end of what was decoded and handed on
   AtomicLsn server_flush;  ///< stream: what the server last said
   AtomicLsn acknowledged;  ///< stream: flush position of the last status update

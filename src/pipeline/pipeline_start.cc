@@ -262,6 +262,7 @@ Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& 
   SLUICE_RETURN_IF_ERROR(MayBeBornAnew(error));
   born_anew_at.push_back(Clock::now());
   progress.server_flush.Store(Lsn{});
+  progress.unread.Forget();
   until.Forget();
   logger.Warn("slot and publication are made anew, and every table is brought up to them: {} ({})",
               error.message, error.code);

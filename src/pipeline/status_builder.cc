@@ -11,9 +11,12 @@
 namespace sluice::pipeline {
 namespace {
 
-/// 0 when durable has reached what the server last said; else from the oldest transaction that is
-/// not durable; while the source cannot be reached, from the last contact: it never freezes and
-/// never rises on an idle database.
+/// What came to the end of the log meanwhile is not unread; it is not asked for each moment.
+constexpr double kUnreadCounts = 5;
+
+/// 0 when durable has reached what is known of the server's log; else from the oldest transaction
+/// that is not durable, or, where none has come since, from the last one that is; while the source
+/// cannot be reached, from the last contact: it never freezes and never rises on an idle database.
 double LagSeconds(const engine::Progress& progress) {
   const std::int64_t now = engine::WallClock().value;
   const auto seconds_since = [now](std::int64_t then) {
@@ -25,7 +28,10 @@ double LagSeconds(const engine::Progress& progress) {
   }
   const std::int64_t oldest = progress.oldest_pending_commit_us.load();
   if (oldest != 0) return seconds_since(oldest);
-  return 0;
+  const std::int64_t unread = progress.unread.Since(progress.durable.Load()).value;
+  if (unread == 0 || seconds_since(unread) < kUnreadCounts) return 0;
+  const std::int64_t last = progress.last_commit_unix_us.load();
+  return std::max(seconds_since(unread), last == 0 ? 0 : seconds_since(last));
 }
 
 std::vector<engine::TableStatus> TablesOf(
@@ -67,8 +73,8 @@ engine::PipelineStatus BuildStatus(const StatusInput& input) {
   status.acknowledged = progress.acknowledged.Load();
   status.server_flush = progress.server_flush.Load();
   status.lag_seconds = LagSeconds(progress);
-  if (status.server_flush > status.durable)
-    status.lag_bytes = status.server_flush.value - status.durable.value;
+  const Lsn end = std::max(status.server_flush, progress.unread.end());
+  if (end > status.durable) status.lag_bytes = end.value - status.durable.value;
   status.last_commit = UnixMicros{progress.last_commit_unix_us.load()};
   const auto latency = input.latency.Read();
   status.latency_p50_ms = latency.p50;
