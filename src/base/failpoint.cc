@@ -42,6 +42,7 @@ constexpr const char* kNames[] = {
     "duckdb.checkpointed",
     "schema.alter",
     "schema.altered",
+    "schema.move",
     "copy.snapshot",
     "copy.rows",
     "copy.read",
