@@ -184,6 +184,7 @@ class CopyPool::Attempt {
   Status Read(ShadowWriter& writer) {
     postgres::CopyStatement statement{
         .table = record().source,
+        .relation = record().relation,
         .is_only = !table_.is_partitioned,
         .columns = {},
         .row_filter = table_.row_filter,
@@ -201,10 +202,7 @@ class CopyPool::Attempt {
          .report = [this, unit](std::int64_t rows,
                                 std::uint64_t bytes) { pool_.Report(unit, rows, bytes); }},
         writer, pool_.progress_);
-    const Clock::time_point began = Clock::now();
     SLUICE_RETURN_IF_ERROR(claimed_.ranges ? ReadRange(reader) : ReadTable(reader));
-    // A session that was idle for long may be lost by now.
-    if (Clock::now() - began > kSessionRestMax) sessions_.control.reset();
     rows_ = reader.row_count();
     misfits_ = reader.misfits();
     return {};
@@ -259,12 +257,15 @@ class CopyPool::Attempt {
   /// undone by a crash.
   Status WaitUntilFlushed() {
     SLUICE_RETURN_IF_ERROR(exporter_.CheckAlive());
+    // One that was idle for long may be lost by now.
+    if (Clock::now() - sessions_.used_at > kSessionRestMax) sessions_.control.reset();
     if (!sessions_.control) {
       SLUICE_ASSIGN_OR_RETURN(postgres::Connection opened, pool_.connect_("copy-control"));
       sessions_.control.emplace(std::move(opened));
     }
     SLUICE_RETURN_IF_ERROR(
         postgres::WaitForFlush(*sessions_.control, insert_lsn_, kFlushTimeout, stop_));
+    sessions_.used_at = Clock::now();
     SLUICE_RETURN_IF_ERROR(exporter_.CheckAlive());
     SLUICE_RETURN_IF_ERROR(exporter_.Release());
     sessions_.copy.emplace(std::move(exporter_.connection()));

@@ -117,6 +117,7 @@ class CopyPool {
   struct Sessions {
     std::optional<postgres::Connection> copy;
     std::optional<postgres::Connection> control;
+    Clock::time_point used_at{};  ///< the control session
     int unit_count = 0;
   };
 

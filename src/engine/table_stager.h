@@ -70,7 +70,10 @@ class TableStager {
                                     const std::vector<TransactionMark>& marks,
                                     std::uint64_t bytes_left);
   /// Nothing more is kept of it: with the next commit.
-  void StopKeeping(RelationId relation) { effects_[relation].stops_keeping = true; }
+  void StopKeeping(RelationId relation) {
+    effects_[relation].stops_keeping = true;
+    has_staged_ = true;
+  }
   /// What is kept of it, as it will be committed.
   std::optional<KeptChanges> Kept(RelationId relation) const;
   /// Kept changes up to `through` were applied.

@@ -18,6 +18,27 @@ constexpr std::size_t kRowsMax = 16 * 1024;
 
 }  // namespace
 
+namespace {
+
+/// An error that nothing else raises, before the first row.
+constexpr std::string_view kOtherTable = "sluice.this_is_another_table";
+
+/// The name is looked up together with the one of FROM; the planner leaves a condition that is true
+/// away.
+std::string IsTableSql(const CopyStatement& statement) {
+  return "CASE WHEN " + QuoteLiteral(QuoteTable(statement.table)) +
+         "::pg_catalog.regclass::pg_catalog.oid = " + std::to_string(statement.relation.value) +
+         "::pg_catalog.oid THEN true ELSE pg_catalog.current_setting(" + QuoteLiteral(kOtherTable) +
+         ") IS NULL END";
+}
+
+}  // namespace
+
+bool IsOfAnotherTable(const Error& error) {
+  return error.sqlstate == "42P01" || error.sqlstate == "3F000" ||
+         (error.sqlstate == "42704" && error.server_message.find(kOtherTable) != std::string::npos);
+}
+
 std::string CopySql(const CopyStatement& statement) {
   std::string sql = "COPY (SELECT ";
   for (const std::string& column : statement.columns) {
@@ -28,7 +49,8 @@ std::string CopySql(const CopyStatement& statement) {
   if (statement.is_only) sql += "ONLY ";
   sql += QuoteTable(statement.table);
   std::string_view joint = " WHERE (";
-  for (const std::string* condition : {&statement.row_filter, &statement.range}) {
+  const std::string is_table = statement.relation.value == 0 ? "" : IsTableSql(statement);
+  for (const std::string* condition : {&is_table, &statement.row_filter, &statement.range}) {
     if (condition->empty()) continue;
     sql.append(joint).append(*condition).append(")");
     joint = " AND (";

@@ -73,6 +73,15 @@ TEST(CopySql, JoinsFilterAndRange) {
                      .range = {},
                      .is_binary = false}),
             "COPY (SELECT \"id\" FROM \"s\".\"r\") TO STDOUT (FORMAT text)");
+  EXPECT_EQ(CopySql({.table = {"s", "r"},
+                     .relation = RelationId{7},
+                     .columns = {"id"},
+                     .row_filter = {},
+                     .range = {}}),
+            "COPY (SELECT \"id\" FROM ONLY \"s\".\"r\" WHERE (CASE WHEN '\"s\".\"r\"'"
+            "::pg_catalog.regclass::pg_catalog.oid = 7::pg_catalog.oid THEN true ELSE "
+            "pg_catalog.current_setting('sluice.this_is_another_table') IS NULL END)) TO STDOUT "
+            "(FORMAT binary)");
 }
 
 TEST(StartReplicationSql, AsksForBinaryAndStreaming) {

@@ -66,6 +66,7 @@ Status LockForReading(Connection& connection, const LockTarget& table, Duration 
 /// Within a transaction: what selects rows by their ctid is read page by page, without others.
 inline constexpr std::string_view kReadByPagesSql =
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_tidscan = on; "
+    "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; "
     "SET LOCAL max_parallel_workers_per_gather = 0";
 
 /// G2: waits until the server has flushed `insert_lsn`. Where it has not, a transactional message

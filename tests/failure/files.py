@@ -215,6 +215,30 @@ class Files:
         self.rig.catch_up("--on-lost-slot", "resync")
         return said
 
+    def schemas_swapped_in_a_copy(self):
+        """Two schemas exchange their names while a table in one of them is read share by share: the rest of it is then another table."""
+        if "copy.rows" not in failpoints(self.rig.sluice):
+            raise Skipped("needs a program with failpoints")
+        self.rig.server.sql("create schema app; create schema app_new; create table app.t (id uuid primary key, n int, note text); "
+                            "create table app_new.t (id uuid primary key, n int, note text); "
+                            "insert into app.t select gen_random_uuid(), i, repeat('o', 200) from generate_series(1, 100000) i; "
+                            "insert into app_new.t select gen_random_uuid(), -i, repeat('n', 200) from generate_series(1, 90000) i; analyze")
+        self.at = self.rig.log_file.stat().st_size
+        process = self.rig.start(environment={"SLUICE_FAILPOINTS": "copy.rows:stop:2", "SLUICE_COPY_RANGE": "1MiB"})
+        wait_for("it stands still", lambda: "failpoint copy.rows" in self.rig.log(self.at), 120)
+        self.rig.server.sql("begin; alter schema app rename to app_old; alter schema app_new rename to app; commit")
+        process.send_signal(signal.SIGCONT)
+        wait_for("the copy noticed", lambda: "(SLU-2103)" in self.rig.log(self.at), 120)
+        wait_for("both are copied", lambda: {("app", "t", "live"), ("app_old", "t", "live")} <= {
+            tuple(row) for row in self.rig.ask("SELECT source_schema, source_table, state FROM sluice.tables WHERE source_table = 't'") or []}, 120)
+        if self.rig.stop() != 0:
+            raise Failure(f"SIGTERM ended with {self.rig.process.returncode}")
+        self.goes_on()
+        done, told = self.rig.verify()
+        if done.returncode != 0:
+            raise Failure(f"verify: {told}")
+        return "SLU-2103, both copied again"
+
     def disk_full_under_the_spill(self):
         place = self.rig.folder / "small-state"
         self.mount(place, "-t", "tmpfs", "-o", "size=1m", "tmpfs")
@@ -235,7 +259,7 @@ class Files:
 
 
 CASES = ["held_by_another", "read_only", "garbage", "cut_short", "log_cut", "disk_full_in_one_transaction", "disk_full_in_many",
-         "disk_full_under_the_spill", "two_starts", "slot_read_meanwhile"]
+         "disk_full_under_the_spill", "two_starts", "slot_read_meanwhile", "schemas_swapped_in_a_copy"]
 
 
 def one_case(options, name):

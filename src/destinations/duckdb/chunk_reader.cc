@@ -7,6 +7,7 @@
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/bit_util.h>
 
 #include <cstring>
 #include <limits>
@@ -228,11 +229,21 @@ Status ReadArray(duckdb_vector vector, std::size_t length,
       static_cast<const float*>(duckdb_vector_get_data(duckdb_array_vector_get_child(vector)));
   SLUICE_ASSIGN_OR_RETURN(auto offsets, NewBuffer((row_count + 1) * sizeof(std::int32_t)));
   SLUICE_ASSIGN_OR_RETURN(auto values, NewBuffer(row_count * length * sizeof(float)));
+  // Ours have no NULL inside; somebody else may have written one.
+  const std::uint64_t* inner = duckdb_vector_get_validity(duckdb_array_vector_get_child(vector));
+  std::shared_ptr<arrow::Buffer> validity;
+  if (inner != nullptr) {
+    SLUICE_ASSIGN_OR_RETURN(validity, NewBuffer((row_count * length + 7) / 8));
+  }
   auto* ends = reinterpret_cast<std::int32_t*>(offsets->mutable_data());
   std::size_t total = 0;
   ends[0] = 0;
   for (std::size_t row = 0; row < row_count; ++row) {
     if (IsValid(mask, row)) {
+      for (std::size_t i = 0; validity && i < length; ++i) {
+        arrow::bit_util::SetBitTo(validity->mutable_data(), static_cast<std::int64_t>(total + i),
+                                  IsValid(inner, row * length + i));
+      }
       std::memcpy(values->mutable_data() + total * sizeof(float), in + row * length,
                   length * sizeof(float));
       total += length;
@@ -241,7 +252,8 @@ Status ReadArray(duckdb_vector vector, std::size_t length,
   }
   out->buffers.push_back(std::move(offsets));
   out->child_data.push_back(arrow::ArrayData::Make(element, static_cast<std::int64_t>(total),
-                                                   {nullptr, std::move(values)}, 0));
+                                                   {std::move(validity), std::move(values)},
+                                                   arrow::kUnknownNullCount));
   return {};
 }
 

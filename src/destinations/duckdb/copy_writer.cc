@@ -2,6 +2,7 @@
 
 #include <arrow/record_batch.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string_view>
@@ -23,18 +24,21 @@ bool IsConflict(const Error& error) {
          error.server_message.find("Failed to commit") != std::string::npos;
 }
 
+/// Longer than a table takes that moves to another schema; see TransactionWriter::Move().
+constexpr Duration kConflictMax = std::chrono::seconds(20);
+
 /// Short changes of the catalog by several threads meet now and then; the loser tries again.
 template <class Body>
 Status InTransaction(Connection& connection, Body body) {
-  constexpr int kTries = 50;
+  const Clock::time_point give_up_at = Clock::now() + kConflictMax;
   for (int attempt = 1;; ++attempt) {
     SLUICE_RETURN_IF_ERROR(connection.Run("BEGIN", "begin"));
     Status status = body();
     if (status) status = connection.Run("COMMIT", "commit");
     if (status) return status;
     (void)connection.Run("ROLLBACK", "roll back");  // after a failed COMMIT there is none: fine
-    if (attempt == kTries || !IsConflict(status.error())) return status;
-    std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
+    if (Clock::now() >= give_up_at || !IsConflict(status.error())) return status;
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::min(attempt, 50)));
   }
 }
 

@@ -16,8 +16,8 @@
 /// change: Abandon() and bring the others again, or commit it as halted and copy it again.
 ///
 /// Durable and visible at the return of Commit(): the log is synced there. Checkpoints are ours to
-/// time: after commits with changes of table shape (where many come, for a tenth of the time), when
-/// the log outgrows its bound, when idle, and at Close(), which leaves one file.
+/// time: after commits with changes of table shape (where many come, not behind each), when the log
+/// outgrows its bound, when idle, and at Close(), which leaves one file.
 ///
 /// Thread safety: as Destination says. Sql() may be called from any thread between Open() and
 /// Close(); Close() waits for running sessions, at most until its deadline, then interrupts them.

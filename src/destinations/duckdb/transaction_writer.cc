@@ -332,10 +332,12 @@ Result<StageOutcome> TransactionWriter::Rename(Staged& staged, const AlterTable&
   Status renamed;
   if (HasState(staged.table.mode)) renamed = RenameOne(before, name);
   if (renamed && HasLog(staged.table.mode)) renamed = RenameOne(LogOf(before), LogOf(name));
-  // Something of the user's has the name, or holds the table.
-  if (!renamed && renamed.error().kind != ErrorKind::kConnection &&
-      renamed.error().kind != ErrorKind::kCancelled)
-    return Failed(relation, renamed.error());
+  // Something of the user's has the name, or holds the table. No room is no reason to copy it.
+  const auto is_ours = [](const Error& error) {
+    return error.kind == ErrorKind::kConnection || error.kind == ErrorKind::kCancelled ||
+           error.code == "SLU-5012" || error.code == "SLU-5018";
+  };
+  if (!renamed && !is_ours(renamed.error())) return Failed(relation, renamed.error());
   SLUICE_RETURN_IF_ERROR(renamed);
   staged.table.name = name;
   staged.table.shape = item.to;
