@@ -18,16 +18,6 @@ constexpr Duration kSilenceMax = std::chrono::seconds(20);
 /// Then a helper looks whether another table waits.
 constexpr int kSharesPerVisit = 8;
 
-/// A schema can be renamed while tables in it are read: the next statement finds none there, or
-/// another one.
-Error TellRenamed(Error error, const TableName& table) {
-  if (!postgres::IsOfAnotherTable(error)) return error;
-  error.kind = ErrorKind::kConfig;
-  error.code = "SLU-2103";
-  error.message = "a table was dropped or renamed during its copy: " + ToString(table);
-  return error;
-}
-
 }  // namespace
 
 ShadowWriter::ShadowWriter(CopyWriter& writer)
@@ -74,7 +64,7 @@ Status UnitReader::Read(postgres::Connection& connection, std::string range, std
   std::uint64_t counted = 0;
   for (;;) {
     const auto messages = reader.NextRows(stop);
-    if (!messages) return TellRenamed(messages.error(), statement.table);
+    if (!messages) return postgres::RefineCopyError(messages.error(), statement.table);
     if (messages->empty()) break;
     for (const postgres::CopyReader::Message& message : *messages) {
       SLUICE_RETURN_IF_ERROR(decoder.Append(message));

@@ -35,6 +35,7 @@ std::string SelectRows(const TableSchema& schema, const std::string& row_filter,
                        columnar::CopyFormat format) {
   postgres::CopyStatement statement;
   statement.table = schema.name;
+  statement.relation = schema.relation;
   statement.is_only = !is_partitioned;
   statement.row_filter = row_filter;
   statement.is_binary = format == columnar::CopyFormat::kBinary;

@@ -34,9 +34,15 @@ std::string IsTableSql(const CopyStatement& statement) {
 
 }  // namespace
 
-bool IsOfAnotherTable(const Error& error) {
-  return error.sqlstate == "42P01" || error.sqlstate == "3F000" ||
-         (error.sqlstate == "42704" && error.server_message.find(kOtherTable) != std::string::npos);
+Error RefineCopyError(Error error, const TableName& table) {
+  const bool is_other =
+      error.sqlstate == "42P01" || error.sqlstate == "3F000" ||
+      (error.sqlstate == "42704" && error.server_message.find(kOtherTable) != std::string::npos);
+  if (!is_other) return error;
+  error.kind = ErrorKind::kConfig;
+  error.code = "SLU-2103";
+  error.message = "a table was dropped or renamed during its copy: " + ToString(table);
+  return error;
 }
 
 std::string CopySql(const CopyStatement& statement) {

@@ -28,7 +28,7 @@ namespace sluice::postgres {
 struct CopyStatement {
   TableName table;
   /// If not 0, the statement fails where the name leads to another table: a lock on a table does
-  /// not keep its schema from being renamed. Told by IsOfAnotherTable().
+  /// not keep its schema from being renamed. Told by RefineCopyError().
   RelationId relation = {};
   /// Without descendants: every table but a partitioned root.
   bool is_only = true;
@@ -39,8 +39,8 @@ struct CopyStatement {
 };
 /// COPY (SELECT ... FROM [ONLY] ... [WHERE ...]) TO STDOUT (FORMAT ...).
 std::string CopySql(const CopyStatement& statement);
-/// The name of the statement's table leads to another one, or to none.
-bool IsOfAnotherTable(const Error& error);
+/// What NextRows() gave for `table`: kConfig SLU-2103 where the name leads to another one, or none.
+Error RefineCopyError(Error error, const TableName& table);
 
 struct CopyReaderOptions {
   std::size_t batch_bytes_max = 1U << 20;  ///< a batch ends once it holds this much
