@@ -459,8 +459,7 @@ Result<CopyPool::Work> CopyPool::Claim() {
         if (bytes <= best_bytes) continue;
         const auto wait = not_before_.find(unit.relation);
         if (wait != not_before_.end() && wait->second > now) continue;
-        // After a resync the worker of the copy that was given up is still at the unit's shadow.
-        if (busy_.contains(unit) || !writer_.MayCopy(unit.relation)) continue;
+        if (IsBusy(unit) || !writer_.MayCopy(unit.relation)) continue;
         if (WaitsForLandings(unit.relation)) continue;
         best = unit;
         best_bytes = bytes;
@@ -479,6 +478,14 @@ Result<CopyPool::Work> CopyPool::Claim() {
     SLUICE_ASSIGN_OR_RETURN(Claimed claimed, Begin(*best));
     return Work{.claimed = std::move(claimed), .to_plan = {}};
   });
+}
+
+/// After a resync workers of the copy that was given up may still be at its shadow: units of
+/// another plan begin when all of them are gone. On the writer's thread, under mutex_.
+bool CopyPool::IsBusy(UnitId unit) const {
+  if (writer_.machine().ranges(unit.relation) != nullptr) return busy_.contains(unit);
+  const auto first = busy_.lower_bound({unit.relation, 0});
+  return first != busy_.end() && first->relation == unit.relation;
 }
 
 /// More of it would only lie there, while changes are held for it. On the writer's thread.
@@ -592,6 +599,8 @@ Status CopyPool::HandleFailure(const Claimed& claimed, const Error& error, std::
   if (!given_back || stop.stop_requested()) {
     return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
   }
+  // What a copy that somebody else gave up met is no trouble of the next one: its shadow is gone.
+  if (!*given_back) return {};
   if (!is_missing && !base::IsRetryable(error.kind)) return error;
   if (!discarded) return discarded;
   const std::scoped_lock lock(mutex_);

@@ -129,6 +129,7 @@ class CopyPool {
   };
   bool IsCompared(const TableRecord& record) const;
   Result<Work> Claim();
+  bool IsBusy(UnitId unit) const;
   bool WaitsForLandings(RelationId relation) const;
   Result<Claimed> Begin(UnitId unit);
   /// Plans, and begins the first unit. nullopt: the table does not wait any more.
