@@ -163,6 +163,7 @@ struct CopyTarget {
   UnitId unit;
   SchemaPtr schema;
   TableName destination;
+  std::optional<CopyRanges> ranges = {};  ///< the unit is one of these
 };
 
 /// P13. A pinned read transaction. Rows come in the carriers of sluice/schema.h, as they were
@@ -208,7 +209,8 @@ class Destination {
                                                   bool adopt) = 0;
 
   /// Makes an empty shadow for the unit (dropping what an earlier try left) and a writer into it.
-  /// Any thread.
+  /// Ranges of one table may share a shadow: those of another plan begin when the writers of the
+  /// one before are gone. Any thread.
   virtual Result<std::unique_ptr<CopyWriter>> OpenCopy(const CopyTarget& target) = 0;
   /// Removes the unit's shadow. Any thread, after its writer is gone.
   virtual Status DiscardCopy(UnitId unit) = 0;

@@ -26,7 +26,7 @@ constexpr Duration kFlushTimeout = std::chrono::minutes(5);
 constexpr Duration kSessionRestMax = std::chrono::seconds(10);
 /// After so many units a worker's sessions are opened anew.
 constexpr int kUnitsPerSession = 500;
-/// A range of so many times the size that was planned is none that lands in a moment.
+/// A range of so many times the size that was planned is none: a kill would cost all of it.
 constexpr std::uint64_t kRangeExcessMax = 8;
 /// What a worker reads at once of a table that several read: at most so much of its file.
 constexpr std::uint64_t kShareBytesMax = 32ULL << 20;
@@ -95,10 +95,14 @@ class CopyPool::Attempt {
                                  stop_));
       if (compared) return FinishCompared(*std::move(compared));
     }
+    if (claimed_.ranges) {
+      SLUICE_ASSIGN_OR_RETURN(range_, RangeCondition());
+    }
     SLUICE_ASSIGN_OR_RETURN(
         std::unique_ptr<CopyWriter> shadow,
         pool_.destination_.OpenCopy({claimed_.start.ticket.unit, table_.schema,
-                                     pool_.writer_.DestinationOf(claimed_.record.source)}));
+                                     pool_.writer_.DestinationOf(claimed_.record.source),
+                                     claimed_.ranges}));
     {
       ShadowWriter writer(*shadow);
       const Status read = Read(writer);
@@ -209,11 +213,10 @@ class CopyPool::Attempt {
   }
 
   Status ReadRange(UnitReader& reader) {
-    SLUICE_ASSIGN_OR_RETURN(std::string range, RangeCondition());
     // A range is read along the index, whatever the planner thinks of that.
     SLUICE_RETURN_IF_ERROR(
         exporter_.connection().Exec("read a range", "SET LOCAL enable_seqscan = off"));
-    return reader.Read(exporter_.connection(), std::move(range), stop_);
+    return reader.Read(exporter_.connection(), range_, stop_);
   }
 
   /// A large one with whatever workers have nothing else to do.
@@ -280,6 +283,7 @@ class CopyPool::Attempt {
   postgres::ExportedSnapshot snapshot_;
   postgres::LoadedTable table_;
   bool is_partitioned_ = false;
+  std::string range_;  ///< a condition; empty: all of the table
   Lsn insert_lsn_;
   std::int64_t rows_ = 0;
   MisfitCounts misfits_;

@@ -484,6 +484,15 @@ Status RemoveUnit(Connection& connection, UnitId unit) {
                         "write sluice._units");
 }
 
+Result<bool> HasUnit(Connection& connection, UnitId unit) {
+  SLUICE_ASSIGN_OR_RETURN(const SmallResult rows,
+                          connection.Query("SELECT count(*) > 0 FROM " + In("_units") +
+                                               " WHERE relation = " + Number(unit.relation.value) +
+                                               " AND unit = " + Number(unit.index),
+                                           "read sluice._units"));
+  return rows.boolean(0, 0);
+}
+
 Status DropState(Connection& connection) {
   return connection.Run("DROP SCHEMA IF EXISTS " + QualifiedSchema(kSchema) + " CASCADE",
                         "drop schema sluice");

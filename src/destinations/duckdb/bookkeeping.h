@@ -22,7 +22,7 @@ namespace sluice::duckdb {
 /// Of the tables in schema sluice. Newer ones are refused, older ones will be migrated.
 inline constexpr std::int64_t kFormat = 1;
 
-/// A shadow that was made and is not landed.
+/// A shadow that was made and is not landed; a range that was copied as a whole and is not.
 struct StoredUnit {
   UnitId unit;
   TableName shadow;
@@ -65,6 +65,7 @@ Result<bool> WritePosition(Connection& connection, const CommitRecord& record, s
 
 Status AddUnit(Connection& connection, const StoredUnit& unit);
 Status RemoveUnit(Connection& connection, UnitId unit);
+Result<bool> HasUnit(Connection& connection, UnitId unit);
 
 /// Drops schema sluice and all in it.
 Status DropState(Connection& connection);

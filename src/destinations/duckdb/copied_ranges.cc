@@ -4,6 +4,7 @@
 #include <charconv>
 #include <vector>
 
+#include "base/check.h"
 #include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/schema_json.h"
@@ -40,7 +41,43 @@ Result<std::vector<std::int64_t>> ParseBounds(const std::string& text) {
   return out;
 }
 
+const Column* FindKey(const TableSchema& schema, const CopyRanges& ranges) {
+  const auto found =
+      std::find_if(schema.columns.begin(), schema.columns.end(),
+                   [&](const Column& column) { return column.attnum == ranges.attnum; });
+  return found == schema.columns.end() ? nullptr : &*found;
+}
+
+/// True for the rows from one range through another one.
+std::string BetweenSql(const TableSchema& schema, const CopyRanges& ranges, std::size_t first,
+                       std::size_t last) {
+  const Column* const column = FindKey(schema, ranges);
+  SLUICE_CHECK(column != nullptr);
+  const std::string name = QuoteIdentifier(column->name);
+  std::string sql;
+  if (first > 0) sql = name + " > " + std::to_string(ranges.bounds[first - 1]);
+  if (last < ranges.bounds.size())
+    sql += (sql.empty() ? "" : " AND ") + name + " <= " + std::to_string(ranges.bounds[last]);
+  return sql.empty() ? "true" : sql;
+}
+
 }  // namespace
+
+std::string RangeSql(const TableSchema& schema, const CopyRanges& ranges, std::size_t index) {
+  return BetweenSql(schema, ranges, index, index);
+}
+
+std::string LandedSql(const CopyRanges& ranges) {
+  std::string sql;
+  for (std::size_t first = 0; first < ranges.landed.size(); ++first) {
+    if (!ranges.landed[first]) continue;
+    std::size_t last = first;
+    while (last + 1 < ranges.landed.size() && ranges.landed[last + 1]) ++last;
+    sql += (sql.empty() ? "(" : " OR (") + BetweenSql(*ranges.schema, ranges, first, last) + ")";
+    first = last;
+  }
+  return sql.empty() ? "false" : sql;
+}
 
 std::string CreateRangesSql() {
   return "CREATE TABLE IF NOT EXISTS " + Ranges() +
@@ -64,7 +101,9 @@ Status ReadRanges(Connection& connection, DeliveryState& state) {
     for (const char landed : rows.text(row, 3)) ranges.landed.push_back(landed == '1');
     ranges.row_count = rows.i64(row, 4);
     SLUICE_ASSIGN_OR_RETURN(ranges.schema, SchemaFromJson(rows.text(row, 5)));
-    if (ranges.landed.size() != ranges.bounds.size() + 1) return Unreadable();
+    const bool fits = ranges.landed.size() == ranges.bounds.size() + 1 &&
+                      FindKey(*ranges.schema, ranges) != nullptr;
+    if (!fits) return Unreadable();
     for (TableRecord& table : state.tables) {
       const bool is_on_its_way =
           table.state == TableState::kPending || table.state == TableState::kCopying;
@@ -117,10 +156,11 @@ Status TakeOverRanges(Connection& connection, DeliveryState& state,
   for (TableRecord& table : state.tables) {
     if (!table.ranges) continue;
     known += ", " + Number(table.relation.value);
-    SLUICE_ASSIGN_OR_RETURN(
-        const SmallResult rows,
-        connection.Query("SELECT count(*)::BIGINT FROM " + QualifiedName(places.at(table.relation)),
-                         "count ranges"));
+    SLUICE_ASSIGN_OR_RETURN(const SmallResult rows,
+                            connection.Query("SELECT count(*)::BIGINT FROM " +
+                                                 QualifiedName(places.at(table.relation)) +
+                                                 " WHERE " + LandedSql(*table.ranges),
+                                             "count ranges"));
     table.ranges->row_count = rows.i64(0, 0);
   }
   return connection.Run("DELETE FROM " + Ranges() + " WHERE relation NOT IN (" + known +

@@ -10,10 +10,15 @@
 
 #include "sluice/delivery_state.h"
 #include "sluice/result.h"
+#include "sluice/schema.h"
 
 #include "destinations/duckdb/connection.h"
 
 namespace sluice::duckdb {
+
+/// Conditions that are true for the rows of one range, and for those of all landed ones. Pure.
+std::string RangeSql(const TableSchema& schema, const CopyRanges& ranges, std::size_t index);
+std::string LandedSql(const CopyRanges& ranges);
 
 /// Makes the table where it is not there.
 std::string CreateRangesSql();
@@ -28,7 +33,7 @@ Status WriteRanges(Connection& connection, RelationId relation,
 /// ranges are not there exactly once has none any more. Pure.
 std::map<RelationId, TableName> PickRanges(std::vector<TableName>& aside,
                                            std::vector<TableRecord>& tables);
-/// Those that are there are of the state's epoch now, with as many rows as there are; others are
+/// Those that are there are of the state's epoch now, with as many rows as they have; others are
 /// forgotten. `places`: of PickRanges().
 Status TakeOverRanges(Connection& connection, DeliveryState& state,
                       const std::map<RelationId, TableName>& places);

@@ -11,6 +11,7 @@
 
 #include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/chunk_writer.h"
+#include "destinations/duckdb/copied_ranges.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/type_map.h"
@@ -73,6 +74,12 @@ class Writer final : public CopyWriter {
 
   Status Finish() override {
     if (is_finished_) return Misuse("a copy was finished twice");
+    if (target_.target.ranges) {
+      // By this a landing sees that all of the range is there.
+      SLUICE_RETURN_IF_ERROR(Begin());
+      SLUICE_RETURN_IF_ERROR(
+          AddUnit(lease_->connection(), {.unit = target_.target.unit, .shadow = target_.shadow}));
+    }
     SLUICE_RETURN_IF_ERROR(End());
     is_finished_ = true;
     on_finish_();
@@ -118,6 +125,16 @@ class Writer final : public CopyWriter {
 }  // namespace
 
 Status MakeShadow(Connection& connection, const ShadowTarget& target) {
+  const std::string shadow = QualifiedName(target.shadow);
+  const UnitId unit = target.target.unit;
+  if (target.is_shared) {
+    const std::string range = RangeSql(*target.target.schema, *target.target.ranges, unit.index);
+    return InTransaction(connection, [&]() -> Status {
+      SLUICE_RETURN_IF_ERROR(
+          connection.Run("DELETE FROM " + shadow + " WHERE " + range, "empty a range"));
+      return RemoveUnit(connection, unit);
+    });
+  }
   std::string columns;
   for (const Column& column : target.target.schema->columns) {
     columns +=
@@ -126,19 +143,22 @@ Status MakeShadow(Connection& connection, const ShadowTarget& target) {
   return InTransaction(connection, [&]() -> Status {
     SLUICE_RETURN_IF_ERROR(connection.Run(
         "CREATE SCHEMA IF NOT EXISTS " + QualifiedSchema(target.shadow.schema), "make a schema"));
-    SLUICE_RETURN_IF_ERROR(connection.Run("DROP TABLE IF EXISTS " + QualifiedName(target.shadow),
-                                          "drop an earlier copy"));
-    SLUICE_RETURN_IF_ERROR(connection.Run(
-        "CREATE TABLE " + QualifiedName(target.shadow) + "(" + columns + ")", "make a copy"));
-    SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, target.target.unit));
-    return AddUnit(connection, {.unit = target.target.unit, .shadow = target.shadow});
+    SLUICE_RETURN_IF_ERROR(
+        connection.Run("DROP TABLE IF EXISTS " + shadow, "drop an earlier copy"));
+    SLUICE_RETURN_IF_ERROR(
+        connection.Run("CREATE TABLE " + shadow + "(" + columns + ")", "make a copy"));
+    SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit));
+    if (target.target.ranges) return {};
+    return AddUnit(connection, {.unit = unit, .shadow = target.shadow});
   });
 }
 
-Status DropShadow(Connection& connection, UnitId unit, const TableName& shadow) {
+Status DropShadow(Connection& connection, UnitId unit, const TableName& shadow, bool is_shared) {
   return InTransaction(connection, [&]() -> Status {
-    SLUICE_RETURN_IF_ERROR(
-        connection.Run("DROP TABLE IF EXISTS " + QualifiedName(shadow), "drop a copy"));
+    if (!is_shared) {
+      SLUICE_RETURN_IF_ERROR(
+          connection.Run("DROP TABLE IF EXISTS " + QualifiedName(shadow), "drop a copy"));
+    }
     return RemoveUnit(connection, unit);
   });
 }

@@ -18,6 +18,7 @@
 #include "destinations/duckdb/quarantine.h"
 #include "destinations/duckdb/reader.h"
 #include "destinations/duckdb/row_applier.h"
+#include "destinations/duckdb/shadows.h"
 #include "destinations/duckdb/sql_session_internal.h"
 #include "destinations/duckdb/transaction_writer.h"
 
@@ -33,19 +34,6 @@ constexpr int kShapeCheckpointRest = 9;
 constexpr Duration kShapeCheckpointWaitMax = std::chrono::seconds(5);
 /// A log smaller than this is not worth a checkpoint when idle.
 constexpr std::uint64_t kIdleWalBytes = 256U << 10;
-
-/// Where a unit is copied to, and whether all of it is there.
-struct Shadow {
-  TableName name;
-  SchemaPtr schema;
-  bool is_finished = false;
-};
-
-/// Shared with copy writers, which may outlive a Close().
-struct Shadows {
-  base::Mutex mutex;
-  std::map<UnitId, Shadow> units SLUICE_GUARDED_BY(mutex);
-};
 
 Error NotOpen() {
   return {.kind = ErrorKind::kInternal,
@@ -117,11 +105,7 @@ class DuckDb final : public DuckDbDestination {
   Status StoreBirth(const Birth& birth) override {
     if (writer_ == nullptr) return NotOpen();
     writer_->Abandon();
-    std::map<UnitId, Shadow> dropped;
-    {
-      const base::MutexLock lock(shadows_->mutex);
-      dropped.swap(shadows_->units);
-    }
+    const std::map<UnitId, Shadow> dropped = shadows_->RemoveAll();
     Connection& connection = writer_->connection();
     Status status = Transaction(connection, [&]() -> Status {
       for (const auto& [unit, shadow] : dropped) {
@@ -147,36 +131,31 @@ class DuckDb final : public DuckDbDestination {
     // Altered since it was checked at the start: this table's own trouble.
     if (std::optional<Error> bad = CheckNames(*target.schema, target.destination)) return *bad;
     SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Database::Lease> lease, db->NewLease());
+    const RelationId relation = target.unit.relation;
     ShadowTarget shadow{.target = target,
-                        .shadow = {target.destination.schema, ShadowName(target.unit)},
+                        .shadow = {target.destination.schema,
+                                   target.ranges ? RangesName(relation) : ShadowName(relation)},
                         .transaction_rows = options_.copy_transaction_rows};
-    SLUICE_RETURN_IF_ERROR(MakeShadow(lease->connection(), shadow));
-    {
-      const base::MutexLock lock(shadows_->mutex);
-      shadows_->units[target.unit] = {.name = shadow.shadow, .schema = target.schema};
-    }
-    auto on_finish = [shadows = shadows_, unit = target.unit] {
-      const base::MutexLock lock(shadows->mutex);
-      if (const auto it = shadows->units.find(unit); it != shadows->units.end())
-        it->second.is_finished = true;
-    };
+    SLUICE_RETURN_IF_ERROR(target.ranges ? MakeRange(lease->connection(), shadow)
+                                         : MakeWhole(lease->connection(), shadow));
+    auto on_finish = [shadows = shadows_, unit = target.unit] { shadows->Finish(unit); };
     return NewCopyWriter(std::move(lease), std::move(shadow), std::move(on_finish));
   }
 
   Status DiscardCopy(UnitId unit) override {
     const auto db = database();
     if (db == nullptr || db->read_only()) return NotOpen();
-    std::optional<Shadow> shadow;
-    {
-      const base::MutexLock lock(shadows_->mutex);
-      if (const auto it = shadows_->units.find(unit); it != shadows_->units.end()) {
-        shadow = it->second;
-        shadows_->units.erase(it);
-      }
-    }
+    const std::optional<Shadow> shadow = shadows_->Find(unit);
     if (!shadow) return {};
     SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Database::Lease> lease, db->NewLease());
-    return DropShadow(lease->connection(), unit, shadow->name);
+    if (!shadow->is_range) {
+      shadows_->Remove(unit);
+      return DropShadow(lease->connection(), unit, shadow->name, false);
+    }
+    const base::MutexLock lock(shadows_->ranges_mutex());
+    shadows_->Remove(unit);
+    return DropShadow(lease->connection(), unit, shadow->name,
+                      shadows_->IsShared(shadow->name, unit));
   }
 
   Result<StageOutcome> Stage(const SequenceItem& item) override {
@@ -206,10 +185,7 @@ class DuckDb final : public DuckDbDestination {
     if (writer_ == nullptr) return NotOpen();
     SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, writer_->Commit(record));
     if (outcome == CommitOutcome::kUnknown) return outcome;
-    if (!landed_.empty()) {
-      const base::MutexLock lock(shadows_->mutex);
-      for (const UnitId unit : std::exchange(landed_, {})) shadows_->units.erase(unit);
-    }
+    shadows_->SetLanded(std::exchange(landed_, {}), writer_->ranges());
     // What is stored speaks for itself from here on.
     for (const TableRecord& table : record.tables) {
       promised_.erase(FoldKey(table.destination));
@@ -299,6 +275,18 @@ class DuckDb final : public DuckDbDestination {
   /// Tables of ours that are not replicated ones: what copies left behind, and landed ranges.
   static Result<std::vector<TableName>> FindAside(Connection& connection);
   static Status DropAside(Connection& connection, const std::vector<TableName>& aside);
+  Status MakeWhole(Connection& connection, const ShadowTarget& target) {
+    SLUICE_RETURN_IF_ERROR(MakeShadow(connection, target));
+    shadows_->Add(target.target.unit, {.name = target.shadow,
+                                       .schema = target.target.schema,
+                                       .is_range = target.target.ranges.has_value()});
+    return {};
+  }
+  Status MakeRange(Connection& connection, ShadowTarget& target) {
+    const base::MutexLock lock(shadows_->ranges_mutex());
+    target.is_shared = shadows_->IsShared(target.shadow, target.target.unit);
+    return MakeWhole(connection, target);
+  }
   Result<StageOutcome> Land(const LandUnit& item);
   std::optional<Error> CheckOtherTables(const TableSchema& schema, const TableName& name);
   /// Whether the table may have a table of this name made.
@@ -373,6 +361,8 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   SLUICE_ASSIGN_OR_RETURN(std::set<RelationId> quarantined, ReadQuarantined(connection));
   writer_ = std::make_unique<TransactionWriter>(std::move(connection), state.delivery,
                                                 std::move(quarantined), ranges);
+  shadows_->RemoveAll();
+  shadows_->SetLanded({}, writer_->ranges());
   const base::MutexLock lock(mutex_);
   interruptible_ = writer_->connection().get();
   return std::move(state.delivery);
@@ -400,13 +390,9 @@ Status DuckDb::DropAside(Connection& connection, const std::vector<TableName>& a
 }
 
 Result<StageOutcome> DuckDb::Land(const LandUnit& item) {
-  std::optional<Shadow> shadow;
-  {
-    const base::MutexLock lock(shadows_->mutex);
-    if (const auto it = shadows_->units.find(item.unit); it != shadows_->units.end())
-      shadow = it->second;
-  }
-  const bool is_there = shadow && shadow->is_finished &&
+  const std::optional<Shadow> shadow = shadows_->Find(item.unit);
+  const bool is_whole = item.part == LandUnit::Part::kWhole;
+  const bool is_there = shadow && shadow->is_finished && shadow->is_range != is_whole &&
                         FoldName(shadow->name.schema) == FoldName(item.destination.schema) &&
                         SameShape(*shadow->schema, *item.schema);
   if (!is_there) {
@@ -417,9 +403,8 @@ Result<StageOutcome> DuckDb::Land(const LandUnit& item) {
                      .code = "SLU-5114",
                      .advice = "sluice resync " + ToString(item.destination)}}};
   }
-  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, item.part == LandUnit::Part::kWhole
-                                                    ? writer_->Land(item, shadow->name)
-                                                    : writer_->LandRange(item, shadow->name));
+  SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, is_whole ? writer_->Land(item, shadow->name)
+                                                         : writer_->LandRange(item, shadow->name));
   if (!outcome.table_failed) landed_.push_back(item.unit);
   return outcome;
 }

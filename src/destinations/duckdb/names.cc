@@ -98,10 +98,8 @@ std::string FoldKey(const TableName& name) {
   return FoldName(name.schema) + '\0' + FoldName(name.table);
 }
 
-std::string ShadowName(UnitId unit) {
-  std::string name = std::string(kShadowPrefix) + std::to_string(unit.relation.value);
-  if (unit.index != 0) name += "_" + std::to_string(unit.index);
-  return name;
+std::string ShadowName(RelationId relation) {
+  return std::string(kShadowPrefix) + std::to_string(relation.value);
 }
 
 std::string RangesName(RelationId relation) {

@@ -29,10 +29,10 @@ std::string FoldName(std::string_view name);
 /// Two names that are one table for DuckDB have the same key.
 std::string FoldKey(const TableName& name);
 
-/// The shadow a unit is copied into: `_sluice_copy_<oid>`, with `_<index>` for ranges.
+/// The shadow a table is copied into: `_sluice_copy_<oid>`.
 inline constexpr std::string_view kShadowPrefix = "_sluice_copy_";
-std::string ShadowName(UnitId unit);
-/// Where landed ranges of a table are that is not whole yet: `_sluice_ranges_<oid>`.
+std::string ShadowName(RelationId relation);
+/// The one that it is copied into in ranges, landed ones among them: `_sluice_ranges_<oid>`.
 inline constexpr std::string_view kRangesPrefix = "_sluice_ranges_";
 std::string RangesName(RelationId relation);
 

@@ -6,6 +6,7 @@
 
 #include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/chunk_reader.h"
+#include "destinations/duckdb/copied_ranges.h"
 #include "destinations/duckdb/history_log.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/row_applier.h"
@@ -58,6 +59,7 @@ class Reader final : public DestinationReader {
 
   Result<DeliveryState> State() override {
     SLUICE_ASSIGN_OR_RETURN(StoredState state, ReadState(lease_->connection()));
+    SLUICE_RETURN_IF_ERROR(ReadRanges(lease_->connection(), state.delivery));
     return std::move(state.delivery);
   }
 

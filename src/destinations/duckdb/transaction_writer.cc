@@ -24,13 +24,6 @@ StageOutcome Failed(RelationId relation, Error error) {
   return {.table_failed = TableFailed{.relation = relation, .error = std::move(error)}};
 }
 
-Error OutOfOrder(const TableName& name) {
-  return {.kind = ErrorKind::kSchemaConflict,
-          .message = "table " + ToString(name) + " changed its shape after rows in one transaction",
-          .code = "SLU-5028",
-          .advice = "sluice resync " + ToString(name)};
-}
-
 Error RowsNotFound(const TableName& name) {
   return {.kind = ErrorKind::kSchemaConflict,
           .message =
@@ -144,6 +137,13 @@ TransactionWriter::TransactionWriter(Connection connection, const DeliveryState&
       ranges_[record.relation] = {.name = ranges.at(record.relation),
                                   .shape = record.ranges->schema};
   }
+}
+
+Error TransactionWriter::OutOfOrder(const TableName& name) {
+  return {.kind = ErrorKind::kSchemaConflict,
+          .message = "table " + ToString(name) + " changed its shape after rows in one transaction",
+          .code = "SLU-5028",
+          .advice = "sluice resync " + ToString(name)};
 }
 
 Status TransactionWriter::Begin() {
@@ -705,6 +705,7 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
   had_ddl_ = std::exchange(has_ddl_, false);
   for (auto& [relation, staged] : staged_) tables_[relation] = std::move(staged.table);
   staged_.clear();
+  changed_ranges_.clear();
   moved_rows_ = 0;
   moved_blocks_ = 0;
   for (auto& [relation, ranges] : std::exchange(staged_ranges_, {})) {
@@ -728,6 +729,7 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
 
 void TransactionWriter::Abandon() {
   staged_.clear();
+  changed_ranges_.clear();
   moved_rows_ = 0;
   moved_blocks_ = 0;
   staged_ranges_.clear();
@@ -742,6 +744,7 @@ void TransactionWriter::Clear() {
   staged_ranges_.clear();
   records_.clear();
   staged_.clear();
+  changed_ranges_.clear();
   moved_rows_ = 0;
   moved_blocks_ = 0;
   quarantined_.clear();

@@ -38,9 +38,9 @@ class TransactionWriter {
   /// The unit's shadow becomes the table. Any table in its place is dropped. A transaction begins
   /// with its first item and sees what was committed then: the copy must have ended before.
   Result<StageOutcome> Land(const LandUnit& item, const TableName& shadow);
-  /// The unit's rows come to those of the other landed ranges, which become the table with the
+  /// The unit's rows are in a table with those of other ranges, which becomes the table with the
   /// last.
-  Result<StageOutcome> LandRange(const LandUnit& item, const TableName& shadow);
+  Result<StageOutcome> LandRange(const LandUnit& item, const TableName& ranges);
   Result<StageOutcome> Alter(const AlterTable& item);
   Result<StageOutcome> Drop(const DropTable& item);
   Result<StageOutcome> Apply(const NetRows& item);
@@ -61,6 +61,8 @@ class TransactionWriter {
   /// Why the last commit was kUnknown.
   const std::optional<Error>& commit_error() const { return commit_error_; }
   const std::map<RelationId, TableRecord>& records() const { return records_; }
+  /// Where landed ranges lie, as of the last commit.
+  std::vector<TableName> ranges() const;
   Connection& connection() { return connection_; }
   /// After Birth: nothing is known any more.
   void Clear();
@@ -114,9 +116,9 @@ class TransactionWriter {
   Result<StageOutcome> ApplyToRanges(const NetChange& change);
   /// Forgets those that no record has any more.
   Status WriteRangesOf(const TableRecord& table);
-  Status TakeIn(const TableName& shadow, const TableName& table);
   Result<std::optional<Error>> CheckShadow(const LandUnit& item, const TableName& shadow);
   static Error NameIsTaken(const TableName& name);
+  static Error OutOfOrder(const TableName& name);
   /// The log of a table that lands: kept, made, or in the way of another.
   Result<std::optional<Error>> LandLog(const LandUnit& item, const Table* before,
                                        const TableName& rows, Staged& staged);
@@ -142,6 +144,7 @@ class TransactionWriter {
   std::map<RelationId, TableRecord> records_;  ///< as stored
   std::map<RelationId, Staged> staged_;
   std::map<RelationId, std::optional<Table>> staged_ranges_;  ///< empty: they became the table
+  std::set<RelationId> changed_ranges_;                       ///< in this transaction
   /// Tables that had entries in sluice.quarantine at some time since this was opened.
   std::set<RelationId> quarantined_;
   std::uint64_t moved_rows_ = 0;  ///< of tables that moved to another schema in this transaction

@@ -30,12 +30,19 @@ const TransactionWriter::Table* TransactionWriter::FindRanges(RelationId relatio
   return known == ranges_.end() ? nullptr : &known->second;
 }
 
+std::vector<TableName> TransactionWriter::ranges() const {
+  std::vector<TableName> names;
+  for (const auto& [relation, table] : ranges_) names.push_back(table.name);
+  return names;
+}
+
 Result<std::optional<Error>> TransactionWriter::CheckShadow(const LandUnit& item,
                                                             const TableName& shadow) {
   SLUICE_RETURN_IF_ERROR(Begin());
-  SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> unseen,
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<Error> altered,
                           CompareShape(connection_, shadow, *item.schema));
-  if (!unseen) return std::optional<Error>();
+  SLUICE_ASSIGN_OR_RETURN(const bool is_seen, HasUnit(connection_, item.unit));
+  if (!altered && is_seen) return std::optional<Error>();
   return std::optional(Error{.kind = ErrorKind::kSchemaConflict,
                              .message = "the copy of " + ToString(item.destination) +
                                         " ended after the transaction that lands it began",
@@ -43,46 +50,23 @@ Result<std::optional<Error>> TransactionWriter::CheckShadow(const LandUnit& item
                              .advice = "sluice resync " + ToString(item.destination)});
 }
 
-/// The copied rows of a range join those of a table, whatever happens to these afterwards.
-Status TransactionWriter::TakeIn(const TableName& shadow, const TableName& table) {
-  SLUICE_RETURN_IF_ERROR(connection_.Run(
-      "INSERT INTO " + QualifiedName(table) + " SELECT * FROM " + QualifiedName(shadow),
-      "land a range"));
-  return connection_.Run("DROP TABLE " + QualifiedName(shadow), "drop a copy");
-}
-
-Result<StageOutcome> TransactionWriter::LandRange(const LandUnit& item, const TableName& shadow) {
+Result<StageOutcome> TransactionWriter::LandRange(const LandUnit& item, const TableName& ranges) {
   const RelationId relation = item.unit.relation;
-  const TableName name{item.destination.schema, RangesName(relation)};
   const Table* const known = FindRanges(relation);
   const bool is_last = item.part == LandUnit::Part::kLastRange;
   if (known == nullptr
           ? is_last
-          : FoldKey(known->name) != FoldKey(name) || !SameShape(*known->shape, *item.schema))
+          : FoldKey(known->name) != FoldKey(ranges) || !SameShape(*known->shape, *item.schema))
     return Failed(relation, OtherRanges(item.destination));
   if (is_last) {
-    const TableName ranges = known->name;
-    // All renames come first.
-    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> unseen, CheckShadow(item, shadow));
-    if (unseen) return Failed(relation, *std::move(unseen));
+    if (changed_ranges_.contains(relation)) return Failed(relation, OutOfOrder(item.destination));
     SLUICE_ASSIGN_OR_RETURN(StageOutcome outcome, Land(item, ranges));
-    if (outcome.table_failed) return outcome;
-    staged_ranges_[relation] = std::nullopt;
-    staged_.at(relation).has_rows = true;
-    SLUICE_RETURN_IF_ERROR(TakeIn(shadow, item.destination));
-    return StageOutcome{};
+    if (!outcome.table_failed) staged_ranges_[relation] = std::nullopt;
+    return outcome;
   }
-  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> unseen, CheckShadow(item, shadow));
+  SLUICE_ASSIGN_OR_RETURN(std::optional<Error> unseen, CheckShadow(item, ranges));
   if (unseen) return Failed(relation, *std::move(unseen));
-  has_ddl_ = true;
-  if (known != nullptr) {
-    SLUICE_RETURN_IF_ERROR(TakeIn(shadow, name));
-  } else {
-    SLUICE_RETURN_IF_ERROR(connection_.Run(
-        "ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " + QuoteIdentifier(name.table),
-        "land a range"));
-    staged_ranges_[relation] = Table{.name = name, .shape = item.schema};
-  }
+  if (known == nullptr) staged_ranges_[relation] = Table{.name = ranges, .shape = item.schema};
   SLUICE_RETURN_IF_ERROR(RemoveUnit(connection_, item.unit));
   return StageOutcome{};
 }
@@ -93,6 +77,7 @@ Result<StageOutcome> TransactionWriter::ApplyToRanges(const NetChange& change) {
   if (ranges == nullptr || !SameShape(*ranges->shape, *change.schema))
     return Failed(relation, OtherRanges(change.schema->name));
   SLUICE_RETURN_IF_ERROR(Begin());
+  changed_ranges_.insert(relation);
   SLUICE_ASSIGN_OR_RETURN(std::optional<Error> failed,
                           ApplyChange(connection_, ranges->name, change));
   if (failed) return Failed(relation, *std::move(failed));

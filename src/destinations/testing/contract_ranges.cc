@@ -1,5 +1,6 @@
 // The part of the contract about tables that are copied in ranges: landed ones are kept aside, take
 // changes, survive a crash, and are the table with the last of them.
+#include <memory>
 #include <utility>
 
 #include "destinations/testing/destination_contract.h"
@@ -27,10 +28,21 @@ class Ranges {
   explicit Ranges(std::unique_ptr<Destination>& destination) : destination_(destination) {}
 
   void Copy(std::uint32_t index, const Rows& rows) {
-    auto writer = destination_->OpenCopy({{schema_->relation, index}, schema_, schema_->name});
-    ASSERT_TRUE(writer) << writer.error().message;
-    ASSERT_TRUE((*writer)->Append({MakeRows(*schema_, rows)}));
-    ASSERT_TRUE((*writer)->Finish());
+    std::unique_ptr<CopyWriter> writer;
+    Begin(index, rows, writer);
+    ASSERT_TRUE(writer->Finish());
+  }
+  void Begin(std::uint32_t index, const Rows& rows, std::unique_ptr<CopyWriter>& writer) {
+    auto opened =
+        destination_->OpenCopy({{schema_->relation, index}, schema_, schema_->name, Planned()});
+    ASSERT_TRUE(opened) << opened.error().message << " " << opened.error().server_message;
+    const Status appended = (*opened)->Append({MakeRows(*schema_, rows)});
+    ASSERT_TRUE(appended) << appended.error().message << " " << appended.error().server_message;
+    writer = *std::move(opened);
+  }
+  void Discard(std::uint32_t index) {
+    const Status discarded = destination_->DiscardCopy({schema_->relation, index});
+    ASSERT_TRUE(discarded) << discarded.error().message << " " << discarded.error().server_message;
   }
   void Land(std::uint32_t index, Part part) {
     const auto staged = destination_->Stage(LandUnit{.unit = {schema_->relation, index},
@@ -70,11 +82,9 @@ class Ranges {
     table.state = TableState::kCopying;
     if (is_new) table.schema = nullptr;
     if (!landed.empty()) {
-      table.ranges = CopyRanges{.attnum = 1,
-                                .bounds = {10, 20},
-                                .landed = std::move(landed),
-                                .schema = schema_,
-                                .row_count = 3};
+      table.ranges = Planned();
+      table.ranges->landed = std::move(landed);
+      table.ranges->row_count = 3;
     }
     record.tables = {table};
     const auto outcome = destination_->Commit(record);
@@ -82,6 +92,14 @@ class Ranges {
   }
 
  private:
+  CopyRanges Planned() const {
+    return {.attnum = 1,
+            .bounds = {10, 20},
+            .landed = {false, false, false},
+            .schema = schema_,
+            .row_count = 0};
+  }
+
   std::unique_ptr<Destination>& destination_;  // as it is opened again
   const SchemaPtr schema_ = Orders();
 };
@@ -169,6 +187,28 @@ TEST_P(DestinationContract, AnAbandonedLandingLeavesTheOtherRangesAndItsCopy) {
   ranges.Land(2, Part::kLastRange);
   CommitNow(schema);
   EXPECT_EQ(ReadRows(schema), (Rows{{"1", "x"}, {"11", "a"}, {"21", "z"}}));
+}
+
+TEST_P(DestinationContract, ARangeThatIsCopiedAgainHasTheRowsOfTheLastTry) {
+  SLUICE_NEEDS_RANGES();
+  const SchemaPtr schema = Orders();
+  Ranges ranges(destination_);
+  ASSERT_TRUE(destination_->StoreBirth(MakeBirth()));
+  ranges.Copy(0, {{"1", "x"}});
+  std::unique_ptr<CopyWriter> given_up;
+  ranges.Begin(1, {{"11", "not finished"}}, given_up);
+  given_up.reset();
+  ranges.Discard(1);
+  ranges.Copy(1, {{"12", "finished"}});
+  ranges.Discard(1);
+  ranges.Copy(1, {{"13", "landed"}});
+  ranges.Copy(2, {{"21", "z"}});
+  ranges.Land(0, Part::kRange);
+  ranges.Land(1, Part::kRange);
+  ranges.Commit(NextRecord(), RecordOf(schema), {true, true, false});
+  ranges.Land(2, Part::kLastRange);
+  CommitNow(schema);
+  EXPECT_EQ(ReadRows(schema), (Rows{{"1", "x"}, {"13", "landed"}, {"21", "z"}}));
 }
 
 TEST_P(DestinationContract, LandedRangesAreForgottenWhenTheRecordHasThemNoMore) {

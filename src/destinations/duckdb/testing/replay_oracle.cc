@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "destinations/duckdb/copied_ranges.h"
 #include "destinations/duckdb/names.h"
 
 extern char** environ;
@@ -42,6 +43,13 @@ Status ForEachRow(SqlSession& session, const std::string& sql,
 }  // namespace
 
 Result<ReplayOracle::Content> ReplayOracle::Read(DuckDbDestination& destination) {
+  SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<DestinationReader> reader,
+                          destination.OpenReader());
+  SLUICE_ASSIGN_OR_RETURN(const DeliveryState state, reader->State());
+  std::map<std::string, std::string> landed;
+  for (const TableRecord& table : state.tables) {
+    if (table.ranges) landed[RangesName(table.relation)] = LandedSql(*table.ranges);
+  }
   SLUICE_ASSIGN_OR_RETURN(const auto session, destination.Sql({}));
   std::vector<std::pair<std::string, std::string>> tables;
   SLUICE_RETURN_IF_ERROR(
@@ -57,6 +65,8 @@ Result<ReplayOracle::Content> ReplayOracle::Read(DuckDbDestination& destination)
                  }));
   Content content;
   for (const auto& [schema, table] : tables) {
+    const bool has_ranges = table.starts_with(kRangesPrefix);
+    if (has_ranges && !landed.contains(table)) continue;
     // A copy of the destination takes the next epoch when it is opened for reading only: not.
     SLUICE_RETURN_IF_ERROR(ForEachRow(
         *session,
@@ -66,7 +76,8 @@ Result<ReplayOracle::Content> ReplayOracle::Read(DuckDbDestination& destination)
         "duckdb_columns() WHERE database_name = " +
             QuoteLiteral(kCatalog) + " AND schema_name = " + QuoteLiteral(schema) +
             " AND table_name = " + QuoteLiteral(table) + ") FROM " +
-            QualifiedName({schema, table}) + " AS t",
+            QualifiedName({schema, table}) + " AS t" +
+            (has_ranges ? " WHERE " + landed[table] : ""),
         [&](const SqlTextRow& row) -> Status {
           content[schema + "." + table] = std::string(row[0].value_or(""));
           return {};

@@ -9,8 +9,8 @@
 /// Check() copies FILE.wal, then FILE, aside (a child process does: closing the file in this one
 /// would release DuckDB's lock), attaches the copies, and compares every table with what a
 /// connection of the writer's instance sees: count and hashes over the rows' text, so that the sign
-/// of a zero and the fields of an interval count. Copies in progress are left out. Files over 64
-/// MiB are not looked at.
+/// of a zero and the fields of an interval count. Copies in progress are left out, of ranges those
+/// that have not landed. Files over 64 MiB are not looked at.
 #pragma once
 
 #include <cstdint>
