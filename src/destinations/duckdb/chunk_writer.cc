@@ -269,6 +269,12 @@ void FillVector(duckdb_vector vector, const ColumnType& type, const arrow::Array
   Fill(vector, type, data, static_cast<std::size_t>(data.offset + begin), row_count, nullptr);
 }
 
+void FillVector(duckdb_vector vector, const ColumnSource& source, std::size_t begin,
+                std::size_t row_count) {
+  if (source.data == nullptr) return FillFlags(vector, *source.bits, begin, row_count);
+  FillVector(vector, *source.type, *source.data, static_cast<std::int64_t>(begin), row_count);
+}
+
 std::vector<ColumnSource> SourcesOf(const arrow::RecordBatch& batch,
                                     const std::vector<const ColumnType*>& types) {
   SLUICE_CHECK(static_cast<std::size_t>(batch.num_columns()) == types.size());
@@ -328,15 +334,8 @@ Status ChunkWriter::Append(std::span<const ColumnSource> columns, std::size_t ro
   for (std::size_t begin = 0; begin < row_count; begin += kChunkRows) {
     const std::size_t now = std::min(kChunkRows, row_count - begin);
     SLUICE_RETURN_IF_ERROR(RenewChunk());
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      duckdb_vector vector = duckdb_data_chunk_get_vector(chunk_.get(), i);
-      if (columns[i].data != nullptr) {
-        FillVector(vector, *columns[i].type, *columns[i].data, static_cast<std::int64_t>(begin),
-                   now);
-      } else {
-        FillFlags(vector, *columns[i].bits, begin, now);
-      }
-    }
+    for (std::size_t i = 0; i < columns.size(); ++i)
+      FillVector(duckdb_data_chunk_get_vector(chunk_.get(), i), columns[i], begin, now);
     duckdb_data_chunk_set_size(chunk_.get(), now);
     if (duckdb_append_data_chunk(appender_.get(), chunk_.get()) == DuckDBError) {
       const ErrorDataHandle error(duckdb_appender_error_data(appender_.get()));

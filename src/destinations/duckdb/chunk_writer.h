@@ -67,5 +67,8 @@ std::vector<ColumnSource> SourcesOf(const arrow::RecordBatch& batch,
 /// Fills rows [0, row_count) of `vector` with values [begin, begin + row_count) of `data`.
 void FillVector(duckdb_vector vector, const ColumnType& type, const arrow::ArrayData& data,
                 std::int64_t begin, std::size_t row_count);
+/// The same from either kind of source.
+void FillVector(duckdb_vector vector, const ColumnSource& source, std::size_t begin,
+                std::size_t row_count);
 
 }  // namespace sluice::duckdb

@@ -15,6 +15,12 @@ bool IsDiskFull(std::string_view message) {
          Contains(message, "failed to offload data block");
 }
 
+/// Not always under that name: a COMMIT only repeats what happened in it.
+bool IsOutOfMemory(std::string_view message) {
+  return Contains(message, "Out of Memory Error") || Contains(message, "failed to pin block") ||
+         Contains(message, "could not allocate block");
+}
+
 }  // namespace
 
 Error MakeError(std::string_view what, std::string_view duckdb_message) {
@@ -31,7 +37,7 @@ Error MakeError(std::string_view what, std::string_view duckdb_message) {
     error.kind = ErrorKind::kConnection;
     error.code = "SLU-5015";
     error.message = "DuckDB gave up after an earlier error: " + std::string(what);
-  } else if (Contains(duckdb_message, "Out of Memory Error")) {
+  } else if (IsOutOfMemory(duckdb_message)) {
     error.code = "SLU-5018";
     error.message = "DuckDB's share of memory is used up: " + std::string(what);
     error.advice = "raise --memory";

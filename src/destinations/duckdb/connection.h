@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@
 #include "destinations/duckdb/handles.h"
 
 namespace sluice::duckdb {
+
+class StagedRows;
 
 /// DuckDB's error as ours. Recognises a full disk (SLU-5012), memory at its limit (SLU-5018) and an
 /// instance that gave up (SLU-5015, kConnection: re-open); the rest is SLU-5014. `what` is our name
@@ -48,7 +51,8 @@ class SmallResult {
 
 class Connection {
  public:
-  explicit Connection(ConnectionHandle handle) : handle_(std::move(handle)) {}
+  Connection(ConnectionHandle handle, std::shared_ptr<StagedRows> staged)
+      : staged_(std::move(staged)), handle_(std::move(handle)) {}
 
   duckdb_connection get() const { return handle_.get(); }
 
@@ -57,9 +61,11 @@ class Connection {
   /// One INSERT, UPDATE or DELETE: rows changed.
   Result<std::uint64_t> RunCounted(const std::string& sql, std::string_view what);
   Result<SmallResult> Query(const std::string& sql, std::string_view what);
+  StagedRows& staged() { return *staged_; }
   void Interrupt() { duckdb_interrupt(handle_.get()); }
 
  private:
+  std::shared_ptr<StagedRows> staged_;
   ConnectionHandle handle_;
 };
 

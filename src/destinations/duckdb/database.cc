@@ -209,7 +209,8 @@ Status Database::Start(const DuckDbOptions& options) {
     duckdb_free(message);
     return error;
   }
-  return {};
+  SLUICE_ASSIGN_OR_RETURN(const Connection connection, Connect());
+  return StagedRows::Register(connection.get(), staged_);
 }
 
 /// Made under a name of this process's own, and linked when it is whole: killed in between, it
@@ -272,7 +273,7 @@ Result<Connection> Database::Connect() {
   ConnectionHandle connection;
   if (duckdb_connect(handle_.get(), connection.out()) == DuckDBError)
     return MakeError("connect", "refused");
-  return Connection(std::move(connection));
+  return Connection(std::move(connection), staged_);
 }
 
 Database::Lease::Lease(std::shared_ptr<Database> database, Connection connection)

@@ -22,6 +22,7 @@
 #include "destinations/duckdb/connection.h"
 #include "destinations/duckdb/duckdb_destination.h"
 #include "destinations/duckdb/handles.h"
+#include "destinations/duckdb/staged_rows.h"
 
 namespace sluice::duckdb {
 
@@ -83,6 +84,7 @@ class Database : public std::enable_shared_from_this<Database> {
   bool was_created_ = false;
   bool holds_path_ = false;
   std::atomic<bool> remove_at_end_{false};
+  const std::shared_ptr<StagedRows> staged_ = std::make_shared<StagedRows>();
   DatabaseHandle handle_;
   base::Mutex mutex_;
   std::set<Lease*> leases_ SLUICE_GUARDED_BY(mutex_);

@@ -430,5 +430,13 @@ TEST(MakeError, TellsThatTheInstanceIsGoneHoweverDuckDbSaysIt) {
   }
 }
 
+TEST(MakeError, TellsThatMemoryIsUsedUpAlsoInTheWordsOfACommit) {
+  EXPECT_EQ(MakeError("commit copied rows",
+                      "TransactionContext Error: Failed to commit: failed to pin block of size "
+                      "256.0 KiB (63.8 MiB/64.0 MiB used)")
+                .code,
+            "SLU-5018");
+}
+
 }  // namespace
 }  // namespace sluice::duckdb

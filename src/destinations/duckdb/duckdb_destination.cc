@@ -32,6 +32,9 @@ constexpr auto kCheckpointPause = std::chrono::milliseconds(500);
 /// kept short.
 constexpr int kShapeCheckpointRest = 9;
 constexpr Duration kShapeCheckpointWaitMax = std::chrono::seconds(5);
+/// Of DuckDB's memory, for strings that stay there until a checkpoint: each takes up to twice its
+/// length.
+constexpr std::size_t kStringShare = 8;
 /// A log smaller than this is not worth a checkpoint when idle.
 constexpr std::uint64_t kIdleWalBytes = 256U << 10;
 
@@ -194,7 +197,7 @@ class DuckDb final : public DuckDbDestination {
     if (options_.after_commit) SLUICE_RETURN_IF_ERROR(options_.after_commit());
     if (listener_)
       listener_({.durable_sequence = record.sequence, .visible_sequence = record.sequence});
-    if (writer_->had_ddl()) wants_checkpoint_ = true;
+    if (writer_->had_ddl() || writer_->strings().is_spent()) wants_checkpoint_ = true;
     if (IsShapeCheckpointDue() || database_->wal_bytes() > WalBound()) TryCheckpoint();
     return outcome;
   }
@@ -310,6 +313,7 @@ class DuckDb final : public DuckDbDestination {
     const Clock::time_point now = Clock::now();
     const bool is_done = status && database_->wal_bytes() == 0;
     wants_checkpoint_ = !is_done && wants_checkpoint_;
+    if (is_done) writer_->strings().Renew();
     next_checkpoint_ = is_done ? Clock::time_point() : now + kCheckpointPause;
     next_shape_checkpoint_ =
         now + std::min<Duration>(kShapeCheckpointRest * (now - began), kShapeCheckpointWaitMax);
@@ -359,8 +363,9 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   // The first commit after this checkpoints: this one had DDL.
   wants_checkpoint_ = true;
   SLUICE_ASSIGN_OR_RETURN(std::set<RelationId> quarantined, ReadQuarantined(connection));
-  writer_ = std::make_unique<TransactionWriter>(std::move(connection), state.delivery,
-                                                std::move(quarantined), ranges);
+  writer_ = std::make_unique<TransactionWriter>(
+      std::move(connection), state.delivery, std::move(quarantined), ranges,
+      options_.spares_memory ? 0 : options_.memory_bytes_max / kStringShare);
   shadows_->RemoveAll();
   shadows_->SetLanded({}, writer_->ranges());
   const base::MutexLock lock(mutex_);

@@ -40,6 +40,8 @@ struct DuckDbOptions {
   std::string path = {};  ///< absolute or relative; its folder must exist
   /// DuckDB's share of the process's memory; it spills to `temp_directory` above it.
   std::size_t memory_bytes_max = 512U << 20;
+  /// Updates of strings, which DuckDB keeps in memory, are written as new rows from the first on.
+  bool spares_memory = false;
   int threads = 2;
   /// Where DuckDB spills; empty: `<path>.tmp`, made when needed.
   std::string temp_directory = {};

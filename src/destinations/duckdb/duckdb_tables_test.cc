@@ -351,7 +351,7 @@ TEST_F(TablesTest, AnEpochThatIsNotTheFilesMayNotCommit) {
   ASSERT_TRUE(connection);
   DeliveryState state;
   state.epoch = 99;
-  TransactionWriter writer(*std::move(connection), state, {}, {});
+  TransactionWriter writer(*std::move(connection), state, {}, {}, 1U << 20);
   const auto outcome = writer.Commit({.sequence = 1, .position = Position{Lsn{5}, {}}});
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, "SLU-5004");

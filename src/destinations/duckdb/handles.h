@@ -53,6 +53,8 @@ using ChunkHandle = Handle<duckdb_data_chunk, duckdb_destroy_data_chunk>;
 using LogicalTypeHandle = Handle<duckdb_logical_type, duckdb_destroy_logical_type>;
 using ErrorDataHandle = Handle<duckdb_error_data, duckdb_destroy_error_data>;
 using TableDescriptionHandle = Handle<duckdb_table_description, duckdb_table_description_destroy>;
+using ClientContextHandle = Handle<duckdb_client_context, duckdb_destroy_client_context>;
+using TableFunctionHandle = Handle<duckdb_table_function, duckdb_destroy_table_function>;
 using ArrowOptionsHandle = Handle<duckdb_arrow_options, duckdb_destroy_arrow_options>;
 
 /// A result is a struct, not a pointer.

@@ -335,12 +335,12 @@ Status AppendHistory(Connection& connection, const TableName& log, const History
 Status FillLog(Connection& connection, const TableName& log, const Column& column,
                const RowsPtr& row) {
   SLUICE_RETURN_IF_ERROR(StageRows(connection, SourcesOf(*row, {&column.type}), 1));
-  SLUICE_RETURN_IF_ERROR(
-      connection.Run("UPDATE " + QualifiedName(log) + " SET " + QuoteIdentifier(column.name) +
-                         " = s.c0 FROM temp.main." + std::string(kStage) +
-                         " AS s WHERE _sluice_op IN ('copy', 'insert', 'update')",
-                     "fill an added column of a log"));
-  return DropStage(connection);
+  SLUICE_RETURN_IF_ERROR(connection.Run(
+      "UPDATE " + QualifiedName(log) + " SET " + QuoteIdentifier(column.name) + " = s.c0 FROM " +
+          std::string(kStage) + " AS s WHERE _sluice_op IN ('copy', 'insert', 'update')",
+      "fill an added column of a log"));
+  DropStage(connection);
+  return {};
 }
 
 Status RetellUnchanged(Connection& connection, const TableName& log, const Pairs& retold) {

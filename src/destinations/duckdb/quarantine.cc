@@ -142,7 +142,7 @@ class KeyPrinter {
   std::string cells_;
 };
 
-// Texts into a temporary table
+// Texts as staged rows
 // -------------------------------------------------------------------------------------------------
 
 const ColumnType& TextType() {
@@ -156,7 +156,7 @@ const ColumnType& TextType() {
   return made;
 }
 
-/// Rows of texts, staged as columns c0, c1, ...
+/// Rows of texts, staged as columns c0, c1, ...; to be kept until the stage is dropped.
 class TextRows {
  public:
   explicit TextRows(std::size_t width) {
@@ -176,17 +176,17 @@ class TextRows {
   }
   std::size_t row_count() const { return row_count_; }
   Status Stage(Connection& connection) {
-    std::vector<std::shared_ptr<arrow::ArrayData>> data;
     std::vector<ColumnSource> sources;
     for (columnar::ColumnBuilder& column : columns_) {
-      data.push_back(column.Finish());
-      sources.push_back({.type = &TextType(), .data = data.back().get()});
+      staged_.push_back(column.Finish());
+      sources.push_back({.type = &TextType(), .data = staged_.back().get()});
     }
     return StageRows(connection, sources, row_count_);
   }
 
  private:
   std::vector<columnar::ColumnBuilder> columns_;
+  std::vector<std::shared_ptr<arrow::ArrayData>> staged_;
   std::size_t row_count_ = 0;
 };
 
@@ -264,16 +264,15 @@ Status RemoveTouched(Connection& connection, RelationId relation, const NetChang
   std::string kept;
   if (unchanged.row_count() != 0) {
     SLUICE_RETURN_IF_ERROR(unchanged.Stage(connection));
-    SLUICE_RETURN_IF_ERROR(
-        connection.Run("CREATE OR REPLACE TEMP TABLE _sluice_kept AS SELECT * FROM temp.main." +
-                           std::string(kStage),
-                       "stage unchanged cells"));
+    SLUICE_RETURN_IF_ERROR(connection.Run(
+        "CREATE OR REPLACE TEMP TABLE _sluice_kept AS SELECT * FROM " + std::string(kStage),
+        "stage unchanged cells"));
     kept =
         " AND NOT EXISTS (SELECT 1 FROM temp.main._sluice_kept AS u"
         " WHERE u.c0 = q.\"key\" AND u.c1 = q.\"column\")";
   }
   SLUICE_RETURN_IF_ERROR(touched.Stage(connection));
-  const std::string stage = "temp.main." + std::string(kStage);
+  const std::string stage(kStage);
   SLUICE_RETURN_IF_ERROR(
       connection.Run("DELETE FROM " + In(kTable) + " WHERE rowid IN (SELECT q.rowid FROM " +
                          In(kTable) + " AS q JOIN " + stage + " AS s ON q.\"key\" = s.c0 WHERE q." +
@@ -287,7 +286,8 @@ Status RemoveTouched(Connection& connection, RelationId relation, const NetChang
                            OfTable(relation) + "; DROP TABLE temp.main._sluice_kept",
                        "move in sluice.quarantine"));
   }
-  return DropStage(connection);
+  DropStage(connection);
+  return {};
 }
 
 /// Of equal rows as many entries go as rows, whichever they are.
@@ -300,13 +300,13 @@ Status RemoveRows(Connection& connection, RelationId relation, const NetChange& 
       "DELETE FROM " + In(kTable) +
           " WHERE rowid IN (SELECT entry FROM (SELECT q.rowid AS entry, w.wanted, row_number()"
           " OVER (PARTITION BY q.\"key\", q.\"column\" ORDER BY q.rowid) AS place FROM " +
-          In(kTable) + " AS q JOIN (SELECT c0, c1, count(*) AS wanted FROM temp.main." +
-          std::string(kStage) +
+          In(kTable) + " AS q JOIN (SELECT c0, c1, count(*) AS wanted FROM " + std::string(kStage) +
           " GROUP BY c0, c1) AS w ON q.\"key\" = w.c0 AND q.\"column\" = w.c1"
           " WHERE q." +
           OfTable(relation) + ") WHERE place <= wanted)",
       "remove from sluice.quarantine"));
-  return DropStage(connection);
+  DropStage(connection);
+  return {};
 }
 
 Status AddEntries(Connection& connection, const QuarantineOwner& owner, const TableSchema& schema,
@@ -320,10 +320,11 @@ Status AddEntries(Connection& connection, const QuarantineOwner& owner, const Ta
           QuoteLiteral(owner.source.table) + ", " + std::to_string(owner.relation.value) + ", " +
           QuoteLiteral(owner.destination.schema) + ", " + QuoteLiteral(owner.destination.table) +
           ", c0, c1, c2, c3, CAST(c4 AS UBIGINT), make_timestamptz(CAST(c5 AS BIGINT)), now()"
-          " FROM temp.main." +
+          " FROM " +
           std::string(kStage),
       "write sluice.quarantine"));
-  return DropStage(connection);
+  DropStage(connection);
+  return {};
 }
 
 std::vector<std::string> KeyNames(const TableSchema& schema) {
@@ -416,9 +417,10 @@ Status QuarantineCopied(Connection& connection, UnitId unit, const TableSchema& 
   SLUICE_RETURN_IF_ERROR(entries.Stage(connection));
   SLUICE_RETURN_IF_ERROR(connection.Run(
       "INSERT INTO " + In(kCopied) + " SELECT " + std::to_string(unit.relation.value) + ", " +
-          std::to_string(unit.index) + ", c0, c1, c2, c3 FROM temp.main." + std::string(kStage),
+          std::to_string(unit.index) + ", c0, c1, c2, c3 FROM " + std::string(kStage),
       "write copied values"));
-  return DropStage(connection);
+  DropStage(connection);
+  return {};
 }
 
 Result<bool> LandQuarantine(Connection& connection, UnitId unit, const QuarantineOwner& owner,

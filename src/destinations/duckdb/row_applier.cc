@@ -16,8 +16,6 @@
 namespace sluice::duckdb {
 namespace {
 
-constexpr std::string_view kAgain = "_sluice_again";
-
 using Types = std::vector<const ColumnType*>;
 
 std::size_t RowCount(const RowsPtr& rows) {
@@ -86,10 +84,10 @@ Result<std::optional<Error>> ApplyDeletes(Connection& connection, const TableNam
       KeyCondition(key, change.deletes_any ? " IS NOT DISTINCT FROM " : " = ");
   SLUICE_ASSIGN_OR_RETURN(
       const std::uint64_t changed,
-      connection.RunCounted("DELETE FROM " + QualifiedName(table) + " AS t USING temp.main." +
+      connection.RunCounted("DELETE FROM " + QualifiedName(table) + " AS t USING " +
                                 std::string(kStage) + " AS s WHERE " + condition,
                             "delete rows"));
-  SLUICE_RETURN_IF_ERROR(DropStage(connection));
+  DropStage(connection);
   if (change.deletes_any) return std::optional<Error>();
   return CheckCount(table, "a delete", changed, count);
 }
@@ -133,7 +131,26 @@ struct UpdatePlan {
   std::string assignments;
   std::string row;   ///< every column as it will be, in order
   std::string same;  ///< condition: a column gets a value that is equal, and not the same; or empty
+  std::size_t string_bytes = 0;  ///< what an UPDATE keeps in memory
 };
+
+/// Shorter strings lie in the column itself.
+constexpr std::int32_t kInlinedLength = 12;
+
+std::size_t StringBytes(const ColumnType& type, const arrow::ArrayData& data) {
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < type.children.size() && type.carrier == Carrier::kStruct; ++i)
+    bytes += StringBytes(type.children[i], *data.child_data[i]);
+  const bool is_string = type.carrier == Carrier::kText || type.carrier == Carrier::kJson ||
+                         type.carrier == Carrier::kBytes;
+  if (!is_string) return bytes;
+  const auto* offsets = data.GetValues<std::int32_t>(1);
+  for (std::int64_t row = 0; row < data.length; ++row) {
+    const std::int32_t length = offsets[row + 1] - offsets[row];
+    if (length > kInlinedLength) bytes += static_cast<std::size_t>(length);
+  }
+  return bytes;
+}
 
 /// A column of numbers without a zero has no equal values that are not the same.
 bool MayBeEqualNotSame(const ColumnType& type, const arrow::Array& values) {
@@ -150,6 +167,7 @@ bool MayBeEqualNotSame(const ColumnType& type, const arrow::Array& values) {
 UpdatePlan PlanUpdate(const NetChange& change) {
   UpdatePlan plan;
   const TableSchema& schema = *change.schema;
+  bool is_rewritten = false;  // by DuckDB itself, whatever is asked of it
   plan.sources = SourcesOf(*change.update_origin_keys, TypesOf(KeyColumns(schema)));
   for (std::size_t i = 0; i < schema.columns.size(); ++i) {
     const ColumnType& type = schema.columns[i].type;
@@ -161,9 +179,12 @@ UpdatePlan PlanUpdate(const NetChange& change) {
       continue;
     }
     const auto values = change.update_values->column(static_cast<int>(i));
+    is_rewritten |= type.carrier == Carrier::kList || type.carrier == Carrier::kMap;
+    plan.string_bytes += StringBytes(type, *values->data());
     std::string value = "s.c" + std::to_string(plan.sources.size());
     plan.sources.push_back({.type = &type, .data = values->data().get()});
     if (sent == Sent::kSome) {
+      ++plan.string_bytes;  // strings of a length that is not known are written again
       value = "CASE WHEN s.c" + std::to_string(plan.sources.size()) + " THEN t." + name + " ELSE " +
               value + " END";
       plan.sources.push_back({.bits = &change.update_unchanged[i]});
@@ -175,50 +196,86 @@ UpdatePlan PlanUpdate(const NetChange& change) {
                  value + " AND " + BeyondEquality(type, "t." + name) + " IS DISTINCT FROM " +
                  BeyondEquality(type, value) + ")";
   }
+  if (is_rewritten) plan.string_bytes = 0;
   return plan;
 }
 
-/// DuckDB leaves a cell alone where an UPDATE gives it an equal value: 0.0 stays when it becomes
-/// -0.0, and 1 month when it becomes 30 days. Such rows are taken out here and put back by
-/// PutBack(). Returns how many.
-Result<std::uint64_t> TakeOut(Connection& connection, const TableName& table,
-                              const UpdatePlan& plan, const std::string& key) {
-  SLUICE_RETURN_IF_ERROR(
-      connection.Run("CREATE OR REPLACE TEMP TABLE " + std::string(kAgain) + " AS SELECT " +
-                         plan.row + " FROM " + QualifiedName(table) + " AS t JOIN temp.main." +
-                         std::string(kStage) + " AS s ON " + key + " WHERE " + plan.same,
-                     "look for equal values"));
-  return connection.RunCounted("DELETE FROM " + QualifiedName(table) + " AS t USING temp.main." +
-                                   std::string(kStage) + " AS s WHERE " + key + " AND (" +
-                                   plan.same + ")",
-                               "take out rows");
+/// Staged rows get their values as new rows, and the old ones go: DuckDB leaves a cell alone where
+/// an UPDATE gives it an equal value (0.0 stays when it becomes -0.0, and 1 month when it becomes
+/// 30 days), and it keeps the strings of an UPDATE in memory. Returns how many.
+Result<std::uint64_t> Rewrite(Connection& connection, const TableName& table,
+                              const std::string& row, const std::string& which) {
+  const std::string name = QualifiedName(table);
+  const std::string stage(kStage);
+  SLUICE_ASSIGN_OR_RETURN(
+      const std::uint64_t added,
+      connection.RunCounted("INSERT INTO " + name + " SELECT " + row + " FROM " + name +
+                                " AS t JOIN " + stage + " AS s ON " + which,
+                            "write rows anew"));
+  if (added == 0) return added;
+  SLUICE_RETURN_IF_ERROR(connection.Run(
+      "DELETE FROM " + name + " AS t USING " + stage + " AS s WHERE " + which, "take out rows"));
+  return added;
 }
 
-Status PutBack(Connection& connection, const TableName& table) {
-  return connection.Run("INSERT INTO " + QualifiedName(table) + " SELECT * FROM temp.main." +
-                            std::string(kAgain) + "; DROP TABLE temp.main." + std::string(kAgain),
-                        "put rows back");
+/// Rows that are added from here on have greater ones.
+Result<std::int64_t> LastRowId(Connection& connection, const TableName& table) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult last,
+      connection.Query("SELECT max(rowid)::BIGINT FROM " + QualifiedName(table), "find the end"));
+  return last.is_null(0, 0) ? -1 : last.i64(0, 0);
+}
+
+/// So many rows at a time are written anew: the values of all of a batch need not fit into memory.
+constexpr std::size_t kRewrittenRows = 2048;
+
+/// All of them written anew.
+Result<std::uint64_t> RewriteAll(Connection& connection, const TableName& table,
+                                 const UpdatePlan& plan, const std::string& which,
+                                 std::size_t count) {
+  std::uint64_t changed = 0;
+  for (std::size_t begin = 0; begin < count; begin += kRewrittenRows) {
+    const std::size_t end = std::min(count, begin + kRewrittenRows);
+    SLUICE_RETURN_IF_ERROR(StageRows(connection, plan.sources, end, begin));
+    SLUICE_ASSIGN_OR_RETURN(const std::uint64_t some, Rewrite(connection, table, plan.row, which));
+    changed += some;
+  }
+  return changed;
+}
+
+Result<std::uint64_t> UpdateInPlace(Connection& connection, const TableName& table,
+                                    const UpdatePlan& plan, const std::string& which,
+                                    std::size_t count) {
+  SLUICE_RETURN_IF_ERROR(StageRows(connection, plan.sources, count));
+  std::uint64_t rewritten = 0;
+  if (!plan.same.empty()) {
+    SLUICE_ASSIGN_OR_RETURN(
+        rewritten, Rewrite(connection, table, plan.row, which + " AND (" + plan.same + ")"));
+  }
+  SLUICE_ASSIGN_OR_RETURN(
+      const std::uint64_t updated,
+      connection.RunCounted("UPDATE " + QualifiedName(table) + " AS t SET " + plan.assignments +
+                                " FROM " + std::string(kStage) + " AS s WHERE " + which,
+                            "update rows"));
+  return rewritten + updated;
 }
 
 Result<std::optional<Error>> ApplyUpdates(Connection& connection, const TableName& table,
-                                          const NetChange& change) {
+                                          const NetChange& change, StringBudget& strings) {
   const UpdatePlan plan = PlanUpdate(change);
   if (plan.assignments.empty()) return std::optional<Error>();
   const std::size_t count = RowCount(change.update_values);
-  const std::string key = KeyCondition(KeyColumns(*change.schema));
-  SLUICE_RETURN_IF_ERROR(StageRows(connection, plan.sources, count));
-  std::uint64_t taken_out = 0;
-  if (!plan.same.empty()) {
-    SLUICE_ASSIGN_OR_RETURN(taken_out, TakeOut(connection, table, plan, key));
+  const bool is_in_place = strings.Takes(plan.string_bytes);
+  std::string which = KeyCondition(KeyColumns(*change.schema));
+  if (!is_in_place || !plan.same.empty()) {
+    SLUICE_ASSIGN_OR_RETURN(const std::int64_t last, LastRowId(connection, table));
+    which += " AND t.rowid <= " + std::to_string(last);
   }
-  SLUICE_ASSIGN_OR_RETURN(
-      const std::uint64_t changed,
-      connection.RunCounted("UPDATE " + QualifiedName(table) + " AS t SET " + plan.assignments +
-                                " FROM temp.main." + std::string(kStage) + " AS s WHERE " + key,
-                            "update rows"));
-  if (!plan.same.empty()) SLUICE_RETURN_IF_ERROR(PutBack(connection, table));
-  SLUICE_RETURN_IF_ERROR(DropStage(connection));
-  return CheckCount(table, "an update", changed + taken_out, count);
+  SLUICE_ASSIGN_OR_RETURN(const std::uint64_t changed,
+                          is_in_place ? UpdateInPlace(connection, table, plan, which, count)
+                                      : RewriteAll(connection, table, plan, which, count));
+  DropStage(connection);
+  return CheckCount(table, "an update", changed, count);
 }
 
 /// Of rows with the same bytes as many go as were staged, whichever they are.
@@ -237,7 +294,7 @@ std::string RowDeleteSql(const TableName& table, const TableSchema& schema) {
     join += " AND " + BeyondEquality(schema.columns[i].type, mine) + " IS NOT DISTINCT FROM w.e" +
             std::to_string(i);
   }
-  return "WITH wanted AS (SELECT " + select + "count(*) AS wanted_rows FROM temp.main." +
+  return "WITH wanted AS (SELECT " + select + "count(*) AS wanted_rows FROM " +
          std::string(kStage) +
          " GROUP BY ALL), numbered AS (SELECT *, row_number() OVER () AS wanted_id FROM wanted),"
          " found AS (SELECT t.rowid AS found_row, w.wanted_rows, row_number() OVER"
@@ -255,7 +312,7 @@ Result<std::optional<Error>> ApplyRowDeletes(Connection& connection, const Table
   SLUICE_ASSIGN_OR_RETURN(
       const std::uint64_t changed,
       connection.RunCounted(RowDeleteSql(table, *change.schema), "delete whole rows"));
-  SLUICE_RETURN_IF_ERROR(DropStage(connection));
+  DropStage(connection);
   return CheckCount(table, "a delete", changed, count);
 }
 
@@ -284,25 +341,13 @@ std::string BeyondEquality(const ColumnType& type, const std::string& value) {
   return "CAST(" + value + " AS VARCHAR)";
 }
 
-Status StageRows(Connection& connection, const std::vector<ColumnSource>& columns,
-                 std::size_t row_count) {
-  std::string sql = "CREATE OR REPLACE TEMP TABLE " + std::string(kStage) + "(";
-  Types types;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    const ColumnType* type = columns[i].data == nullptr ? nullptr : columns[i].type;
-    if (i != 0) sql += ", ";
-    sql += "c" + std::to_string(i) + " " + (type == nullptr ? "BOOLEAN" : SqlType(*type));
-    types.push_back(type);
-  }
-  SLUICE_RETURN_IF_ERROR(connection.Run(sql + ")", "make a temporary table"));
-  SLUICE_ASSIGN_OR_RETURN(ChunkWriter writer, ChunkWriter::Open(connection, "temp", "main",
-                                                                std::string(kStage), types));
-  SLUICE_RETURN_IF_ERROR(writer.Append(columns, row_count));
-  return writer.Close();
+Status StageRows(Connection& connection, const std::vector<ColumnSource>& columns, std::size_t end,
+                 std::size_t begin) {
+  return connection.staged().Set(connection.get(), columns, begin, end);
 }
 
-Status DropStage(Connection& connection) {
-  return connection.Run("DROP TABLE temp.main." + std::string(kStage), "drop a temporary table");
+void DropStage(Connection& connection) {
+  connection.staged().Clear(connection.get());
 }
 
 std::optional<Error> CheckChange(const NetChange& change) {
@@ -327,19 +372,21 @@ std::optional<Error> CheckChange(const NetChange& change) {
 }
 
 Result<std::optional<Error>> ApplyChange(Connection& connection, const TableName& table,
-                                         const NetChange& change) {
+                                         const NetChange& change, StringBudget& strings) {
   if (change.truncate) {
     SLUICE_RETURN_IF_ERROR(connection.Run("DELETE FROM " + QualifiedName(table), "truncate"));
   }
-  using Step = Result<std::optional<Error>> (*)(Connection&, const TableName&, const NetChange&);
-  const std::pair<const RowsPtr*, Step> steps[] = {{&change.row_deletes, ApplyRowDeletes},
-                                                   {&change.deletes, ApplyDeletes},
-                                                   {&change.update_values, ApplyUpdates}};
-  for (const auto& [rows, step] : steps) {
-    if (RowCount(*rows) == 0) continue;
-    SLUICE_ASSIGN_OR_RETURN(std::optional<Error> failed, step(connection, table, change));
-    if (failed) return failed;
+  std::optional<Error> failed;
+  if (RowCount(change.row_deletes) != 0) {
+    SLUICE_ASSIGN_OR_RETURN(failed, ApplyRowDeletes(connection, table, change));
   }
+  if (!failed && RowCount(change.deletes) != 0) {
+    SLUICE_ASSIGN_OR_RETURN(failed, ApplyDeletes(connection, table, change));
+  }
+  if (!failed && RowCount(change.update_values) != 0) {
+    SLUICE_ASSIGN_OR_RETURN(failed, ApplyUpdates(connection, table, change, strings));
+  }
+  if (failed) return failed;
   if (RowCount(change.inserts) != 0)
     SLUICE_RETURN_IF_ERROR(ApplyInserts(connection, table, change));
   return std::optional<Error>();
@@ -354,10 +401,11 @@ Status FillColumns(Connection& connection, const TableName& table,
     sets += (sets.empty() ? "" : ", ") + QuoteIdentifier(columns[i]->name) + " = s.c" +
             std::to_string(i);
   }
-  SLUICE_RETURN_IF_ERROR(connection.Run("UPDATE " + QualifiedName(table) + " SET " + sets +
-                                            " FROM temp.main." + std::string(kStage) + " AS s",
-                                        "fill added columns"));
-  return DropStage(connection);
+  SLUICE_RETURN_IF_ERROR(connection.Run(
+      "UPDATE " + QualifiedName(table) + " SET " + sets + " FROM " + std::string(kStage) + " AS s",
+      "fill added columns"));
+  DropStage(connection);
+  return {};
 }
 
 Result<std::optional<Error>> CompareShape(Connection& connection, const TableName& table,

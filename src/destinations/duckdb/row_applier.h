@@ -1,9 +1,10 @@
 /// \file
 /// Net changes of one table into the writer's open transaction.
 ///
-/// Deletes and updates go through a temporary table and one statement each: an update of all rows
-/// at once is what makes swapped and chained keys safe, and an appender that runs a statement
-/// itself would cut it every 204,800 rows. Rows born in the batch are appended.
+/// Deletes and updates are staged and go by one statement each: an update of all rows at once is
+/// what makes swapped and chained keys safe, and an appender that runs a statement itself would cut
+/// it every 204,800 rows. Updates of more strings than fit into memory are written as new rows.
+/// Rows born in the batch are appended.
 ///
 /// Thread safety: the writer's.
 #pragma once
@@ -21,16 +22,36 @@
 
 #include "destinations/duckdb/chunk_writer.h"
 #include "destinations/duckdb/connection.h"
+#include "destinations/duckdb/staged_rows.h"
 
 namespace sluice::duckdb {
 
-/// The temporary table of StageRows().
-inline constexpr std::string_view kStage = "_sluice_stage";
+/// Makes rows [begin, end) readable as `kStage`, with columns c0, c1, ...; at most one stage at a
+/// time. What `columns` point to must outlive it.
+Status StageRows(Connection& connection, const std::vector<ColumnSource>& columns, std::size_t end,
+                 std::size_t begin = 0);
+void DropStage(Connection& connection);
 
-/// A temporary table c0, c1, ... with the rows; at most one at a time.
-Status StageRows(Connection& connection, const std::vector<ColumnSource>& columns,
-                 std::size_t row_count);
-Status DropStage(Connection& connection);
+/// What strings UPDATEs may still write. They stay in DuckDB's memory until a checkpoint, and
+/// cannot be spilled.
+class StringBudget {
+ public:
+  explicit StringBudget(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  /// False: there is no room for so many.
+  bool Takes(std::size_t bytes) {
+    if (bytes > bytes_max_ - bytes_) is_spent_ = true;
+    const bool has_room = bytes == 0 || !is_spent_;
+    if (has_room) bytes_ += bytes;
+    return has_room;
+  }
+  bool is_spent() const { return is_spent_; }
+  void Renew() { *this = StringBudget(bytes_max_); }
+
+ private:
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  bool is_spent_ = false;
+};
 
 /// Why this change cannot be written, before anything of it is: a value that does not fit, a batch
 /// of another shape.
@@ -40,7 +61,7 @@ std::optional<Error> CheckChange(const NetChange& change);
 /// are not (SLU-5112); the table's rows of this transaction are then unfinished. An error outside
 /// ended the transaction.
 Result<std::optional<Error>> ApplyChange(Connection& connection, const TableName& table,
-                                         const NetChange& change);
+                                         const NetChange& change, StringBudget& strings);
 
 /// What `=` does not see of a value: the sign of a zero, the fields of an interval. Empty: nothing.
 std::string BeyondEquality(const ColumnType& type, const std::string& value);

@@ -122,8 +122,10 @@ bool SameInternals(const TableRecord& a, const TableRecord& b) {
 
 TransactionWriter::TransactionWriter(Connection connection, const DeliveryState& state,
                                      std::set<RelationId> quarantined,
-                                     const std::map<RelationId, TableName>& ranges)
+                                     const std::map<RelationId, TableName>& ranges,
+                                     std::size_t string_bytes_max)
     : connection_(std::move(connection)),
+      strings_(string_bytes_max),
       epoch_(state.epoch),
       quarantined_(std::move(quarantined)) {
   if (state.position) position_ = state.position->lsn;
@@ -544,7 +546,7 @@ Result<StageOutcome> TransactionWriter::Apply(const NetRows& item) {
     SLUICE_ASSIGN_OR_RETURN(failed, Prepare(staged, *change.schema));
   }
   if (has_rows && !failed) {
-    SLUICE_ASSIGN_OR_RETURN(failed, ApplyChange(connection_, staged.table.name, change));
+    SLUICE_ASSIGN_OR_RETURN(failed, ApplyChange(connection_, staged.table.name, change, strings_));
   }
   if (!failed) {
     SLUICE_ASSIGN_OR_RETURN(failed, Quarantine(staged, change));

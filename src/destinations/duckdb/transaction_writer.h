@@ -24,6 +24,7 @@
 
 #include "destinations/duckdb/connection.h"
 #include "destinations/duckdb/quarantine.h"
+#include "destinations/duckdb/row_applier.h"
 
 namespace sluice::duckdb {
 
@@ -31,9 +32,10 @@ class TransactionWriter {
  public:
   /// \param quarantined tables with entries in sluice.quarantine
   /// \param ranges where landed ranges lie, of each record that has some
+  /// \param string_bytes_max what UPDATEs may keep in memory between two checkpoints
   TransactionWriter(Connection connection, const DeliveryState& state,
-                    std::set<RelationId> quarantined,
-                    const std::map<RelationId, TableName>& ranges);
+                    std::set<RelationId> quarantined, const std::map<RelationId, TableName>& ranges,
+                    std::size_t string_bytes_max);
 
   /// The unit's shadow becomes the table. Any table in its place is dropped. A transaction begins
   /// with its first item and sees what was committed then: the copy must have ended before.
@@ -64,6 +66,7 @@ class TransactionWriter {
   /// Where landed ranges lie, as of the last commit.
   std::vector<TableName> ranges() const;
   Connection& connection() { return connection_; }
+  StringBudget& strings() { return strings_; }
   /// After Birth: nothing is known any more.
   void Clear();
 
@@ -137,6 +140,7 @@ class TransactionWriter {
   Status WriteChanges(const CommitRecord& record);
 
   Connection connection_;
+  StringBudget strings_;
   const std::uint64_t epoch_;
   Lsn position_;
   std::map<RelationId, Table> tables_;

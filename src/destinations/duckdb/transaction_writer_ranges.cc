@@ -79,7 +79,7 @@ Result<StageOutcome> TransactionWriter::ApplyToRanges(const NetChange& change) {
   SLUICE_RETURN_IF_ERROR(Begin());
   changed_ranges_.insert(relation);
   SLUICE_ASSIGN_OR_RETURN(std::optional<Error> failed,
-                          ApplyChange(connection_, ranges->name, change));
+                          ApplyChange(connection_, ranges->name, change, strings_));
   if (failed) return Failed(relation, *std::move(failed));
   return StageOutcome{};
 }

@@ -1,0 +1,97 @@
+// More than DuckDB's share of memory: what a transaction writes goes to disk, or in another way.
+#include "destinations/duckdb/duckdb_test_fixture.h"
+
+namespace sluice::duckdb {
+namespace {
+
+using MemoryTest = DuckDbTest;
+
+constexpr std::size_t kMemory = 32U << 20;
+constexpr int kRows = 200;
+constexpr std::size_t kLength = 8U << 10;
+
+SchemaPtr Notes() {
+  return MakeSchema(16'384, {"public", "notes"},
+                    {{"id", Carrier::kInt32, kKey}, {"note", Carrier::kText}});
+}
+
+/// Of one length, and hardly the same twice.
+std::string Note(int round, int row) {
+  std::string note = std::to_string(round) + "/" + std::to_string(row) + "/";
+  while (note.size() < kLength)
+    note += std::to_string(std::hash<std::string>{}(note) + static_cast<std::size_t>(row));
+  note.resize(kLength);
+  return note;
+}
+
+/// Keys of a round: each moves the rows on by one, so that every row has a key that another had.
+std::string Key(int round, int row) {
+  return std::to_string((row + round) % kRows);
+}
+
+Rows NotesOf(int round) {
+  Rows rows;
+  for (int row = 0; row < kRows; ++row) rows.push_back({Key(round, row), Note(round, row)});
+  return rows;
+}
+
+NetChange NextRound(const SchemaPtr& schema, int round) {
+  Rows keys;
+  for (int row = 0; row < kRows; ++row) keys.push_back({Key(round - 1, row)});
+  return Updates(schema, keys, NotesOf(round));
+}
+
+Rows Sorted(Rows rows) {
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+TEST_F(MemoryTest, ATransactionUpdatesMoreTextThanFitsIntoMemory) {
+  OpenFile({.memory_bytes_max = kMemory, .threads = 1});
+  const SchemaPtr schema = Notes();
+  MakeLive(schema, NotesOf(0));
+  constexpr int kRounds = 16;
+  for (int round = 1; round <= kRounds; ++round) Stage(NextRound(schema, round));
+  Commit(schema);
+  EXPECT_TRUE(ReadRows(schema) == Sorted(NotesOf(kRounds)));  // too long to be shown
+  CloseFile();
+}
+
+TEST_F(MemoryTest, TransactionsUpdateMoreTextThanFitsWhileACopyHoldsBackTheCheckpoint) {
+  OpenFile({.memory_bytes_max = kMemory, .threads = 1});
+  const SchemaPtr schema = Notes();
+  MakeLive(schema, NotesOf(0));
+  const SchemaPtr other = MakeSchema(16'390, {"public", "other"}, {{"id", Carrier::kInt32, kKey}});
+  auto copy = destination_->OpenCopy({{other->relation, 0}, other, other->name});
+  ASSERT_TRUE(copy) << Why(copy);
+  ASSERT_TRUE((*copy)->Append({MakeRows(*other, {{"1"}})}));
+  constexpr int kRounds = 16;
+  for (int round = 1; round <= kRounds; ++round) {
+    Stage(NextRound(schema, round));
+    Commit(schema);
+  }
+  EXPECT_TRUE(ReadRows(schema) == Sorted(NotesOf(kRounds)));  // too long to be shown
+  copy->reset();
+  CloseFile();
+}
+
+TEST_F(MemoryTest, ALargeTransactionKeepsNothingOfItsPiecesInMemory) {
+  OpenFile({.memory_bytes_max = kMemory, .threads = 1});
+  std::vector<sluice::testing::ColumnSpec> columns = {{"id", Carrier::kInt32, kKey}};
+  for (int i = 0; i < 20; ++i) columns.push_back({"c" + std::to_string(i), Carrier::kUuid});
+  const SchemaPtr schema = MakeSchema(16'384, {"public", "wide"}, columns);
+  TextRow row(columns.size(), "00000000-0000-0000-8000-000000000000");
+  row[0] = "1";
+  MakeLive(schema, {row});
+  constexpr int kPieces = 120;
+  for (int piece = 0; piece < kPieces; ++piece) {
+    row[1] = "00000000-0000-0000-8000-000000000" + std::to_string(100 + piece);
+    Stage(Updates(schema, {{"1"}}, {row}));
+  }
+  Commit(schema);
+  EXPECT_EQ(ReadRows(schema), Rows{row});
+  CloseFile();
+}
+
+}  // namespace
+}  // namespace sluice::duckdb
