@@ -625,8 +625,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "The file or its file system is read-only for this user.",
      "Give this user the right to read and write it."},
     {"SLU-5018", "DuckDB's share of memory is used up",
-     "A statement needs more memory than DuckDB was given, and cannot use the disk instead.",
-     "Raise --memory."},
+     "A statement needs more memory than DuckDB was given, and cannot use the disk instead. A run "
+     "opens the file again and goes on in less, five times within an hour at most.",
+     "Raise --memory. A statement holds 2,048 rows at a time: that many of the largest rows have "
+     "to "
+     "fit into half of it."},
     {"SLU-5019", "the destination file is damaged",
      "DuckDB finds bytes in it that it did not write.", "Restore it, or remove it and copy again."},
     {"SLU-5021", "a name is reserved at the destination",

@@ -49,12 +49,14 @@ MemoryShares ShareMemory(const engine::PipelineOptions& options) {
   return shares;
 }
 
-Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptions& options) {
+Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptions& options,
+                                                     bool spares_memory) {
   SLUICE_ASSIGN_OR_RETURN(const config::DestinationUrl url, ParseUrl(options));
   switch (url.kind) {
     case config::DestinationUrl::Kind::kDuckDb: {
       duckdb::DuckDbOptions duckdb_options{.path = url.path};
       duckdb_options.memory_bytes_max = ShareMemory(options).destination;
+      duckdb_options.spares_memory = spares_memory;
       duckdb_options.threads = EngineThreads();
       return std::unique_ptr<Destination>(duckdb::MakeDuckDbDestination(std::move(duckdb_options)));
     }

@@ -24,7 +24,9 @@ struct MemoryShares {
 MemoryShares ShareMemory(const engine::PipelineOptions& options);
 
 /// Does no I/O. Errors: kConfig (URL).
-Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptions& options);
+/// \param spares_memory its memory was used up before
+Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptions& options,
+                                                     bool spares_memory = false);
 
 /// The file of a duckdb destination; empty for others.
 std::string DestinationFile(const engine::PipelineOptions& options);

@@ -58,6 +58,7 @@ struct Pipeline::State {
   int slots_remade = 0;
   std::optional<Error> lost;  ///< why the next opening makes slot and publication anew
   std::deque<Clock::time_point> born_anew_at;
+  std::deque<Clock::time_point> short_of_memory_at;
   std::optional<Lsn> undecodable_at;  ///< of the last session
   std::optional<Error> undecodable;   ///< why the next opening passes to the end of the log
   int passes = 0;
@@ -114,6 +115,7 @@ struct Pipeline::State {
   Status CheckPast(postgres::Connection& control, DeliveryState& restored);
   bool MayRemakeSlot(const Error& error, const engine::PipelineStatus& last);
   Status MayBeBornAnew(const Error& error);
+  bool MayGoOnWithLess(const Error& error);
   Status MayPassOver(const Error& error);
   Status PassUndecodable(postgres::Connection& control, DeliveryState& restored,
                          std::stop_token stop);
