@@ -209,10 +209,11 @@ Status ControlLoop::FeedMachine(postgres::Connection& connection) {
   const std::int64_t transactions = progress_.transactions.load();
   if (transactions == transactions_seen_ && !need.waits) return {};
   transactions_seen_ = transactions;
+  SLUICE_ASSIGN_OR_RETURN(const Lsn flushed, postgres::ReadFlushLsn(connection));
   SLUICE_ASSIGN_OR_RETURN(const std::string text, postgres::ReadSnapshotText(connection));
   SLUICE_ASSIGN_OR_RETURN(const replication::Snapshot snapshot, replication::ParseSnapshot(text));
   return writer_.inbox().CallAndWait([&]() -> Status {
-    writer_.machine().OnServerSnapshot(snapshot);
+    writer_.machine().OnServerSnapshot(snapshot, flushed);
     return {};
   });
 }

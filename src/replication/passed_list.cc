@@ -44,8 +44,14 @@ void PassedTransactions::Prune(const Snapshot& snapshot) {
   }
 }
 
+void PassedTransactions::Expect(Snapshot snapshot, Lsn flushed) {
+  snapshot_ = std::move(snapshot);
+  flushed_ = flushed;
+}
+
 void PassedTransactions::RewindTo(Lsn durable) {
   std::erase_if(entries_, [&](const Entry& entry) { return entry.end_lsn > durable; });
+  flushed_ = {};
 }
 
 PassedList PassedTransactions::At(Lsn position) const {
@@ -72,6 +78,7 @@ void PassedTransactions::SetFloor(std::uint64_t generation, std::uint64_t floor)
 // forgotten here, and what passes in between is on the list.
 void PassedTransactions::Forget() {
   entries_.clear();
+  flushed_ = {};  // so far behind its ids may be nearest to the wrong ones
   is_unknown_ = true;
   floor_ = 0;
   ++generation_;

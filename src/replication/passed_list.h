@@ -7,11 +7,11 @@
 /// copy nor stream would bring it. So a snapshot is used only if it sees all of P as it was when
 /// the unit began to hold.
 ///
-/// Pruned with a recent snapshot it holds, as a rule, the few backends that commit at this instant;
-/// prune before every commit. It is bounded: a list of more than kPassedStoredMax ids is stored as
-/// *unknown*, and above kPassedMax in memory it forgets them and is unknown itself. An unknown list
-/// wants a floor instead, an id N taken from pg_current_xact_id() afterwards: a snapshot with
-/// xmin >= N sees everything forgotten.
+/// Pruned with a recent snapshot it holds, as a rule, what committed since then: once visible,
+/// always visible, so that what a snapshot saw before it came is not taken up at all. It is
+/// bounded: a list of more than kPassedStoredMax ids is stored as *unknown*, and above kPassedMax
+/// in memory it forgets them and is unknown itself. An unknown list wants a floor instead, an id N
+/// taken from pg_current_xact_id() afterwards: a snapshot with xmin >= N sees everything forgotten.
 ///
 /// Pure; one object, one thread.
 #pragma once
@@ -72,15 +72,20 @@ class PassedTransactions {
 
   /// Rule 1: every commit processed, whether or not a syncing table was in it.
   void Add(const TransactionMark& mark) {
+    if (mark.end_lsn <= flushed_ && snapshot_.Sees(mark.xid)) return;
     entries_.push_back({mark.end_lsn, mark.xid});
     if (entries_.size() > kPassedMax) [[unlikely]]
       Forget();
   }
 
-  /// Drops what `snapshot` sees: once visible, always visible. Any snapshot at hand will do.
+  /// Drops what `snapshot` sees. Any snapshot at hand will do.
   void Prune(const Snapshot& snapshot);
+  /// The same for what comes from here on, as far as it ends before `flushed`, where the server's
+  /// log was on disk up to before the snapshot was taken: behind that a crash hands ids out again.
+  void Expect(Snapshot snapshot, Lsn flushed);
 
-  /// A new incarnation starts at `durable`: what ends later comes again.
+  /// A new incarnation starts at `durable`: what ends later comes again, perhaps from a server that
+  /// the last snapshot is not of.
   void RewindTo(Lsn durable);
 
   /// What to store with the position `position`.
@@ -112,6 +117,8 @@ class PassedTransactions {
   void Forget();
 
   std::vector<Entry> entries_;
+  Snapshot snapshot_;
+  Lsn flushed_;  ///< 0: nothing is expected
   bool is_unknown_ = false;
   std::uint64_t floor_ = 0;
   std::uint64_t generation_ = 0;

@@ -41,6 +41,25 @@ TEST(PassedTransactions, ForgetWhatASnapshotSees) {
   EXPECT_THAT(passed.At({200}).xids, ElementsAre(TransactionId{11}));
 }
 
+TEST(PassedTransactions, DoNotTakeUpWhatWasSeenBeforeItCame) {
+  PassedTransactions passed;
+  passed.Expect(Upto(13, {11}), {250});
+  passed.Add(Mark(10, 100));
+  passed.Add(Mark(11, 200));
+  passed.Add(Mark(12, 258));  // a crash may take it back, and hand its id out again
+  passed.Add(Mark(13, 300));
+  EXPECT_THAT(passed.At({300}).xids,
+              ElementsAre(TransactionId{11}, TransactionId{12}, TransactionId{13}));
+}
+
+TEST(PassedTransactions, ExpectNothingOfAnEarlierIncarnation) {
+  PassedTransactions passed;
+  passed.Expect(Upto(12), {250});
+  passed.RewindTo({50});
+  passed.Add(Mark(10, 100));
+  EXPECT_THAT(passed.At({100}).xids, ElementsAre(TransactionId{10}));
+}
+
 TEST(PassedTransactions, StoreOnlyWhatEndsAtOrBeforeThePosition) {
   PassedTransactions passed;
   passed.Add(Mark(10, 100));

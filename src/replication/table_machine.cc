@@ -305,8 +305,9 @@ void TableMachine::OnPosition(Lsn position) {
   if (at_boundary()) processed_ = std::max(processed_, position);
 }
 
-void TableMachine::OnServerSnapshot(const Snapshot& snapshot) {
+void TableMachine::OnServerSnapshot(const Snapshot& snapshot, Lsn flushed) {
   passed_.Prune(snapshot);
+  passed_.Expect(snapshot, flushed);
   for (auto& [relation, table] : tables_) {
     const bool has_floor = Waits(table) && table.membership_floor != 0;
     if (has_floor && snapshot.xmin >= table.membership_floor) OlderWritersDone(relation);

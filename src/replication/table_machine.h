@@ -158,8 +158,10 @@ class TableMachine {
   bool at_boundary() const { return !in_transaction_; }
   Lsn processed() const { return processed_; }
 
-  /// Any newer snapshot of the server: prunes P, ends G3 waits.
-  void OnServerSnapshot(const Snapshot& snapshot);
+  /// Any newer snapshot of the server: prunes P, ends G3 waits. \param flushed up to where the
+  /// server's log was on disk before, if that is known: what ends before it and the snapshot sees
+  /// never enters P.
+  void OnServerSnapshot(const Snapshot& snapshot, Lsn flushed = {});
 
   // --- copies ------------------------------------------------------------------------------------
 

@@ -258,7 +258,7 @@ class Simulation {
     if (machine_->needs_floor()) {
       machine_->SetFloor(machine_->floor_generation(), source_.TakeXid());
     }
-    if (Chance(2)) machine_->OnServerSnapshot(source_.Take());
+    if (Chance(2)) machine_->OnServerSnapshot(source_.Take(), source_.flush);
     for (const UnitId unit : machine_->Startable()) {
       if (Chance(2)) continue;
       if (Is(Mutant::kNoSideCondition)) {
