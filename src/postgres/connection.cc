@@ -419,7 +419,7 @@ bool Connection::is_replication() const {
   return state_->options.is_replication;
 }
 bool Connection::is_encrypted() const {
-  return PQsslInUse(native()) != 0;
+  return PQsslInUse(native()) != 0 || PQgssEncInUse(native()) != 0;
 }
 int Connection::backend_pid() const {
   return PQbackendPID(native());

@@ -14,10 +14,12 @@
 
 #include "postgres/connection.h"
 #include "postgres/copy_reader.h"
+#include "postgres/frame_buffer.h"
 #include "postgres/receive_low_water.h"
 
 namespace sluice::postgres {
 
+inline constexpr std::size_t kRawBufferBytes = 1U << 20;
 inline constexpr std::string_view kSilent =
     "nothing comes, and the server does not say that it still works at it";
 
@@ -60,19 +62,23 @@ class CopyReader::LibpqSource : public Source {
 class CopyReader::RawSource : public Source {
  public:
   RawSource(Connection& connection, const CopyReaderOptions& options)
-      : connection_(connection), options_(options), low_water_(PQsocket(connection.native())) {}
+      : connection_(connection),
+        options_(options),
+        low_water_(PQsocket(connection.native())),
+        buffer_(kRawBufferBytes) {}
   ~RawSource() override;
   Status Begin(std::string_view sql) override;
   Result<std::span<const Message>> Next(std::stop_token stop) override;
   bool is_raw() const override { return true; }
 
  private:
-  bool is_at_end() const { return !is_running_ && begin_ == end_; }
-  Status SendAll(std::span<const std::byte> bytes);
+  bool is_at_end() const { return !is_running_ && buffer_.is_empty(); }
+  Status SendAll(std::vector<std::byte> bytes);
+  /// False: nothing is there.
+  Result<bool> ReceiveSome();
   Status Receive(const std::stop_token& stop);
   Status Frame();
-  Status TakeOther(char type, Message body);
-  void MakeRoom();
+  Status TakeOther(const FrameBuffer::Frame& frame);
   Status Stop();
   Status DrainToReady(Clock::time_point deadline);
   Error Broken(ErrorKind kind, std::string_view why);
@@ -80,11 +86,7 @@ class CopyReader::RawSource : public Source {
   Connection& connection_;  // Must outlive this.
   CopyReaderOptions options_;
   ReceiveLowWater low_water_;
-  std::unique_ptr<std::byte[]> buffer_;
-  std::size_t capacity_ = 0;
-  std::size_t begin_ = 0;  // of what is not framed yet
-  std::size_t end_ = 0;    // of what was received
-  std::size_t need_ = 0;   // size of the message at begin_, where its head is there
+  FrameBuffer buffer_;
   std::vector<Message> messages_;
   std::optional<Error> failure_;
   bool has_command_completed_ = false;

@@ -15,7 +15,7 @@ using sluice::testing::CodeIs;
 using sluice::testing::IsError;
 using sluice::testing::IsOk;
 
-class ReplicationTest : public ServerTest {
+class ReplicationTest : public ServerTest, public ::testing::WithParamInterface<bool> {
  protected:
   CreatedSlot MakeSlot(const std::string& name) {
     Connection stream = Open(true);
@@ -24,8 +24,10 @@ class ReplicationTest : public ServerTest {
     return slot ? *std::move(slot) : CreatedSlot{};
   }
   Result<ReplicationStream> Stream(const std::string& slot, Lsn start) {
-    return ReplicationStream::Start(
-        Open(true), {.slot = slot, .publications = {"My \"Pub\", x"}, .start_lsn = start});
+    return ReplicationStream::Start(Open(true), {.slot = slot,
+                                                 .publications = {"My \"Pub\", x"},
+                                                 .start_lsn = start,
+                                                 .may_read_raw = GetParam()});
   }
   // Types of pgoutput's messages up to the first commit.
   static std::string ReadToCommit(ReplicationStream& stream) {
@@ -44,7 +46,7 @@ class ReplicationTest : public ServerTest {
   }
 };
 
-TEST_F(ReplicationTest, CreatesASlotWithTheSnapshotsTheCopyNeeds) {
+TEST_P(ReplicationTest, CreatesASlotWithTheSnapshotsTheCopyNeeds) {
   const CreatedSlot slot = MakeSlot("sluice_pg_test");
   EXPECT_TRUE(slot.consistent_point.is_valid());
   EXPECT_NE(slot.slot_snapshot.find(':'), std::string::npos);
@@ -69,7 +71,7 @@ TEST_F(ReplicationTest, CreatesASlotWithTheSnapshotsTheCopyNeeds) {
   EXPECT_THAT(DropSlot(*sql_, "sluice_pg_test", 1s), IsOk());
 }
 
-TEST_F(ReplicationTest, NamesTheTransactionASlotWaitsFor) {
+TEST_P(ReplicationTest, NamesTheTransactionASlotWaitsFor) {
   Connection open = Open();
   Sql(open, "BEGIN; SELECT pg_current_xact_id()");
   Connection stream = Open(true);
@@ -85,7 +87,7 @@ TEST_F(ReplicationTest, NamesTheTransactionASlotWaitsFor) {
   EXPECT_FALSE(ReadSlot(*sql_, "sluice_pg_waits")->has_value());
 }
 
-TEST_F(ReplicationTest, StreamsChangesAndSendsFeedback) {
+TEST_P(ReplicationTest, StreamsChangesAndSendsFeedback) {
   Sql("CREATE TABLE public.t (id int PRIMARY KEY); CREATE PUBLICATION \"My \"\"Pub\"\", x\" FOR "
       "TABLE public.t");
   const CreatedSlot slot = MakeSlot("sluice_pg_stream");
@@ -115,7 +117,7 @@ TEST_F(ReplicationTest, StreamsChangesAndSendsFeedback) {
   stream->Close(5s);
 }
 
-TEST_F(ReplicationTest, ReturnsNothingAtTheDeadlineAndStopsOnRequest) {
+TEST_P(ReplicationTest, ReturnsNothingAtTheDeadlineAndStopsOnRequest) {
   Sql("CREATE PUBLICATION \"My \"\"Pub\"\", x\"");
   const CreatedSlot slot = MakeSlot("sluice_pg_idle");
   auto stream = Stream("sluice_pg_idle", slot.consistent_point);
@@ -131,7 +133,7 @@ TEST_F(ReplicationTest, ReturnsNothingAtTheDeadlineAndStopsOnRequest) {
 
 // A look at the socket behind every run of messages, with no wait, kept WakePolicy from ever
 // gathering: half of the throughput.
-TEST_F(ReplicationTest, WithoutADeadlineItTakesOnlyWhatIsBuffered) {
+TEST_P(ReplicationTest, WithoutADeadlineItTakesOnlyWhatIsBuffered) {
   Sql("CREATE TABLE public.t (id int PRIMARY KEY); CREATE PUBLICATION \"My \"\"Pub\"\", x\" FOR "
       "TABLE public.t");
   const CreatedSlot slot = MakeSlot("sluice_pg_buffered");
@@ -147,7 +149,7 @@ TEST_F(ReplicationTest, WithoutADeadlineItTakesOnlyWhatIsBuffered) {
   EXPECT_EQ(ReadToCommit(*stream), "BRIC");
 }
 
-TEST_F(ReplicationTest, StopsWhenThePublicationIsMissing) {
+TEST_P(ReplicationTest, StopsWhenThePublicationIsMissing) {
   Sql("CREATE TABLE public.t (id int PRIMARY KEY)");
   const CreatedSlot slot = MakeSlot("sluice_pg_nopub");
   auto stream = Stream("sluice_pg_nopub", slot.consistent_point);
@@ -159,11 +161,11 @@ TEST_F(ReplicationTest, StopsWhenThePublicationIsMissing) {
   EXPECT_THAT(message, CodeIs(sql_->server_version() >= 180000 ? "SLU-2110" : "SLU-2037"));
 }
 
-TEST_F(ReplicationTest, TellsAMissingSlot) {
+TEST_P(ReplicationTest, TellsAMissingSlot) {
   EXPECT_THAT(Stream("sluice_pg_none", Lsn{1}), CodeIs("SLU-2102"));
 }
 
-TEST_F(ReplicationTest, ReadsALargeTransactionInPieces) {
+TEST_P(ReplicationTest, ReadsALargeTransactionInPieces) {
   Sql("CREATE TABLE public.t (id int PRIMARY KEY, x text); CREATE PUBLICATION \"My \"\"Pub\"\", "
       "x\" "
       "FOR TABLE public.t");
@@ -187,6 +189,9 @@ TEST_F(ReplicationTest, ReadsALargeTransactionInPieces) {
   // One wake-up a message would be 300,000.
   EXPECT_LT(stream->wake_ups(), 100000U);
 }
+
+INSTANTIATE_TEST_SUITE_P(Both, ReplicationTest, ::testing::Bool(),
+                         [](const auto& one) { return one.param ? "Raw" : "Libpq"; });
 
 }  // namespace
 }  // namespace sluice::postgres

@@ -29,6 +29,7 @@ struct StreamOptions {
   bool is_binary = true;     ///< values in binary form
   bool is_streaming = true;  ///< large transactions before their end
   bool with_messages = false;
+  bool may_read_raw = true;  ///< past libpq where the connection is not encrypted
 };
 
 /// START_REPLICATION SLOT ... for that server version: protocol 2.
@@ -74,9 +75,12 @@ class ReplicationStream {
   std::uint64_t wake_ups() const;
 
  private:
-  struct State;
-  explicit ReplicationStream(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  class Source;
+  class LibpqSource;
+  class RawSource;
+  explicit ReplicationStream(std::unique_ptr<Source> source);
+  Result<bool> Wait(Clock::time_point deadline, const std::stop_token& stop);
+  std::unique_ptr<Source> source_;
 };
 
 }  // namespace sluice::postgres

@@ -33,7 +33,7 @@ TEST(WakePolicy, StaysHighWhileMuchComes) {
   EXPECT_EQ(policy.OnWake(now, false, 10), Mode::kHigh);
 }
 
-TEST(WakePolicy, TurnsLowWhenTheMillisecondPassesWithLittle) {
+TEST(WakePolicy, TurnsLowWhenTheTimePassesWithLittle) {
   WakePolicy policy;
   Clock::time_point now{};
   Burst(policy, now);
