@@ -161,6 +161,20 @@ TEST_P(ReplicationTest, StopsWhenThePublicationIsMissing) {
   EXPECT_THAT(message, CodeIs(sql_->server_version() >= 180000 ? "SLU-2110" : "SLU-2037"));
 }
 
+TEST_P(ReplicationTest, TellsThatTheServerEndedTheStream) {
+  Sql("CREATE PUBLICATION \"My \"\"Pub\"\", x\"");
+  const CreatedSlot slot = MakeSlot("sluice_pg_ended");
+  auto stream = Stream("sluice_pg_ended", slot.consistent_point);
+  ASSERT_THAT(stream, IsOk());
+  Sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = "
+      "'sluice_pg_ended'");
+  const auto deadline = Clock::now() + 10s;
+  auto message = stream->Read(deadline);
+  while (message && *message) message = stream->Read(deadline);
+  ASSERT_THAT(message, CodeIs("SLU-2109"));
+  EXPECT_EQ(message.error().kind, ErrorKind::kConnection);
+}
+
 TEST_P(ReplicationTest, TellsAMissingSlot) {
   EXPECT_THAT(Stream("sluice_pg_none", Lsn{1}), CodeIs("SLU-2102"));
 }
