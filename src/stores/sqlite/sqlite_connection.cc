@@ -52,11 +52,12 @@ Error FromSqlite(sqlite3* db, int code, const std::string& path) {
 
 }  // namespace
 
-SqliteStatement::SqliteStatement(sqlite3* db, sqlite3_stmt* statement, std::string path)
-    : db_(db), statement_(statement), path_(std::move(path)) {}
+SqliteStatement::SqliteStatement(sqlite3* db, sqlite3_stmt* statement, const std::string& path)
+    : db_(db), statement_(statement), path_(&path) {}
 
-void SqliteStatement::Finalize::operator()(sqlite3_stmt* statement) const {
-  sqlite3_finalize(statement);
+void SqliteStatement::GiveBack::operator()(sqlite3_stmt* statement) const {
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
 }
 
 SqliteStatement& SqliteStatement::Bind(std::string_view text) {
@@ -75,7 +76,7 @@ Result<bool> SqliteStatement::Step() {
   const int code = sqlite3_step(statement_.get());
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
-  Error error = FromSqlite(db_, sqlite3_extended_errcode(db_), path_);
+  Error error = FromSqlite(db_, sqlite3_extended_errcode(db_), *path_);
   Reset();
   return error;
 }
@@ -105,6 +106,10 @@ std::int64_t SqliteStatement::Number(int column) const {
   return sqlite3_column_int64(statement_.get(), column);
 }
 
+void SqliteConnection::Finalize::operator()(sqlite3_stmt* statement) const {
+  sqlite3_finalize(statement);
+}
+
 void SqliteConnection::CloseDb::operator()(sqlite3* db) const {
   sqlite3_close_v2(db);
 }
@@ -128,10 +133,14 @@ Status SqliteConnection::Exec(const char* sql) {
 }
 
 Result<SqliteStatement> SqliteConnection::Prepare(std::string_view sql) {
+  if (const auto found = statements_.find(sql); found != statements_.end()) {
+    return SqliteStatement(db_.get(), found->second.get(), path_);
+  }
   sqlite3_stmt* statement = nullptr;
   const int code =
       sqlite3_prepare_v2(db_.get(), sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
   if (code != SQLITE_OK) return FromSqlite(db_.get(), code, path_);
+  statements_.emplace(sql, statement);
   return SqliteStatement(db_.get(), statement, path_);
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,9 +19,10 @@ struct sqlite3_stmt;
 
 namespace sluice::stores {
 
+/// A statement of a connection, in use: ready for the next one when it is destroyed.
 class SqliteStatement {
  public:
-  SqliteStatement(sqlite3* db, sqlite3_stmt* statement, std::string path);
+  SqliteStatement(sqlite3* db, sqlite3_stmt* statement, const std::string& path);
 
   /// Binds in order, from 1. Text is copied.
   SqliteStatement& Bind(std::string_view text);
@@ -35,12 +37,12 @@ class SqliteStatement {
   std::int64_t Number(int column) const;
 
  private:
-  struct Finalize {
+  struct GiveBack {
     void operator()(sqlite3_stmt* statement) const;
   };
   sqlite3* db_;
-  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
-  std::string path_;
+  std::unique_ptr<sqlite3_stmt, GiveBack> statement_;
+  const std::string* path_;  ///< the connection's
   int next_ = 1;
 };
 
@@ -49,7 +51,10 @@ class SqliteConnection {
   enum class Mode : std::uint8_t { kReadOnly, kCreate };
   static Result<SqliteConnection> Open(const std::string& path, Mode mode);
 
+  /// Runs statements that are needed once.
   Status Exec(const char* sql);
+  /// Parsed once and kept: one use at a time. `sql` is a literal. It must not outlive this, nor be
+  /// in use while this is moved.
   Result<SqliteStatement> Prepare(std::string_view sql);
   /// The first column of the first row; 0 where there is none.
   Result<std::int64_t> Number(std::string_view sql);
@@ -58,9 +63,13 @@ class SqliteConnection {
   struct CloseDb {
     void operator()(sqlite3* db) const;
   };
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const;
+  };
   SqliteConnection(sqlite3* db, std::string path) : db_(db), path_(std::move(path)) {}
 
   std::unique_ptr<sqlite3, CloseDb> db_;
+  std::map<std::string_view, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
   std::string path_;
 };
 

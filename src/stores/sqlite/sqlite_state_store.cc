@@ -50,7 +50,10 @@ class SqliteStateStore final : public StateStore {
   Result<std::optional<std::string>> Part(std::string_view part);
   Status SetPart(std::string_view part, const std::string& value);
   Status StoreRecord(const CommitRecord& record);
-  Result<std::optional<Position>> StoredPosition();
+  Status Run(std::string_view sql) {
+    SLUICE_ASSIGN_OR_RETURN(SqliteStatement statement, db_->Prepare(sql));
+    return statement.Run();
+  }
 
   /// Runs `body` in a write transaction that nobody else can begin meanwhile.
   template <class Body>
@@ -60,9 +63,9 @@ class SqliteStateStore final : public StateStore {
                    .message = "the state store is not open",
                    .code = "SLU-9001"};
     }
-    SLUICE_RETURN_IF_ERROR(db_->Exec("BEGIN IMMEDIATE"));
+    SLUICE_RETURN_IF_ERROR(Run("BEGIN IMMEDIATE"));
     Status done = body();
-    if (done) done = db_->Exec("COMMIT");
+    if (done) done = Run("COMMIT");
     if (!done) {
       // After a failed COMMIT or a full disk SQLite may have ended the transaction by itself.
       const Status ignored = db_->Exec("ROLLBACK");
@@ -74,6 +77,7 @@ class SqliteStateStore final : public StateStore {
   const std::string path_;
   std::optional<SqliteConnection> db_;
   std::uint64_t epoch_ = 0;
+  std::optional<Position> position_;  ///< as stored: nobody else writes in our epoch
 };
 
 Status SqliteStateStore::MakeFile() const {
@@ -151,6 +155,7 @@ Result<DeliveryState> SqliteStateStore::Open(const OpenRequest& request) {
   });
   if (!taken) return std::move(taken).error();
   epoch_ = state.epoch;
+  position_ = state.position;
   return state;
 }
 
@@ -168,13 +173,6 @@ Status SqliteStateStore::SetPart(std::string_view part, const std::string& value
   return upsert.Bind(part).Bind(value).Run();
 }
 
-Result<std::optional<Position>> SqliteStateStore::StoredPosition() {
-  SLUICE_ASSIGN_OR_RETURN(const auto text, Part("position"));
-  if (!text) return std::optional<Position>();
-  SLUICE_ASSIGN_OR_RETURN(Position position, PositionFromJson(*text));
-  return std::optional<Position>(position);
-}
-
 Result<DeliveryState> SqliteStateStore::Load() {
   DeliveryState state;
   SLUICE_ASSIGN_OR_RETURN(const std::int64_t epoch, db_->Number("SELECT epoch FROM epoch"));
@@ -183,7 +181,10 @@ Result<DeliveryState> SqliteStateStore::Load() {
   if (birth) {
     SLUICE_ASSIGN_OR_RETURN(state.birth, BirthFromJson(*birth));
   }
-  SLUICE_ASSIGN_OR_RETURN(state.position, StoredPosition());
+  SLUICE_ASSIGN_OR_RETURN(const auto position, Part("position"));
+  if (position) {
+    SLUICE_ASSIGN_OR_RETURN(state.position, PositionFromJson(*position));
+  }
   SLUICE_ASSIGN_OR_RETURN(const auto passed, Part("passed"));
   if (passed) {
     SLUICE_ASSIGN_OR_RETURN(state.passed, PassedFromJson(*passed));
@@ -199,6 +200,7 @@ Result<DeliveryState> SqliteStateStore::Load() {
 }
 
 Status SqliteStateStore::StoreBirth(const Birth& birth) {
+  position_.reset();
   return InTransaction([&]() -> Status {
     SLUICE_ASSIGN_OR_RETURN(const std::int64_t epoch, db_->Number("SELECT epoch FROM epoch"));
     SLUICE_RETURN_IF_ERROR(
@@ -234,15 +236,18 @@ Status SqliteStateStore::StoreRecord(const CommitRecord& record) {
 }
 
 Status SqliteStateStore::Commit(const CommitRecord& record) {
-  return InTransaction([&]() -> Status {
+  Status done = InTransaction([&]() -> Status {
     SLUICE_ASSIGN_OR_RETURN(const std::int64_t epoch, db_->Number("SELECT epoch FROM epoch"));
-    SLUICE_ASSIGN_OR_RETURN(const auto stored, StoredPosition());
-    SLUICE_RETURN_IF_ERROR(CheckCommit(static_cast<std::uint64_t>(epoch), epoch_, stored, record));
+    SLUICE_RETURN_IF_ERROR(
+        CheckCommit(static_cast<std::uint64_t>(epoch), epoch_, position_, record));
     return StoreRecord(record);
   });
+  if (done && (record.position || record.birth)) position_ = record.position;
+  return done;
 }
 
 Status SqliteStateStore::Forget() {
+  position_.reset();
   return InTransaction(
       [&]() -> Status { return db_->Exec("DELETE FROM delivery; DELETE FROM tables"); });
 }
