@@ -8,6 +8,8 @@ target_compile_options(sluice_build_flags INTERFACE
   # What is shipped: buffers checked at run time, no uninitialised variables, nothing to jump to.
   "$<$<CONFIG:Release>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=3;-D_GLIBCXX_ASSERTIONS;-fstack-clash-protection;-fcf-protection=full>"
   "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:GNU>>:-ftrivial-auto-var-init=zero>"
+  # By stores: `rep stos` for each small thing, such as a Status, was a fifth of what a stream takes.
+  "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:GNU>,$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>>:-mmemset-strategy=vector_loop:256:noalign,libcall:-1:noalign>"
   $<$<BOOL:${SLUICE_WERROR}>:-Werror>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 if(SLUICE_SANITIZE)
