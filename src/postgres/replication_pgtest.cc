@@ -143,7 +143,8 @@ TEST_P(ReplicationTest, WithoutADeadlineItTakesOnlyWhatIsBuffered) {
   for (int i = 0; i < 1000; ++i) {
     const auto message = stream->Read(Clock::time_point{});
     ASSERT_THAT(message, IsOk());
-    EXPECT_FALSE(message->has_value());
+    // Keepalives may have come with the answer to START_REPLICATION.
+    EXPECT_TRUE(!message->has_value() || base::AsText(**message)[0] == 'k');
   }
   EXPECT_EQ(stream->wake_ups(), 0U);
   EXPECT_EQ(ReadToCommit(*stream), "BRIC");
