@@ -450,6 +450,10 @@ std::vector<Notice> Connection::TakeNotices() {
 const std::vector<Notice>& Connection::notices() const {
   return state_->notices;
 }
+
+void Connection::AddNotice(Notice notice) {
+  if (state_->notices.size() < kNoticesMax) state_->notices.push_back(std::move(notice));
+}
 PGconn* Connection::native() const {
   return state_->connection.get();
 }

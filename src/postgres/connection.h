@@ -106,6 +106,8 @@ class Connection {
   std::vector<Notice> TakeNotices();
 
   const std::vector<Notice>& notices() const;
+  /// For who reads the socket in libpq's place.
+  void AddNotice(Notice notice);
 
   /// For the files of this folder only. nullptr: broken.
   PGconn* native() const;

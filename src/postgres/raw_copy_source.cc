@@ -135,9 +135,11 @@ Status CopyReader::RawSource::TakeOther(const FrameBuffer::Frame& frame) {
       is_running_ = false;
       low_water_.Set(1);
       return {};
+    case 'N':
+      connection_.AddNotice(ReadErrorFields(body));
+      return {};
     case 'H':
     case 'c':
-    case 'N':
     case 'S':
     case 'A':
       return {};

@@ -40,7 +40,7 @@ Error RefineStartError(Error error, const std::string& slot) {
 
 }  // namespace
 
-std::optional<Error> SkippedPublication(const ServerMessage& notice) {
+std::optional<Error> SkippedPublication(const Notice& notice) {
   // The function's name is not translated, the text is.
   if (notice.severity != "WARNING" || notice.source_function != "LoadPublications") {
     return std::nullopt;

@@ -32,6 +32,10 @@ struct StreamOptions {
   bool may_read_raw = true;  ///< past libpq where the connection is not encrypted
 };
 
+/// SLU-2110 where a server of 18 says, only in a warning, that it leaves out the changes of a
+/// publication that is not there at that point of the WAL; nullopt: it says something else.
+std::optional<Error> SkippedPublication(const Notice& notice);
+
 /// START_REPLICATION SLOT ... for that server version: protocol 2.
 std::string StartReplicationSql(const StreamOptions& options);
 

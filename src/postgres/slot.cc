@@ -11,15 +11,16 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kReportEvery = 1s;
+/// Of the advisory locks of HoldSlot().
+constexpr int kHoldClass = 0x534C55;
 constexpr Duration kSlotRetry = 200ms;
-/// The server reads its log from where the slot stands.
-constexpr Duration kAdvanceMax = 10min;
 
 // What a server version lacks is filled with its default.
 std::string SlotColumnsSql(int version) {
   std::string sql =
       "SELECT s.slot_name, coalesce(s.plugin, ''), coalesce(s.database, ''), "
-      "s.slot_type = 'logical', s.temporary, s.active, coalesce(s.active_pid, 0), s.restart_lsn, "
+      "s.slot_type = 'logical', s.temporary, s.active OR h.pid IS NOT NULL, "
+      "coalesce(s.active_pid, h.pid, 0), s.restart_lsn, "
       "s.confirmed_flush_lsn, coalesce(s.wal_status, ''), s.safe_wal_size, s.two_phase, ";
   sql += version >= 170000   ? "coalesce(s.invalidation_reason, ''), s.failover, "
          : version >= 160000 ? "CASE WHEN s.conflicting THEN 'conflict' ELSE '' END, false, "
@@ -27,7 +28,11 @@ std::string SlotColumnsSql(int version) {
   sql +=
       "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END "
       "- s.restart_lsn, coalesce(a.application_name, ''), coalesce(a.client_addr::text, '') "
-      "FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid ";
+      "FROM pg_replication_slots s LEFT JOIN LATERAL (SELECT l.pid FROM pg_locks l "
+      "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = " +
+      std::to_string(kHoldClass) +
+      " AND l.objid::bigint = hashtext(s.slot_name)::bigint & 4294967295 LIMIT 1) h ON true "
+      "LEFT JOIN pg_stat_activity a ON a.pid = coalesce(s.active_pid, h.pid) ";
   return sql;
 }
 
@@ -105,6 +110,18 @@ Result<QueryResult> AwaitCreation(Connection& stream, Connection& control,
   }
 }
 
+Error InUse(std::string_view name, const std::optional<SlotRow>& row, ErrorKind kind) {
+  Error error{.kind = kind,
+              .message = "the slot is in use: " + std::string(name),
+              .code = "SLU-2105",
+              .advice = "stop the pipeline that uses it"};
+  if (row && row->active_pid != 0) {
+    error.message +=
+        ", by pid " + std::to_string(row->active_pid) + " (" + row->active_application + ")";
+  }
+  return error;
+}
+
 /// Runs a statement about the slot $1 once no other session uses it.
 Status ExecWhenFree(Connection& connection, const std::string& doing, const std::string& sql,
                     std::string_view name, Duration wait, const ExecOptions& options) {
@@ -117,17 +134,8 @@ Status ExecWhenFree(Connection& connection, const std::string& doing, const std:
       return Error{.kind = ErrorKind::kCancelled, .message = "stopped while: " + doing};
     }
     if (Clock::now() >= deadline) {
-      Error error = std::move(done).error();
-      error.kind = ErrorKind::kConfig;
-      error.code = "SLU-2105";
-      error.message = "the slot is in use: " + std::string(name);
       SLUICE_ASSIGN_OR_RETURN(const auto row, ReadSlot(connection, name));
-      if (row && row->active_pid != 0) {
-        error.message +=
-            ", by pid " + std::to_string(row->active_pid) + " (" + row->active_application + ")";
-      }
-      error.advice = "stop the pipeline that uses it";
-      return error;
+      return InUse(name, row, ErrorKind::kConfig);
     }
     std::this_thread::sleep_for(kSlotRetry);
   }
@@ -222,15 +230,26 @@ Status DropSlot(Connection& connection, std::string_view name, Duration wait,
       name, wait, {.stop = stop});
 }
 
+Status HoldSlot(Connection& connection, std::string_view name) {
+  SLUICE_ASSIGN_OR_RETURN(const QueryResult rows,
+                          connection.Exec("hold the slot",
+                                          "SELECT pg_try_advisory_lock(" +
+                                              std::to_string(kHoldClass) + ", hashtext($1))",
+                                          {std::string(name)}));
+  if (rows.is_true(0, 0)) return {};
+  SLUICE_ASSIGN_OR_RETURN(const auto row, ReadSlot(connection, name));
+  return InUse(name, row, ErrorKind::kConnection);
+}
+
 Status AdvanceSlot(Connection& connection, std::string_view name, Lsn to, Duration wait,
-                   std::stop_token stop) {
+                   std::stop_token stop, Duration limit) {
   const std::string lsn = QuoteLiteral(ToString(to)) + "::pg_lsn";
   return ExecWhenFree(connection, "advance slot " + std::string(name),
                       "SELECT pg_replication_slot_advance(slot_name, " + lsn +
                           ") FROM pg_replication_slots WHERE slot_name = $1 AND "
                           "confirmed_flush_lsn < " +
                           lsn,
-                      name, wait, {.timeout = kAdvanceMax, .stop = stop});
+                      name, wait, {.timeout = limit, .stop = stop});
 }
 
 }  // namespace sluice::postgres

@@ -27,7 +27,7 @@ struct SlotRow {
   std::string database;
   bool is_logical = true;
   bool is_temporary = false;
-  bool is_active = false;
+  bool is_active = false;  ///< also by HoldSlot()
   int active_pid = 0;
   Lsn restart_lsn;
   Lsn confirmed_flush_lsn;
@@ -83,12 +83,19 @@ Result<CreatedSlot> CreateSlot(Connection& stream, Connection& control,
 Status DropSlot(Connection& connection, std::string_view name, Duration wait,
                 std::stop_token stop = {});
 
+/// Who reads the slot by SQL holds it only while a call is decoded. For the rest of this session
+/// ReadSlot() shows it as active all the same, and nobody else can hold it so; the server itself
+/// knows nothing of it.
+/// Errors: kConnection SLU-2105 (somebody holds it, names who).
+Status HoldSlot(Connection& connection, std::string_view name);
+
 /// What ends at or before `to`, which is flushed, is not sent any more; nothing happens where the
 /// slot is there already. Waits up to `wait` while another session uses it. Until its next
 /// checkpoint a crash of the server may take it back.
+/// \param limit the server reads its log from where the slot restarts
 /// Errors: kConfig SLU-2105 (in use, names who).
 Status AdvanceSlot(Connection& connection, std::string_view name, Lsn to, Duration wait,
-                   std::stop_token stop = {});
+                   std::stop_token stop = {}, Duration limit = std::chrono::minutes(10));
 
 /// [a-z0-9_]{1,63} (T108).
 bool IsSlotName(std::string_view name);

@@ -90,9 +90,6 @@ class ReplicationStream::RawSource final : public Source {
   std::vector<std::byte> unsent_;
 };
 
-/// 18 goes on without a publication that is not there at that point of the WAL, and says so only in
-/// a warning. nullopt: it says something else.
-std::optional<Error> SkippedPublication(const ServerMessage& notice);
 /// What the server said when it ended the stream, or nothing.
 Error StreamEnded(std::optional<Error> said);
 Error RefineStreamError(Error error);
