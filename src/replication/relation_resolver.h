@@ -48,7 +48,6 @@ struct Resolution {
 struct RelationContext {
   TransactionId xid;              ///< of the top-level transaction
   std::optional<Lsn> commit_lsn;  ///< nullopt: a streamed transaction, not committed yet
-  bool is_replayed = false;  ///< its transaction is durable already; the shape counts all the same
 };
 
 class RelationResolver {

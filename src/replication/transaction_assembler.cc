@@ -80,6 +80,7 @@ Error OtherSource(Lsn commit_lsn) {
 Status TransactionAssembler::State::Consume(std::span<const std::byte> message) {
   ++counters.messages;
   counters.bytes += message.size();
+  current = message;
   base::ByteReader in(message);
   SLUICE_ASSIGN_OR_RETURN(const MessageKind kind, pgoutput::DecodeKind(in));
   switch (kind) {
@@ -158,7 +159,7 @@ Result<bool> TransactionAssembler::State::IsReplayed(TransactionId xid, Lsn comm
     if (commit_lsn < set.end()) return OutOfOrder(commit_lsn, set.end());
     return false;
   }
-  is_unknown = options.knows_past;
+  is_unknown = options.knows_past && commit_lsn >= options.asked_from;
   if (witness && witness->commit_lsn == commit_lsn) {
     is_unknown = false;
     if (witness->xid != xid || witness->committed_at != committed_at) {
@@ -230,8 +231,8 @@ TrackedRelation* TransactionAssembler::State::FindDescribed(RelationId relation)
 }
 
 RelationContext TransactionAssembler::State::context() const {
-  if (where == Where::kInBlock) return {block->xid(), std::nullopt, false};
-  return {begin.xid, begin.commit_lsn, is_skipping};
+  if (where == Where::kInBlock) return {block->xid(), std::nullopt};
+  return {begin.xid, begin.commit_lsn};
 }
 
 /// What the user excluded ends here, before anything is built, held or written of it.
@@ -254,6 +255,10 @@ Status TransactionAssembler::State::KeepCells(const RelationEntry& entry,
 
 Status TransactionAssembler::State::OnRelation(const pgoutput::Relation& relation) {
   if (where == Where::kBetween) return Misplaced("Relation");
+  if (where == Where::kInDirect && is_skipping) {
+    deferred[relation.id].assign(current.begin(), current.end());
+    return {};
+  }
   if (where == Where::kInBlock) block->Enter(relation.xid);
   SLUICE_ASSIGN_OR_RETURN(Resolution resolution, resolver.Resolve(relation, context()));
   if (resolution.kind == Resolution::Kind::kUse && !Fits(resolution, relation.columns.size())) {
@@ -268,8 +273,19 @@ Status TransactionAssembler::State::OnRelation(const pgoutput::Relation& relatio
     block->Describe(block->TableFor(relation.id), std::move(entry));
   } else {
     Track(relation.id).entry = std::move(entry);
+    deferred.erase(relation.id);
   }
   return {};
+}
+
+Status TransactionAssembler::State::ResolveDeferred(RelationId relation) {
+  const auto found = deferred.find(relation);
+  if (found == deferred.end()) return {};
+  base::ByteReader in(found->second);
+  SLUICE_RETURN_IF_ERROR(pgoutput::DecodeKind(in));
+  SLUICE_ASSIGN_OR_RETURN(const pgoutput::Relation message,
+                          pgoutput::DecodeRelation(in, pgoutput::Place::kOutsideBlock));
+  return OnRelation(message);
 }
 
 bool TransactionAssembler::State::TakesChanges(TrackedRelation& relation) {
@@ -330,6 +346,8 @@ Status TransactionAssembler::State::OnDirectRow(base::ByteReader& in,
   }
   if (next_ordinal >= ~std::uint32_t{0}) return TooManyChanges();
   const auto ordinal = static_cast<std::uint32_t>(next_ordinal++);
+  if (!deferred.empty()) [[unlikely]]
+    SLUICE_RETURN_IF_ERROR(ResolveDeferred(header.relation));
   TrackedRelation* relation = FindDescribed(header.relation);
   if (relation == nullptr) return NotDescribed(header.relation);
   if (!TakesChanges(*relation)) {
@@ -384,6 +402,7 @@ Status TransactionAssembler::State::OnDirectTruncate(const pgoutput::Truncate& t
   if (next_ordinal + truncate.relations.size() >= ~std::uint32_t{0}) return TooManyChanges();
   for (const RelationId id : truncate.relations) {
     const auto ordinal = static_cast<std::uint32_t>(next_ordinal++);
+    SLUICE_RETURN_IF_ERROR(ResolveDeferred(id));
     TrackedRelation* relation = FindDescribed(id);
     if (relation == nullptr) return NotDescribed(id);
     const bool is_kept = relation->entry.resolution.kind == Resolution::Kind::kKeep;
@@ -444,6 +463,14 @@ Status TransactionAssembler::Consume(Lsn wal_start, std::span<const std::byte> m
 void TransactionAssembler::Keepalive(Lsn wal_end) {
   if (state_->where == State::Where::kInDirect || state_->release) return;
   state_->set.MoveEnd(wal_end);
+}
+
+void TransactionAssembler::ReadAgain() {
+  State& state = *state_;
+  state.durable = std::max(state.durable, state.set.end());
+  state.witness.reset();
+  state.options.knows_past = false;
+  state.deferred.clear();
 }
 
 bool TransactionAssembler::is_busy() const {

@@ -39,8 +39,9 @@
 ///   direct transactions are skipped has its own. A streamed transaction has one, in the set where
 ///   it begins to be skipped; it vanishes with its subtransaction.
 ///
-/// Replay: transactions whose commit LSN is below the durable end are skipped whole; their Relation
-/// messages count, as the server will not repeat them.
+/// Replay: transactions whose commit LSN is below the durable end are skipped whole. What their
+/// Relation messages say is looked at when a later change needs it, as the server will not repeat
+/// them.
 ///
 /// Errors: kProtocol SLU-3101, SLU-3102 (decoder), SLU-3103 (a message in the wrong place),
 /// SLU-3104 (a change of a relation that was not described), SLU-3021 (commits out of order);
@@ -78,6 +79,9 @@ struct AssemblerOptions {
   /// The witness is the last transaction with changes before the durable end; without one there is
   /// none that could come again.
   bool knows_past = false;
+  /// What commits before it was not asked for, and comes all the same where the log is read by SQL:
+  /// it proves nothing.
+  Lsn asked_from = {};
 };
 
 /// Keep a batch of an open streamed transaction on disk. `index` counts up from 0 per xid.
@@ -138,6 +142,10 @@ class TransactionAssembler {
   Status Consume(Lsn wal_start, std::span<const std::byte> message);
   /// A keepalive's wal_end. Ignored inside a direct transaction and while is_busy().
   void Keepalive(Lsn wal_end);
+
+  /// The log is read again from some earlier place: what ends at end() or before is skipped.
+  /// \pre at_boundary(), and nothing streamed is open.
+  void ReadAgain();
 
   /// There are actions to take, sets to take, or batches to restore before the next message.
   bool is_busy() const;

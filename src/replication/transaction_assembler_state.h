@@ -60,6 +60,8 @@ struct TransactionAssembler::State {
   Status OnDirectRow(base::ByteReader& in, const pgoutput::RowHeader& header,
                      std::size_t wire_bytes);
   Status OnRelation(const pgoutput::Relation& relation);
+  /// What a skipped transaction said of it is looked at now.
+  Status ResolveDeferred(RelationId relation);
   Status OnTruncate(const pgoutput::Truncate& truncate);
   Status OnDirectTruncate(const pgoutput::Truncate& truncate);
   Status OnMessage(const pgoutput::LogicalMessage& message);
@@ -130,6 +132,10 @@ struct TransactionAssembler::State {
   std::vector<std::unique_ptr<TrackedRelation>> relations;
   OidMap<TrackedRelation> by_relation;
   TrackedRelation* last_relation = nullptr;
+  /// Last Relation messages of skipped transactions: perhaps of an older version than the one that
+  /// is in force, and of tables that do not change again.
+  std::map<RelationId, std::vector<std::byte>> deferred;
+  std::span<const std::byte> current;  ///< the message that is consumed
 
   // Streamed ones.
   std::map<TransactionId, std::unique_ptr<StagedTransaction>> staged;

@@ -298,12 +298,54 @@ TEST(AssemblerReplay, SkipsWhatIsDurableAndKeepsItsRelations) {
   driver.Begin(8, 200);
   driver.Commit();
   EXPECT_FALSE(driver.assembler.has_sealable());
-  EXPECT_TRUE(driver.resolver.contexts.at(0).is_replayed);
+  EXPECT_TRUE(driver.resolver.contexts.empty());
   driver.Begin(9, 210);
   driver.SendAll({WriteInsert(kA, Row(2, "x"))});
   driver.Commit();
   EXPECT_EQ(driver.Drain(), "9@210..220 | 1: v1 +2x#0 | end 220");
   EXPECT_EQ(driver.assembler.counters().replayed_transactions, 2U);
+}
+
+TEST(AssemblerReplay, LooksOnlyAtTheLastDescriptionOfASkippedTransaction) {
+  AssemblerDriver driver({}, Lsn{210});
+  driver.Begin(7, 100);
+  driver.SendAll({driver.Describe(kA), WriteInsert(kA, Row(1, "x"))});
+  driver.Commit();
+  driver.Begin(8, 200);
+  driver.SendAll({driver.Describe(kA)});
+  driver.Commit();
+  driver.Begin(9, 210);
+  driver.SendAll({WriteInsert(kA, Row(2, "x"))});
+  driver.Commit();
+  ASSERT_EQ(driver.resolver.contexts.size(), 1U);
+  EXPECT_EQ(driver.resolver.contexts[0].xid, TransactionId{9});
+  EXPECT_EQ(driver.Drain(), "9@210..220 | 1: v1 +2x#0 | end 220");
+}
+
+TEST(AssemblerReplay, SkipsWhatItHasReceivedWhereTheLogIsReadAgain) {
+  AssemblerDriver driver({}, Lsn{100});
+  const auto send = [&](std::uint32_t xid, std::uint64_t at, int id) {
+    driver.Begin(xid, at);
+    driver.SendAll({driver.Describe(kA), WriteInsert(kA, Row(id, "x"))});
+    driver.Commit();
+  };
+  send(7, 100, 1);
+  EXPECT_EQ(driver.Drain(), "7@100..110 | 1: v1 +1x#0 | end 110");
+  driver.assembler.ReadAgain();
+  send(7, 100, 1);
+  send(8, 200, 2);
+  EXPECT_EQ(driver.Drain(), "8@200..210 | 1: +2x#0 | end 210");
+  EXPECT_EQ(driver.assembler.counters().replayed_transactions, 1U);
+}
+
+TEST(AssemblerReplay, JudgesNothingThatWasNotAskedFor) {
+  AssemblerDriver driver({.knows_past = true, .asked_from = Lsn{90}}, Lsn{110});
+  driver.Begin(7, 80);
+  driver.SendAll({driver.Describe(kA), WriteInsert(kA, Row(1, "x"))});
+  driver.Commit();
+  driver.Begin(8, 95);
+  driver.SendAll({driver.Describe(kA)});
+  EXPECT_THAT(driver.Send(WriteInsert(kA, Row(1, "x"))), CodeIs("SLU-3105"));
 }
 
 TEST(AssemblerReplay, TellsTheFailureOfASkippedRelationLater) {

@@ -1,0 +1,43 @@
+/// \file
+/// When the log is read by SQL and how far a call reads; see postgres/catch_up_reader.h. Pure.
+///
+/// Each call decodes the log again from where the slot restarts, which stands still while a long
+/// transaction is open, and the server keeps its result until it is sent. So a call reads as much
+/// new log as it has to read again, between a least and a most; and where it would have to read
+/// too much again, the log is read as a stream.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "sluice/lsn.h"
+
+namespace sluice::replication {
+
+struct LogPlaces {
+  Lsn restart;    ///< of the slot
+  Lsn confirmed;  ///< of the slot
+  Lsn received;   ///< by us, or durable at a connect
+  Lsn flushed;    ///< the end of the server's log
+};
+
+/// More to read again than this: it is read as a stream.
+inline constexpr std::uint64_t kReadAgainMax = 512ULL << 20;
+/// So many calls in a row that bring nothing new, each twice as large as the one before.
+inline constexpr int kBarrenCallsMax = 4;
+
+/// Is what is unread at least `from`, and can it be read by SQL? 0: also where nothing is unread.
+bool IsFarBehind(const LogPlaces& places, std::uint64_t from);
+
+/// So little is unread that the stream takes over: an eighth of `from`. Never where that is 0.
+bool IsNearEnough(const LogPlaces& places, std::uint64_t from);
+
+struct NextCall {
+  Lsn upto;
+  int changes_max = 0;
+};
+/// nullopt: it is not to be read by SQL any more.
+/// \param barren_calls so many before it brought nothing new
+std::optional<NextCall> PlanCall(const LogPlaces& places, int barren_calls);
+
+}  // namespace sluice::replication

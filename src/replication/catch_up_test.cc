@@ -1,0 +1,55 @@
+#include "replication/catch_up.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::replication {
+namespace {
+
+constexpr std::uint64_t kMiB = 1ULL << 20;
+
+LogPlaces Places(std::uint64_t restart, std::uint64_t confirmed, std::uint64_t received,
+                 std::uint64_t flushed) {
+  return {Lsn{restart * kMiB}, Lsn{confirmed * kMiB}, Lsn{received * kMiB}, Lsn{flushed * kMiB}};
+}
+
+TEST(CatchUp, IsChosenFromSoMuchUnreadLogOn) {
+  EXPECT_TRUE(IsFarBehind(Places(90, 100, 100, 612), 512 * kMiB));
+  EXPECT_FALSE(IsFarBehind(Places(90, 100, 100, 611), 512 * kMiB));
+  EXPECT_FALSE(IsFarBehind(Places(90, 100, 101, 612), 512 * kMiB));
+  EXPECT_TRUE(IsFarBehind(Places(90, 100, 100, 100), 0));
+}
+
+TEST(CatchUp, IsNotChosenWhereTooMuchWouldBeReadAgain) {
+  EXPECT_TRUE(IsFarBehind(Places(488, 1000, 1000, 5000), 512 * kMiB));
+  EXPECT_FALSE(IsFarBehind(Places(487, 1000, 1000, 5000), 512 * kMiB));
+  EXPECT_FALSE(PlanCall(Places(487, 1000, 1000, 5000), 0));
+}
+
+TEST(CatchUp, LeavesTheLastEighthToTheStream) {
+  EXPECT_TRUE(IsNearEnough(Places(900, 990, 1000, 1063), 512 * kMiB));
+  EXPECT_FALSE(IsNearEnough(Places(900, 990, 1000, 1064), 512 * kMiB));
+  EXPECT_FALSE(IsNearEnough(Places(900, 990, 1000, 1000), 0));
+}
+
+TEST(CatchUp, ReadsAsMuchAsIsReadAgainWithinLimits) {
+  const auto least = PlanCall(Places(100, 100, 100, 9000), 0);
+  ASSERT_TRUE(least);
+  EXPECT_EQ(least->upto.value, 132 * kMiB);
+  EXPECT_EQ(least->changes_max, 100'000);
+  EXPECT_EQ(PlanCall(Places(100, 164, 164, 9000), 0)->upto.value, 228 * kMiB);
+  EXPECT_EQ(PlanCall(Places(100, 500, 500, 9000), 0)->upto.value, 756 * kMiB);
+  EXPECT_EQ(PlanCall(Places(100, 500, 500, 9000), 0)->changes_max, 800'000);
+}
+
+TEST(CatchUp, ReadsBeyondWhatIsReceivedAndNotBeyondTheFlushedLog) {
+  EXPECT_EQ(PlanCall(Places(100, 100, 200, 9000), 0)->upto.value, 300 * kMiB);
+  EXPECT_EQ(PlanCall(Places(100, 100, 200, 210), 0)->upto.value, 210 * kMiB);
+}
+
+TEST(CatchUp, AsksForTwiceAsMuchAfterACallThatBroughtNothingAndThenGivesUp) {
+  EXPECT_EQ(PlanCall(Places(100, 100, 120, 900), 2)->changes_max, 400'000);
+  EXPECT_FALSE(PlanCall(Places(100, 100, 120, 900), kBarrenCallsMax));
+}
+
+}  // namespace
+}  // namespace sluice::replication
