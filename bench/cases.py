@@ -113,6 +113,7 @@ def copy_subscription(bench):
 
 # Streams
 
+BY_SQL = "null:, by SQL"
 RECEIVE, RECEIVE_UNIX, NULL, NULL_UNIX = "pg_recvlogical, TCP", "pg_recvlogical, unix socket", "null:, TCP", "null:, unix socket"
 
 
@@ -204,6 +205,35 @@ def stream_large(bench):
     return Outcome(f"stream: one transaction of {rows:,} rows", found, [
         Goal("TCP / pg_recvlogical, TCP", found.ratio(NULL, RECEIVE), 1.5, 2.0),
         Goal("unix socket / pg_recvlogical, unix socket", found.ratio(NULL_UNIX, RECEIVE_UNIX), 0.95, 1.05)])
+
+
+@case
+def catch_up(bench):
+    """The log by SQL, from far behind to null:, beside the stream and pg_recvlogical."""
+    workload, server = workloads.Inserts(bench.server, bench.size(3_000_000, 1_000_000), 1000), bench.server
+    workload.create(server)
+    by_sql, stream = (Pipeline(bench, name, tcp(server), "null:", ["public.inserts"], "--catch-up-from", far)
+                      for name, far in (("by_sql", "1MiB"), ("stream", "off")))
+    for pipeline in (by_sql, stream):
+        pipeline.until("caught-up")
+    sql(server, "SELECT pg_create_logical_replication_slot('baseline', 'pgoutput')")
+    end = ""
+
+    def prepare():
+        nonlocal end
+        workload.write()
+        end = _end_of_log(server)
+
+    found = interleave(workload.rows, [Contender(RECEIVE, lambda: contenders.receive(tcp(server), "baseline", "sluice_stream", end)),
+                                       Contender(BY_SQL, lambda: by_sql.until(end)), Contender(NULL, lambda: stream.until(end))],
+                       bench.repeats, server, prepare=prepare)
+    sql(server, "SELECT pg_drop_replication_slot('baseline')")
+    for pipeline in (by_sql, stream):
+        pipeline.drop()
+    workloads.drop(server, workload.tables)
+    return Outcome(f"catch-up: transactions of 1,000 rows, {workload.rows:,} rows", found, [
+        Goal("by SQL / pg_recvlogical, TCP", found.ratio(BY_SQL, RECEIVE), 3.0, 5.0),
+        Goal("by SQL / null:, TCP", found.ratio(BY_SQL, NULL), 1.2, 2.0)])
 
 
 def _against_subscription(bench, title, workload, must, aim):

@@ -411,6 +411,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3092", "gave up reconnecting",
      "The source could not be reached for as long as --retry-for allows.",
      "See the reason in the message; nothing is lost, start again when the source is there."},
+    {"SLU-3093", "the log is read in the other way",
+     "Far behind the log is read by SQL, else as a stream; the message says why it changes.",
+     "Nothing: it continues by itself. --catch-up-from says from when on."},
     {"SLU-3101", "a replication message is malformed",
      "The server, or something between, sent a message that is cut off, too long, or has a field "
      "out of its range.",

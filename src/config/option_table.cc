@@ -164,6 +164,13 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
      .default_text = "10ms",
      .range = "0ms to 1h",
      .help = "... or, the writer being free, is this old."},
+    {.name = "catch-up-from",
+     .key = "catch_up_from",
+     .env = "SLUICE_CATCH_UP_FROM",
+     .default_text = "off",
+     .range = "a size, or off",
+     .help = "With so much unread log the source is read by SQL, which is faster than a stream. 0: "
+             "always, for tests."},
     {.name = "keep-halted",
      .key = "keep_halted",
      .env = "SLUICE_KEEP_HALTED",

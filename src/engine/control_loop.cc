@@ -278,6 +278,7 @@ Status ControlLoop::LookAtSlot(postgres::Connection& connection, Clock::time_poi
                             WallClock());
   }
   LookAtBudget(*slot, now);
+  if (options_.on_slot) options_.on_slot(*slot);
   const base::MutexLock lock(mutex_);
   slot_.retained_bytes =
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, slot->retained_bytes));

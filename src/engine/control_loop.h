@@ -42,6 +42,8 @@ struct ControlOptions {
   /// Called every 10 s: does the source tell of its schema changes (postgres/ddl_trigger.h)? May be
   /// null.
   std::function<void(bool)> on_ddl_trigger = nullptr;
+  /// Called every 10 s with what was read of the slot. May be null.
+  std::function<void(const postgres::SlotRow&)> on_slot = nullptr;
   WalBudgetOptions wal_budget = {};
   /// The slot has to be dropped, by whoever is called: it ends the pipeline (SLU-3030). May be
   /// null.

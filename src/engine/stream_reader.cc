@@ -10,9 +10,6 @@
 namespace sluice::engine {
 namespace {
 
-/// A look at the clock and the timers costs a little; a burst is read in runs of this many
-/// messages.
-constexpr int kMessagesPerLook = 128;
 /// How often the server is asked where it is while somebody waits for the answer.
 constexpr Duration kAskInterval = std::chrono::milliseconds(20);
 /// While the writer works, how soon to look whether it is free.
@@ -20,11 +17,11 @@ constexpr Duration kWriterPoll = std::chrono::milliseconds(1);
 
 }  // namespace
 
-StreamReader::StreamReader(postgres::ReplicationStream stream, Lsn start, Lsn processed,
+StreamReader::StreamReader(std::unique_ptr<LogFeed> feed, Lsn start, Lsn processed,
                            std::optional<Witness> witness, replication::RelationResolver& resolver,
                            StreamReaderOptions options, WriterInbox& inbox, Progress& progress,
                            telemetry::Logger& logger)
-    : stream_(std::move(stream)),
+    : feed_(std::move(feed)),
       options_(std::move(options)),
       inbox_(inbox),
       progress_(progress),
@@ -46,18 +43,7 @@ Status StreamReader::Run(std::stop_token stop) {
   SLUICE_RETURN_IF_ERROR(SendFeedback(Clock::now(), false));
   while (!stop.stop_requested()) {
     SLUICE_RETURN_IF_ERROR(CheckRestart());
-    const Clock::time_point deadline = NextDeadline(Clock::now());
-    for (int i = 0; i < kMessagesPerLook; ++i) {
-      Result<std::optional<postgres::ReplicationStream::Message>> message =
-          stream_.Read(i == 0 ? deadline : Clock::time_point{}, stop);
-      if (!message) {
-        if (message.error().kind == ErrorKind::kCancelled) break;
-        return std::move(message).error();
-      }
-      if (!message->has_value()) break;
-      SLUICE_RETURN_IF_ERROR(HandleFrame(**message));
-      if (assembler_.is_busy()) SLUICE_RETURN_IF_ERROR(Settle(stop));
-    }
+    SLUICE_RETURN_IF_ERROR(feed_->Read(NextDeadline(Clock::now()), stop, *this));
     const Clock::time_point now = Clock::now();
     SLUICE_RETURN_IF_ERROR(CheckSilence(now));
     NoteProgress(now);
@@ -71,19 +57,35 @@ Status StreamReader::Run(std::stop_token stop) {
   return {};
 }
 
-Status StreamReader::HandleFrame(std::span<const std::byte> frame) {
-  SLUICE_ASSIGN_OR_RETURN(const pgoutput::Envelope envelope, pgoutput::DecodeEnvelope(frame));
-  if (const auto* data = std::get_if<pgoutput::XLogData>(&envelope)) {
-    progress_.server_flush.Store(std::max(progress_.server_flush.Load(), data->wal_end));
-    SLUICE_RETURN_IF_ERROR(assembler_.Consume(data->wal_start, data->message));
-    return has_proven_past_ ? Status{} : CheckPast(Lsn{});
-  }
-  const auto& keepalive = std::get<pgoutput::Keepalive>(envelope);
-  progress_.server_flush.Store(std::max(progress_.server_flush.Load(), keepalive.wal_end));
-  if (!has_proven_past_) SLUICE_RETURN_IF_ERROR(CheckPast(keepalive.wal_end));
-  assembler_.Keepalive(keepalive.wal_end);
-  if (keepalive.wants_reply) tracker_.OnReplyRequested();
+void StreamReader::NoteServerFlush(Lsn flush) {
+  progress_.server_flush.Store(std::max(progress_.server_flush.Load(), flush));
+}
+
+Status StreamReader::TakeReached(Lsn wal_end) {
+  if (!has_proven_past_) SLUICE_RETURN_IF_ERROR(CheckPast(wal_end));
+  assembler_.Keepalive(wal_end);
   return {};
+}
+
+bool StreamReader::is_waited_for() const {
+  return progress_.position_wishes.load() > 0 || progress_.units_to_land.load() > 0;
+}
+
+std::uint64_t StreamReader::rows() const {
+  const replication::AssemblerCounters& counters = assembler_.counters();
+  return counters.inserts + counters.updates + counters.deletes;
+}
+
+bool StreamReader::GoesOn() {
+  NoteProgress(Clock::now());
+  return static_cast<bool>(CheckRestart());
+}
+
+Status StreamReader::SealAll(bool with_position) {
+  if (!assembler_.at_boundary() || !assembler_.has_sealable()) return {};
+  if (!HasTransactions() && !with_position) return {};
+  std::optional<ChangeSet> set = assembler_.Seal();
+  return set ? Push(std::move(*set), stop_) : Status{};
 }
 
 /// What the destination has was asked for once more, as far as the slot has it. Another transaction
@@ -117,6 +119,12 @@ Status StreamReader::CheckRestart() const {
                  .message = "a table halted, and what came since is read again",
                  .code = "SLU-3090"};
   }
+  if (options_.leave != nullptr && options_.leave->load() && assembler_.at_boundary() &&
+      assembler_.staged_transactions() == 0) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "far behind: the log is read by SQL from here on",
+                 .code = "SLU-3093"};
+  }
   return {};
 }
 
@@ -124,8 +132,8 @@ Status StreamReader::CheckRestart() const {
 /// the kernel's keepalives may be answered halfway. What the server says cannot tell it, silence
 /// can.
 Status StreamReader::CheckSilence(Clock::time_point now) {
-  if (stream_.received_bytes() != heard_bytes_) {
-    heard_bytes_ = stream_.received_bytes();
+  if (feed_->received_bytes() != heard_bytes_) {
+    heard_bytes_ = feed_->received_bytes();
     heard_at_ = now;
     return {};
   }
@@ -227,10 +235,8 @@ Status StreamReader::MaybeSeal(Clock::time_point now, std::stop_token stop) {
     // Only the position moved: an empty transaction, worth a commit now and then, or when somebody
     // waits for it.
     if (assembler_.end() <= pushed_) return {};
-    const bool is_wanted =
-        progress_.position_wishes.load() > 0 || progress_.units_to_land.load() > 0;
     tracker_.OnReceived(assembler_.end());
-    if (!is_wanted && !tracker_.WantsEmptyCommit(assembler_.end(), now)) return {};
+    if (!is_waited_for() && !tracker_.WantsEmptyCommit(assembler_.end(), now)) return {};
     tracker_.OnEmptyCommit(now);
   } else {
     if (!open_since_) open_since_ = now;
@@ -243,7 +249,7 @@ Status StreamReader::MaybeSeal(Clock::time_point now, std::stop_token stop) {
 Clock::time_point StreamReader::NextDeadline(Clock::time_point now) const {
   Clock::time_point deadline =
       std::min(tracker_.next_feedback_at(), now + std::chrono::milliseconds(100));
-  if (progress_.position_wishes.load() > 0 || progress_.units_to_land.load() > 0) {
+  if (is_waited_for()) {
     deadline = std::min(deadline, now + kAskInterval / 4);
   }
   if (assembler_.has_sealable() && HasTransactions()) {
@@ -256,9 +262,8 @@ Clock::time_point StreamReader::NextDeadline(Clock::time_point now) const {
 Status StreamReader::MaybeFeedback(Clock::time_point now) {
   tracker_.OnDurable(std::min(progress_.durable.Load(), tracker_.received()));
   tracker_.OnVisible(std::min(progress_.visible.Load(), tracker_.received()));
-  const bool is_wanted = progress_.position_wishes.load() > 0 || progress_.units_to_land.load() > 0;
-  const bool asks = is_wanted && now - asked_at_ >= kAskInterval;
-  if (!asks && !tracker_.IsFeedbackDue(now)) return {};
+  const bool asks = is_waited_for() && now - asked_at_ >= kAskInterval;
+  if (!asks && !tracker_.IsFeedbackDue(now) && !feed_->wants_feedback()) return {};
   if (asks) asked_at_ = now;
   return SendFeedback(now, asks);
 }
@@ -268,15 +273,10 @@ Status StreamReader::SendFeedback(Clock::time_point now, bool wants_reply) {
   const std::optional<Lsn> limit =
       has_proven_past_ ? options_.acknowledge_limit : std::optional(Lsn{});
   if (limit) feedback = {*limit, *limit, *limit};
-  const auto update = pgoutput::EncodeStandbyStatus({.write = feedback.written,
-                                                     .flush = feedback.flushed,
-                                                     .apply = feedback.applied,
-                                                     .clock = WallClock(),
-                                                     .wants_reply = wants_reply});
   SLUICE_FAILPOINT("stream.feedback");
-  SLUICE_RETURN_IF_ERROR(stream_.Send(update));
+  SLUICE_ASSIGN_OR_RETURN(const Lsn told, feed_->Acknowledge(feedback, wants_reply));
   SLUICE_FAILPOINT("stream.acknowledged");
-  if (has_proven_past_) progress_.acknowledged.Store(feedback.flushed);
+  if (has_proven_past_) progress_.acknowledged.Store(told);
   return {};
 }
 
@@ -284,16 +284,14 @@ void StreamReader::SendLastFeedback() {
   const Clock::time_point now = Clock::now();
   tracker_.OnDurable(std::min(progress_.durable.Load(), tracker_.received()));
   tracker_.OnVisible(std::min(progress_.visible.Load(), tracker_.received()));
-  const Status sent = SendFeedback(now, false);
-  if (sent) (void)stream_.FlushUntil(now + std::chrono::seconds(1));
-  stream_.Close(std::chrono::seconds(1));
+  if (SendFeedback(now, false)) feed_->Close(std::chrono::seconds(1));
 }
 
 void StreamReader::NoteProgress(Clock::time_point /*now*/) {
   const std::int64_t wall = WallClock().value;
   progress_.stream_beat_us.store(wall, std::memory_order_relaxed);
   progress_.last_contact_unix_us.store(wall, std::memory_order_relaxed);
-  progress_.bytes_received.store(bytes_before_ + stream_.received_bytes(),
+  progress_.bytes_received.store(bytes_before_ + feed_->received_bytes(),
                                  std::memory_order_relaxed);
   progress_.staged_bytes.store(
       assembler_.staged_bytes() + assembler_.open_bytes() + inbox_.used_bytes(),

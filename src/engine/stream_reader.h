@@ -1,5 +1,5 @@
 /// \file
-/// The stream thread: reads the walsender, assembles transactions, hands change sets to the
+/// The stream thread: reads the log, assembles transactions, hands change sets to the
 /// delivery writer, and never stops telling the server how far the destination is.
 ///
 ///   loop: read what is there -> assemble -> a set is full, or the writer is free and the set is
@@ -14,14 +14,15 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 
+#include "engine/log_feed.h"
 #include "engine/progress.h"
 #include "engine/writer_inbox.h"
-#include "pgoutput/envelope.h"
-#include "postgres/replication_stream.h"
 #include "replication/position_tracker.h"
 #include "replication/transaction_assembler.h"
 #include "spill/change_log.h"
@@ -41,6 +42,8 @@ struct StreamReaderOptions {
   std::optional<Lsn> acknowledge_limit;
   /// Set by another thread: end with SLU-3091, for a fresh description of every table. May be null.
   const std::atomic<bool>* restart = nullptr;
+  /// Set by another thread: end with SLU-3093 where no transaction is half received. May be null.
+  const std::atomic<bool>* leave = nullptr;
   /// Gets the logical messages it wants; null: nobody does. Must outlive the reader.
   replication::MessageListener* listener = nullptr;
 };
@@ -49,7 +52,7 @@ class StreamReader {
  public:
   /// \param start durable end; \param processed what the writer has committed: what ends there or
   /// before is skipped.
-  StreamReader(postgres::ReplicationStream stream, Lsn start, Lsn processed,
+  StreamReader(std::unique_ptr<LogFeed> feed, Lsn start, Lsn processed,
                std::optional<Witness> witness, replication::RelationResolver& resolver,
                StreamReaderOptions options, WriterInbox& inbox, Progress& progress,
                telemetry::Logger& logger);
@@ -60,8 +63,37 @@ class StreamReader {
   /// After the writer has drained.
   void SendLastFeedback();
 
+  // For the feed.
+
+  /// One pgoutput message.
+  Status TakeMessage(Lsn wal_start, std::span<const std::byte> message) {
+    SLUICE_RETURN_IF_ERROR(assembler_.Consume(wal_start, message));
+    if (!has_proven_past_) SLUICE_RETURN_IF_ERROR(CheckPast(Lsn{}));
+    return assembler_.is_busy() ? Settle(stop_) : Status{};
+  }
+  /// All that committed before `wal_end` has been given.
+  Status TakeReached(Lsn wal_end);
+  void NoteServerFlush(Lsn flush);
+  /// The source wants to know now what is durable.
+  void RequestReply() { tracker_.OnReplyRequested(); }
+  /// The feed begins again at an earlier place of the log. \pre is_at_boundary()
+  void ReadAgain() {
+    if (has_proven_past_) assembler_.ReadAgain();
+  }
+  /// Hands on what is whole, however little. \param with_position also where only that has moved.
+  Status SealAll(bool with_position);
+  /// A long wait for the source goes on. False: the incarnation is to end.
+  bool GoesOn();
+  bool is_at_boundary() const { return assembler_.at_boundary(); }
+  /// End of what has come.
+  Lsn received() const { return assembler_.end(); }
+  /// Somebody waits for the position to move.
+  bool is_waited_for() const;
+  std::uint64_t transactions() const { return assembler_.counters().transactions; }
+  /// Rows decoded.
+  std::uint64_t rows() const;
+
  private:
-  Status HandleFrame(std::span<const std::byte> frame);
   Status CheckPast(Lsn reached);
   Status CheckRestart() const;
   Status CheckSilence(Clock::time_point now);
@@ -75,7 +107,7 @@ class StreamReader {
   bool HasTransactions() const;
   void NoteProgress(Clock::time_point now);
 
-  postgres::ReplicationStream stream_;
+  std::unique_ptr<LogFeed> feed_;
   const StreamReaderOptions options_;
   WriterInbox& inbox_;
   Progress& progress_;

@@ -11,22 +11,15 @@
 #include "base/sleep.h"
 #include "pipeline/birth.h"
 #include "pipeline/compare_rows.h"
-#include "postgres/publication.h"
-#include "replication/position_tracker.h"
 #include "types/hidden_columns.h"
 
 namespace sluice::pipeline {
 namespace {
 
 constexpr Duration kFirstWait = std::chrono::milliseconds(100);
-constexpr Duration kLastWords = std::chrono::seconds(1);
 constexpr Duration kLongestWait = std::chrono::seconds(10);
 /// So many internal errors of the server in a row, at one position, are no accident.
 constexpr int kInternalErrorsMax = 6;
-/// Without a byte for so long, although asked, the source's connection is given up: see
-/// SilenceMax().
-constexpr Duration kSilenceLeast = std::chrono::seconds(10);
-constexpr Duration kSilenceDefault = std::chrono::seconds(60);
 /// A walsender that reorders one huge transaction of tables we do not follow says nothing either.
 constexpr int kSilencePatienceMax = 16;
 /// An interrupt reaches what the destination does at that moment, not what it does next.
@@ -46,12 +39,6 @@ engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth
   pool.batch_bytes =
       std::min(pool.batch_bytes, std::max<std::size_t>(options.memory.batch / 2, 1U << 20));
   return pool;
-}
-
-/// How long the source may take to answer a sign of life, as its own walsender expects of us.
-Duration SilenceMax(Duration wal_sender_timeout) {
-  return wal_sender_timeout <= Duration::zero() ? kSilenceDefault
-                                                : std::max(kSilenceLeast, wal_sender_timeout);
 }
 
 }  // namespace
@@ -81,6 +68,7 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
            [this](bool has_trigger) {
              if (has_trigger != gets_messages_.load()) restart_stream_.store(true);
            },
+           [this](const postgres::SlotRow& slot) { LookAtLag(slot); },
            options_.pipeline->acknowledges ? options_.pipeline->wal_budget
                                            : engine::WalBudgetOptions{},
            [this](const Error& error) { Fail(error); }},
@@ -223,12 +211,15 @@ void Session::StreamThread(std::stop_token stop) {
     writer_.inbox().PushStreamLostAndWait();
     if (ended) return;  // stopped; what was whole has been handed on
     if (ended.error().kind == ErrorKind::kCancelled) return;
+    // The slot is let go before it is read in the other way.
+    if (ended.error().code == "SLU-3093" && reader_) reader_->SendLastFeedback();
     reader_.reset();
     if (ended.error().code == "SLU-3024") {
       Fail(ended.error());  // the destination is opened again, and the timeline stored
       return;
     }
-    const bool is_wanted = ended.error().code == "SLU-3090" || ended.error().code == "SLU-3091";
+    const bool is_wanted = ended.error().code == "SLU-3090" || ended.error().code == "SLU-3091" ||
+                           ended.error().code == "SLU-3093";
     if (is_wanted) logger_.Info("{} ({})", ended.error().message, ended.error().code);
     if (is_wanted) continue;
     // A walsender that was killed lingers; one that stays belongs to somebody.
@@ -240,6 +231,8 @@ void Session::StreamThread(std::stop_token stop) {
     const bool is_internal = ended.error().sqlstate.starts_with("XX") ||
                              ended.error().code == "SLU-2102" || ended.error().code == "SLU-2108";
     const bool brought_nothing = progress_.transactions.load() == transactions_before;
+    if (brought_nothing && reads_by_sql_.load() && ended.error().code != "SLU-2105")
+      GiveUpCatchUp();
     const bool was_silent = ended.error().code == "SLU-2113" && brought_nothing;
     silence_patience_ = was_silent ? std::min(silence_patience_ * 2, kSilencePatienceMax) : 1;
     internal_errors = is_internal && brought_nothing ? internal_errors + 1 : 0;
@@ -283,135 +276,6 @@ void Session::StreamThread(std::stop_token stop) {
                  ended.error().message, ended.error().code);
     base::SleepFor(wait, stop);
   }
-}
-
-Status Session::RunStream(std::stop_token stop) {
-  Lsn start;
-  replication::StartPoint past;
-  SLUICE_ASSIGN_OR_RETURN(postgres::ReplicationStream stream, StartStream(start, past, stop));
-  SLUICE_FAILPOINT("stream.started");
-  engine::StreamReaderOptions reader_options;
-  reader_options.assembler.batch_rows = options_.pipeline->batch_rows;
-  reader_options.assembler.batch_bytes = options_.memory.batch;
-  reader_options.assembler.staging_bytes = options_.memory.staging;
-  reader_options.assembler.knows_past = past.knows_past;
-  reader_options.batch_age = options_.pipeline->batch_age;
-  reader_options.feedback_interval = std::min<Duration>(
-      replication::FeedbackInterval(options_.wal_sender_timeout), std::chrono::seconds(4));
-  reader_options.silence_max = SilenceMax(options_.wal_sender_timeout) * silence_patience_;
-  reader_options.spill_dir = options_.pipeline->state_dir;
-  if (!options_.pipeline->acknowledges) reader_options.acknowledge_limit = Lsn{};
-  restart_stream_.store(false);
-  reader_options.restart = &restart_stream_;
-  reader_options.listener = &ddl_messages_;
-  reader_ = std::make_unique<engine::StreamReader>(
-      std::move(stream), start, progress_.processed.Load(), past.witness, registry_,
-      std::move(reader_options), writer_.inbox(), progress_, logger_);
-  progress_.source_connected.store(true);
-  NoteStreamError("");
-  return reader_->Run(std::move(stop));
-}
-
-/// Every start asks again: is this the source that was copied, and has its slot everything we need?
-Result<postgres::ReplicationStream> Session::StartStream(Lsn& start, replication::StartPoint& past,
-                                                         std::stop_token stop) {
-  SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, connect_("connect", false));
-  SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, connect_("stream", true));
-  SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts facts,
-                          ReadSourceFacts(control, replication, birth_));
-  // A walsender that was killed lingers: START_REPLICATION says so, and is tried again.
-  if (facts.slot) facts.slot->is_active = false;
-  struct Durable {
-    Position position;
-    bool has_append = false;
-    bool knows_last = false;
-  };
-  SLUICE_ASSIGN_OR_RETURN(
-      const Durable durable, writer_.inbox().CallAndWait([this]() -> Result<Durable> {
-        Durable now{.position = {progress_.durable.Load(), std::nullopt}};
-        // The witness belongs to the last commit; it proves nothing while that
-        // one is not durable.
-        now.knows_last = progress_.durable.Load() == progress_.processed.Load();
-        if (now.knows_last) now.position.last_transaction = writer_.last_transaction();
-        for (const TableRecord& record : writer_.Records()) {
-          const bool gets_rows = record.state == TableState::kLive || record.kept;
-          now.has_append =
-              now.has_append || (gets_rows && record.schema && types::IsAppend(*record.schema));
-        }
-        return now;
-      }));
-  SLUICE_ASSIGN_OR_RETURN(
-      const replication::StartPoint point,
-      replication::CheckConnect(birth_, durable.position, facts, durable.knows_last));
-  if (facts.server.timeline != birth_.timeline) {
-    return Error{
-        .kind = ErrorKind::kConnection,
-        .message = "the source was promoted to timeline " + std::to_string(facts.server.timeline),
-        .code = "SLU-3024"};
-  }
-  start = durable.position.lsn;
-  past = point;
-  postgres::StreamOptions stream_options{
-      .slot = birth_.slot, .publications = {birth_.publication}, .start_lsn = point.start_lsn};
-  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
-                          postgres::ReadPublication(control, birth_.publication));
-  const bool has_companion = publication && publication->has_companion;
-  if (has_companion)
-    stream_options.publications.push_back(postgres::CompanionOf(birth_.publication));
-  if (durable.has_append && birth_.owns_publication && !has_companion) {
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = "publication " + postgres::CompanionOf(birth_.publication) +
-                            " is gone, by which tables were published that are appended to",
-                 .code = "SLU-3018",
-                 .advice =
-                     "what was inserted meanwhile is in no stream: sluice drop, and run with "
-                     "--existing replace"};
-  }
-  stream_options.is_binary = registry_.TextOnlyColumns().empty();
-  registry_.SetStreamIsBinary(stream_options.is_binary);
-  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::DdlTrigger> trigger,
-                          postgres::ReadDdlTrigger(control));
-  stream_options.with_messages = trigger && trigger->is_current;
-  gets_messages_.store(stream_options.with_messages);
-  if (trigger && !trigger->is_current) {
-    logger_.Warn(
-        "the source's event triggers sluice_ddl_* are disabled, or another version's, and not "
-        "used: sluice check --install-ddl-trigger makes them anew");
-  }
-  const int walsender = replication.backend_pid();
-  SLUICE_FAILPOINT("stream.checked");
-  SLUICE_ASSIGN_OR_RETURN(
-      postgres::ReplicationStream stream,
-      postgres::ReplicationStream::Start(std::move(replication), stream_options, stop));
-  if (const Status taken = CheckTaken(control, *facts.slot, walsender); !taken) {
-    // A walsender that cannot decode what comes first has ended by now: what it says counts.
-    const Clock::time_point until = Clock::now() + kLastWords;
-    while (Clock::now() < until) {
-      SLUICE_ASSIGN_OR_RETURN([[maybe_unused]] const auto message, stream.Read(until, stop));
-    }
-    return taken.error();
-  }
-  logger_.Info("streaming from {} (durable {}{})", ToString(point.start_lsn), ToString(start),
-               stream_options.is_binary ? "" : ", text form");
-  return stream;
-}
-
-/// The slot is ours now and stays where it is, as nothing was acknowledged: what was judged must be
-/// what we read from. Somebody may have read from it in between, or the connections have reached
-/// two servers; the server itself would go on from there without a word.
-Status Session::CheckTaken(postgres::Connection& control, const replication::SlotRow& judged,
-                           int walsender) const {
-  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> taken,
-                          postgres::ReadSlot(control, birth_.slot));
-  const bool is_ours = taken && taken->active_pid == walsender;
-  if (is_ours && taken->confirmed_flush_lsn == judged.confirmed_flush.value_or(Lsn{})) return {};
-  return Error{.kind = ErrorKind::kConnection,
-               .message = is_ours ? "the slot was read on while it was looked at"
-                                  : "the stream and the other connections lead to two servers",
-               .code = "SLU-3026",
-               .advice =
-                   "it is looked at again; if this stays: a URL that leads to one server "
-                   "only, and nobody else who reads the slot"};
 }
 
 void Session::RestartStream(Clock::time_point deadline) {

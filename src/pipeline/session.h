@@ -26,6 +26,7 @@
 #include "pipeline/destination_factory.h"
 #include "pipeline/table_watch.h"
 #include "postgres/connection.h"
+#include "postgres/replication_stream.h"
 #include "replication/connect_checks.h"
 #include "telemetry/log.h"
 
@@ -87,8 +88,22 @@ class Session {
   void StreamThread(std::stop_token stop);
   /// One incarnation. The error says whether there is to be another.
   Status RunStream(std::stop_token stop);
-  Result<postgres::ReplicationStream> StartStream(Lsn& start, replication::StartPoint& past,
-                                                  std::stop_token stop);
+  struct Durable {
+    Position position;
+    bool has_append = false;
+    bool knows_last = false;
+  };
+  Result<Durable> ReadDurable();
+  Result<std::unique_ptr<engine::LogFeed>> StartStream(Lsn& start, replication::StartPoint& past,
+                                                       const std::stop_token& stop);
+  Result<postgres::StreamOptions> StreamOptionsOf(postgres::Connection& control, Lsn start,
+                                                  bool has_append);
+  Result<std::unique_ptr<engine::LogFeed>> OpenCatchUp(postgres::Connection control,
+                                                       postgres::StreamOptions options,
+                                                       Lsn confirmed);
+  bool MayReadBySql() const;
+  void GiveUpCatchUp();
+  void LookAtLag(const postgres::SlotRow& slot);
   Status CheckTaken(postgres::Connection& control, const replication::SlotRow& judged,
                     int walsender) const;
   void Fail(const Error& error);
@@ -117,6 +132,11 @@ class Session {
   const Duration held_timeout_;
   std::atomic<bool> is_stopping_{false};
   std::atomic<bool> restart_stream_{false};
+  /// It is to end at a boundary, to be read by SQL.
+  std::atomic<bool> leave_stream_{false};
+  std::atomic<bool> reads_by_sql_{false};
+  /// Not by SQL before.
+  std::atomic<Clock::time_point> catch_up_after_{Clock::time_point{}};
   /// The stream was asked for messages: the source tells of its schema changes.
   std::atomic<bool> gets_messages_{false};
 

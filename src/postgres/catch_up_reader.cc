@@ -154,7 +154,8 @@ Status CatchUpReader::Advance(Lsn to, std::stop_token stop, Duration limit) {
       AdvanceSlot(s.control, s.options.slot, to, Duration::zero(), std::move(stop), limit);
   if (!advanced) {
     Error error = std::move(advanced).error();
-    if (error.code == "SLU-2105") error.kind = ErrorKind::kConnection;
+    // Whoever connects again finds out what happened to the slot.
+    if (error.kind != ErrorKind::kCancelled) error.kind = ErrorKind::kConnection;
     return error;
   }
   s.confirmed = to;

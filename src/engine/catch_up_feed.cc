@@ -1,0 +1,159 @@
+#include "engine/catch_up_feed.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/failpoint.h"
+#include "base/sleep.h"
+#include "base/units.h"
+#include "engine/stream_reader.h"
+
+namespace sluice::engine {
+namespace {
+
+/// How soon to look whether more is durable, or more is there.
+constexpr Duration kLookAgain = std::chrono::milliseconds(1);
+constexpr Duration kAskAgain = std::chrono::milliseconds(20);
+
+}  // namespace
+
+Status CatchUpFeed::Read(Clock::time_point deadline, const std::stop_token& stop,
+                         StreamReader& reader) {
+  if (!reader_.is_calling()) {
+    Result<bool> begun = BeginCall(stop, reader);
+    if (!begun) {
+      if (stop.stop_requested()) return {};
+      return std::move(begun).error();
+    }
+    if (!*begun) {
+      const bool is_behind = may_forget_ < wanted_durable_;
+      const Duration pause = is_behind || reader.is_waited_for() ? kLookAgain : kAskAgain;
+      base::SleepFor(std::min<Duration>(pause, deadline - Clock::now()), stop);
+      return {};
+    }
+  }
+  return TakeRows(stop, reader);
+}
+
+Result<bool> CatchUpFeed::BeginCall(const std::stop_token& stop, StreamReader& reader) {
+  if (may_forget_ < wanted_durable_) return false;
+  SLUICE_ASSIGN_OR_RETURN(const Lsn flushed, reader_.ReadFlushLsn());
+  reader.NoteServerFlush(flushed);
+  replication::LogPlaces places{.restart = {},
+                                .confirmed = reader_.confirmed(),
+                                .received = reader.received(),
+                                .flushed = flushed};
+  if (!began_from_.is_valid()) began_from_ = places.received;
+  if (may_forget_ > reader_.confirmed()) {
+    SLUICE_FAILPOINT("catch_up.advance");
+    SLUICE_RETURN_IF_ERROR(reader_.Advance(may_forget_, stop));
+    SLUICE_FAILPOINT("catch_up.advanced");
+  }
+  const bool is_last_durable = marks_.empty() || may_forget_ >= marks_.back().second;
+  if (replication::IsNearEnough(places, options_.from)) {
+    if (is_last_durable) return TakeOver(reader);
+    return false;
+  }
+  if (flushed <= places.received) return false;
+  SLUICE_ASSIGN_OR_RETURN(const postgres::SlotPlace slot, reader_.Look());
+  places.restart = slot.restart;
+  places.confirmed = slot.confirmed;
+  const auto call = replication::PlanCall(places, barren_calls_);
+  if (!call) {
+    return GiveUp(barren_calls_ > 0 ? "it brings nothing new"
+                                    : "an open transaction keeps the slot from going on");
+  }
+  call_ = *call;
+  flushed_ = flushed;
+  is_at_head_ = true;
+  changes_ = 0;
+  received_ = reader.received();
+  transactions_before_ = reader.transactions();
+  marks_.clear();
+  reader.ReadAgain();
+  heard_at_ = Clock::now();
+  SLUICE_FAILPOINT("catch_up.call");
+  SLUICE_RETURN_IF_ERROR(reader_.Begin({call_.upto, call_.changes_max}, [this, &reader] {
+    return reader.GoesOn() && Clock::now() - heard_at_ < options_.decode_max;
+  }));
+  return true;
+}
+
+Status CatchUpFeed::TakeRows(const std::stop_token& stop, StreamReader& reader) {
+  auto rows = reader_.Next(stop);
+  if (!rows) {
+    if (stop.stop_requested() || !reader.GoesOn()) return {};
+    Error error = std::move(rows).error();
+    const bool is_cancelled = error.kind == ErrorKind::kCancelled;
+    if (is_cancelled) return GiveUp("the server takes too long to decode it");
+    if (error.code == "SLU-2105" || error.code == "SLU-3026" || error.code == "SLU-2110" ||
+        error.kind == ErrorKind::kProtocol || !reader_.is_alive()) {
+      return error;
+    }
+    return GiveUp(error.message + ": " + error.server_message);
+  }
+  if (rows->empty()) return EndCall(reader);
+  for (const postgres::CatchUpReader::Message& row : *rows) {
+    SLUICE_ASSIGN_OR_RETURN(const postgres::LoggedMessage read,
+                            postgres::ReadLoggedMessage(row, is_at_head_));
+    is_at_head_ = false;
+    if (read.message.empty()) continue;
+    ++changes_;
+    SLUICE_RETURN_IF_ERROR(reader.TakeMessage(read.lsn, read.message));
+  }
+  heard_at_ = Clock::now();
+  if (reader.received() > received_) {
+    received_ = reader.received();
+    marks_.emplace_back(changes_, received_);
+  }
+  return {};
+}
+
+Status CatchUpFeed::EndCall(StreamReader& reader) {
+  if (!reader.is_at_boundary()) {
+    return Error{.kind = ErrorKind::kProtocol,
+                 .message = "the log that was read by SQL ended inside a transaction",
+                 .code = "SLU-2019"};
+  }
+  // Only then it has not ended at its limit: everything up to there is in.
+  const bool is_whole = changes_ < static_cast<std::uint64_t>(call_.changes_max);
+  if (is_whole) SLUICE_RETURN_IF_ERROR(reader.TakeReached(call_.upto));
+  const bool is_barren = !is_whole && reader.transactions() == transactions_before_;
+  barren_calls_ = is_barren ? barren_calls_ + 1 : 0;
+  const auto most = std::find_if(marks_.begin(), marks_.end(), [this](const auto& mark) {
+    return mark.first * 4 >= changes_ * 3;
+  });
+  wanted_durable_ = most == marks_.end() ? Lsn{} : most->second;
+  return reader.SealAll(call_.upto < flushed_);
+}
+
+Result<Lsn> CatchUpFeed::Acknowledge(const replication::Feedback& feedback, bool /*wants_reply*/) {
+  may_forget_ = std::max(may_forget_, feedback.flushed);
+  return std::min(reader_.confirmed(), may_forget_);
+}
+
+void CatchUpFeed::Close(Duration timeout) {
+  if (!reader_.is_calling()) (void)reader_.Advance(may_forget_, {}, timeout);
+}
+
+Error CatchUpFeed::GiveUp(const std::string& why) const {
+  if (options_.on_given_up) options_.on_given_up();
+  return Error{.kind = ErrorKind::kConnection,
+               .message = "the log is read as a stream again, not by SQL: " + why,
+               .code = "SLU-3093"};
+}
+
+Error CatchUpFeed::TakeOver(const StreamReader& reader) const {
+  const std::chrono::duration<double> took = Clock::now() - began_at_;
+  return Error{
+      .kind = ErrorKind::kConnection,
+      .message = fmt::format("read {} of log with {} changed rows by SQL in {:.1f} s: nearly "
+                             "caught up, the stream takes over",
+                             base::FormatSize(reader.received().value - began_from_.value),
+                             reader.rows(), took.count()),
+      .code = "SLU-3093"};
+}
+
+}  // namespace sluice::engine

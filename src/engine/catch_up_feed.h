@@ -1,0 +1,83 @@
+/// \file
+/// The log by SQL, for who is far behind: call after call until little is left, then the stream
+/// takes over (SLU-3093).
+///
+///   call: what the slot has, up to a limit ->  given on while it comes
+///   the first three quarters of it are durable ->  the slot is advanced to what is durable
+///   next call: begins there, and what came before is skipped
+///
+/// So the server decodes the next call while the writer is still at the last one. What is
+/// acknowledged is acknowledged by advancing the slot, between two calls.
+///
+/// Thread safety: one object, one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sluice/lsn.h"
+
+#include "engine/log_feed.h"
+#include "postgres/catch_up_reader.h"
+#include "replication/catch_up.h"
+
+namespace sluice::engine {
+
+struct CatchUpFeedOptions {
+  /// See IsNearEnough().
+  std::uint64_t from = 0;
+  /// No row for so long: the call is given up.
+  Duration decode_max = std::chrono::minutes(2);
+  /// It is not to be read by SQL for a while.
+  std::function<void()> on_given_up;
+};
+
+class CatchUpFeed final : public LogFeed {
+ public:
+  CatchUpFeed(postgres::CatchUpReader reader, CatchUpFeedOptions options)
+      : reader_(std::move(reader)), options_(std::move(options)) {}
+
+  /// Errors: SLU-3093: the stream is to take over; of CatchUpReader.
+  Status Read(Clock::time_point deadline, const std::stop_token& stop,
+              StreamReader& reader) override;
+  Result<Lsn> Acknowledge(const replication::Feedback& feedback, bool wants_reply) override;
+  bool wants_feedback() const override { return !reader_.is_calling(); }
+  void Close(Duration timeout) override;
+  std::uint64_t received_bytes() const override { return reader_.received_bytes(); }
+
+ private:
+  /// False: there is nothing to read yet, or nothing to be read before more is durable.
+  Result<bool> BeginCall(const std::stop_token& stop, StreamReader& reader);
+  Status TakeRows(const std::stop_token& stop, StreamReader& reader);
+  Status EndCall(StreamReader& reader);
+  Error GiveUp(const std::string& why) const;
+  Error TakeOver(const StreamReader& reader) const;
+
+  postgres::CatchUpReader reader_;
+  const CatchUpFeedOptions options_;
+  Lsn may_forget_;
+  /// The next call begins when this is durable.
+  Lsn wanted_durable_;
+
+  // Of the call that runs, or ran last.
+  replication::NextCall call_;
+  Lsn flushed_;
+  bool is_at_head_ = false;
+  Clock::time_point heard_at_{};
+  std::uint64_t changes_ = 0;
+  std::uint64_t transactions_before_ = 0;
+  Lsn received_;
+  /// What ended at such a place was in after so many changes.
+  std::vector<std::pair<std::uint64_t, Lsn>> marks_;
+  int barren_calls_ = 0;
+
+  const Clock::time_point began_at_ = Clock::now();
+  Lsn began_from_;
+};
+
+}  // namespace sluice::engine
