@@ -34,11 +34,11 @@ TEST(CatchUp, LeavesTheLastEighthToTheStream) {
 TEST(CatchUp, ReadsAsMuchAsIsReadAgainWithinLimits) {
   const auto least = PlanCall(Places(100, 100, 100, 9000), 0);
   ASSERT_TRUE(least);
-  EXPECT_EQ(least->upto.value, 132 * kMiB);
-  EXPECT_EQ(least->changes_max, 100'000);
-  EXPECT_EQ(PlanCall(Places(100, 164, 164, 9000), 0)->upto.value, 228 * kMiB);
+  EXPECT_EQ(least->upto.value, 164 * kMiB);
+  EXPECT_EQ(least->changes_max, 250'000);
+  EXPECT_EQ(PlanCall(Places(100, 228, 228, 9000), 0)->upto.value, 356 * kMiB);
   EXPECT_EQ(PlanCall(Places(100, 500, 500, 9000), 0)->upto.value, 756 * kMiB);
-  EXPECT_EQ(PlanCall(Places(100, 500, 500, 9000), 0)->changes_max, 800'000);
+  EXPECT_EQ(PlanCall(Places(100, 500, 500, 9000), 0)->changes_max, 1'000'000);
 }
 
 TEST(CatchUp, ReadsBeyondWhatIsReceivedAndNotBeyondTheFlushedLog) {
@@ -47,7 +47,7 @@ TEST(CatchUp, ReadsBeyondWhatIsReceivedAndNotBeyondTheFlushedLog) {
 }
 
 TEST(CatchUp, AsksForTwiceAsMuchAfterACallThatBroughtNothingAndThenGivesUp) {
-  EXPECT_EQ(PlanCall(Places(100, 100, 120, 900), 2)->changes_max, 400'000);
+  EXPECT_EQ(PlanCall(Places(100, 100, 120, 900), 2)->changes_max, 1'000'000);
   EXPECT_FALSE(PlanCall(Places(100, 100, 120, 900), kBarrenCallsMax));
 }
 

@@ -182,7 +182,7 @@ class Torture:
         """And what has to happen while it runs."""
         if self.is_noted or not point.startswith(("landing.", "copy.", "resync.", "writer.", "schema.", "join.", "spill.", "stream.reconnect", "stop.")):
             return
-        streams = "SELECT count(*) FROM pg_stat_replication WHERE application_name LIKE 'sluice/%/stream'"
+        streams = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'sluice/%/stream' OR application_name LIKE 'sluice/%/catch-up'"
         wait_for("sluice streams", lambda: self.rig.process.poll() is not None or self.rig.server.sql(streams).strip() != "0", every=0.05)
         server = self.rig.server
         if point.startswith(("landing.", "copy.", "resync.", "writer.held")):
