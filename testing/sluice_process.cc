@@ -4,13 +4,28 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 namespace sluice::testing {
+namespace {
 
 namespace fs = std::filesystem;
+
+/// sluice blocks the signal and waits for it; before that SIGTERM would end it like any program.
+bool BlocksSigterm(pid_t pid) {
+  constexpr std::string_view kField = "SigBlk:";
+  const std::string status = ReadWholeFile("/proc/" + std::to_string(pid) + "/status");
+  const std::size_t at = status.find(kField);
+  if (at == std::string::npos) return false;
+  const std::uint64_t blocked = std::strtoull(status.c_str() + at + kField.size(), nullptr, 16);
+  return (blocked >> (SIGTERM - 1) & 1U) != 0;
+}
+
+}  // namespace
 
 std::string SluiceProgram() {
   const char* program = std::getenv("SLUICE_PROGRAM");  // NOLINT(concurrency-mt-unsafe)
@@ -96,6 +111,9 @@ Status SluiceProcess::StartRun(std::vector<std::string> arguments) {
 
 Result<ProcessExit> SluiceProcess::Stop(Duration timeout) {
   if (!running_) return Error{.kind = ErrorKind::kInvalidArgument, .message = "nothing runs"};
+  const Clock::time_point ready_by = Clock::now() + timeout;
+  while (running_->IsRunning() && !BlocksSigterm(running_->pid()) && Clock::now() < ready_by)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   running_->Signal(SIGTERM);
   const std::optional<ProcessExit> exit = running_->WaitExit(timeout);
   if (exit) return *exit;

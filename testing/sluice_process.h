@@ -50,7 +50,8 @@ class SluiceProcess {
 
   /// Starts `sluice run` in the background.
   Status StartRun(std::vector<std::string> arguments);
-  /// SIGTERM; kTimeout when it has not ended within `timeout`, else how it ended.
+  /// SIGTERM, as soon as it would be a graceful stop; kTimeout when it has not ended within
+  /// `timeout`, else how it ended.
   Result<ProcessExit> Stop(Duration timeout);
   /// SIGKILL.
   void Kill();

@@ -136,7 +136,7 @@ Status CopyReader::RawSource::TakeOther(const FrameBuffer::Frame& frame) {
       low_water_.Set(1);
       return {};
     case 'N':
-      connection_.AddNotice(ReadErrorFields(body));
+      connection_.AddNotice(ReadServerMessage(frame.body));
       return {};
     case 'H':
     case 'c':
