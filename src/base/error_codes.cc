@@ -165,7 +165,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Another session holds a lock on the table, most likely for DDL.",
      "Nothing: it is tried again. If it stays so, see pg_locks."},
     {"SLU-2018", "a table pattern cannot be read",
-     "A quote is not closed, a name is empty, or there are more parts than schema.table.",
+     "A quote is not closed, a name is empty, there are more parts than schema.table, or a "
+     "character "
+     "such as ( [ | stands outside quotes: of psql's patterns only * and ? are understood.",
      "Write schema.table, with * and ? as wildcards, or \"...\" around a name that is to be taken "
      "as it is."},
     {"SLU-2019", "the server's answer cannot be understood",

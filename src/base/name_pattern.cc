@@ -15,6 +15,10 @@ Error Unreadable(std::string_view text, std::string_view why) {
           "that is to be taken as it is"};
 }
 
+/// Special in psql's patterns, and refused outside quotes: taken as they are they would match
+/// nothing, and an exclusion would leave nothing out. Not $, which stands for itself there, too.
+constexpr std::string_view kOfExpressions = "()[]{}|+^\\";
+
 char Fold(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
@@ -41,6 +45,8 @@ Result<std::vector<NamePattern::Units>> NamePattern::Split(std::string_view text
       parts.back().push_back({Unit::Kind::kAny, '*'});
     } else if (c == '?') {
       parts.back().push_back({Unit::Kind::kOne, '?'});
+    } else if (kOfExpressions.find(c) != std::string_view::npos) {
+      return Unreadable(text, "regular expressions are not supported");
     } else {
       parts.back().push_back({Unit::Kind::kLiteral, Fold(c)});
     }

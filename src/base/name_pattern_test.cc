@@ -49,6 +49,14 @@ TEST(NamePattern, RejectsWhatNamesNothing) {
   EXPECT_THAT(NamePattern::ParseSchema("a.b"), CodeIs("SLU-2018"));
 }
 
+TEST(NamePattern, RejectsRegularExpressionsInsteadOfMatchingNothing) {
+  for (const char* text : {"log_[0-9]", "(a|b)", "a+", "a{2}", "^a", "a\\d"}) {
+    EXPECT_THAT(NamePattern::ParseTable(text), CodeIs("SLU-2018")) << text;
+    EXPECT_TRUE(Matches("\"" + std::string(text) + "\"", {"s", text})) << text;
+  }
+  EXPECT_THAT(NamePattern::ParseSchema("a|b"), CodeIs("SLU-2018"));
+}
+
 TEST(NamePattern, KnowsWhenItNamesOneTable) {
   EXPECT_TRUE(NamePattern::ParseTable("public.orders")->is_exact());
   EXPECT_EQ(NamePattern::ParseTable("public.\"Or.ders\"")->name(),
