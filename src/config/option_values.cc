@@ -18,6 +18,17 @@ Error NotAllowed(const Given& given) {
                .code = "SLU-1001"};
 }
 
+namespace {
+
+/// Not a number with one of `units` behind it.
+Error NotUnderstood(const Given& given, std::string_view units) {
+  Error error = NotAllowed(given);
+  error.message += fmt::format(", written with {}", units);
+  return error;
+}
+
+}  // namespace
+
 Result<std::size_t> NumberOf(const Given& given, std::size_t least, std::size_t most) {
   const std::string& text = given.value();
   std::size_t number = 0;
@@ -30,13 +41,15 @@ Result<std::size_t> NumberOf(const Given& given, std::size_t least, std::size_t 
 
 Result<std::size_t> SizeOf(const Given& given, std::size_t least, std::size_t most) {
   const auto size = base::ParseSize(given.value());
-  if (!size || *size < least || *size > most) return NotAllowed(given);
+  if (!size) return NotUnderstood(given, "KiB, MiB or GiB");
+  if (*size < least || *size > most) return NotAllowed(given);
   return *size;
 }
 
 Result<Duration> DurationOf(const Given& given, Duration most) {
   const auto duration = base::ParseDuration(given.value());
-  if (!duration || *duration > most) return NotAllowed(given);
+  if (!duration) return NotUnderstood(given, "ms, s, m or h");
+  if (*duration > most) return NotAllowed(given);
   return *duration;
 }
 

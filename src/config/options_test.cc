@@ -198,6 +198,17 @@ TEST_F(LoadOptionsTest, WhatTheSlotMayKeepIsASizeAndAPolicy) {
   EXPECT_EQ(Failure().code, "SLU-1001");
 }
 
+TEST_F(LoadOptionsTest, ASizeOrATimeWithoutItsUnitIsToldTheUnits) {
+  request_.flags["memory"] = {"256M"};
+  EXPECT_EQ(
+      Failure().message,
+      "--memory: 256M is not allowed; allowed: at least 128MiB, written with KiB, MiB or GiB");
+  request_.flags["memory"] = {"256MiB"};
+  request_.flags["batch-age"] = {"5"};
+  EXPECT_EQ(Failure().message,
+            "--batch-age: 5 is not allowed; allowed: 0ms to 1h, written with ms, s, m or h");
+}
+
 TEST_F(LoadOptionsTest, ModesOfTablesComeFromTheOptionAndTheFile) {
   EXPECT_EQ(Load().pipeline.tables.For({"public", "t"}).mode, TableMode::kMirror);
   request_.flags["mode"] = {"both"};
