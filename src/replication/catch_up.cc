@@ -5,10 +5,10 @@
 namespace sluice::replication {
 namespace {
 
-constexpr std::uint64_t kCallLeast = 64ULL << 20;
+constexpr std::uint64_t kCallLeast = 128ULL << 20;
 constexpr std::uint64_t kCallMost = 256ULL << 20;
 /// For as much log as a call reads at least.
-constexpr std::uint64_t kChangesLeast = 250'000;
+constexpr std::uint64_t kChangesLeast = 500'000;
 
 std::uint64_t Between(Lsn from, Lsn to) {
   return to > from ? to.value - from.value : 0;
