@@ -255,7 +255,8 @@ Status TransactionAssembler::State::KeepCells(const RelationEntry& entry,
 
 Status TransactionAssembler::State::OnRelation(const pgoutput::Relation& relation) {
   if (where == Where::kBetween) return Misplaced("Relation");
-  if (where == Where::kInDirect && is_skipping) {
+  // By SQL nothing is streamed before its commit, which could describe it in between.
+  if (where == Where::kInDirect && is_skipping && options.asked_from.is_valid()) {
     deferred[relation.id].assign(current.begin(), current.end());
     return {};
   }

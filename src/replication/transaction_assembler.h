@@ -39,9 +39,9 @@
 ///   direct transactions are skipped has its own. A streamed transaction has one, in the set where
 ///   it begins to be skipped; it vanishes with its subtransaction.
 ///
-/// Replay: transactions whose commit LSN is below the durable end are skipped whole. What their
-/// Relation messages say is looked at when a later change needs it, as the server will not repeat
-/// them.
+/// Replay: transactions whose commit LSN is below the durable end are skipped whole; their Relation
+/// messages count, as the server will not repeat them. By SQL (asked_from) they are looked at when
+/// a later change needs them: much may be skipped, and of older versions.
 ///
 /// Errors: kProtocol SLU-3101, SLU-3102 (decoder), SLU-3103 (a message in the wrong place),
 /// SLU-3104 (a change of a relation that was not described), SLU-3021 (commits out of order);

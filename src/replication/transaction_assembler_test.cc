@@ -298,7 +298,7 @@ TEST(AssemblerReplay, SkipsWhatIsDurableAndKeepsItsRelations) {
   driver.Begin(8, 200);
   driver.Commit();
   EXPECT_FALSE(driver.assembler.has_sealable());
-  EXPECT_TRUE(driver.resolver.contexts.empty());
+  EXPECT_EQ(driver.resolver.contexts.size(), 1U);
   driver.Begin(9, 210);
   driver.SendAll({WriteInsert(kA, Row(2, "x"))});
   driver.Commit();
@@ -306,8 +306,8 @@ TEST(AssemblerReplay, SkipsWhatIsDurableAndKeepsItsRelations) {
   EXPECT_EQ(driver.assembler.counters().replayed_transactions, 2U);
 }
 
-TEST(AssemblerReplay, LooksOnlyAtTheLastDescriptionOfASkippedTransaction) {
-  AssemblerDriver driver({}, Lsn{210});
+TEST(AssemblerReplay, LooksBySqlOnlyAtTheLastDescriptionOfASkippedTransaction) {
+  AssemblerDriver driver({.asked_from = Lsn{1}}, Lsn{210});
   driver.Begin(7, 100);
   driver.SendAll({driver.Describe(kA), WriteInsert(kA, Row(1, "x"))});
   driver.Commit();
