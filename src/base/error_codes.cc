@@ -165,11 +165,10 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Another session holds a lock on the table, most likely for DDL.",
      "Nothing: it is tried again. If it stays so, see pg_locks."},
     {"SLU-2018", "a table pattern cannot be read",
-     "A quote is not closed, a name is empty, there are more parts than schema.table, or a "
-     "character "
-     "such as ( [ | stands outside quotes: of psql's patterns only * and ? are understood.",
-     "Write schema.table, with * and ? as wildcards, or \"...\" around a name that is to be taken "
-     "as it is."},
+     "A quote is not closed, a name is empty, there are more parts than schema.table, or its "
+     "characters, such as ( [ |, are not those of a regular expression.",
+     "Write schema.table with * and ? as wildcards, and the rest as in psql, or \"...\" around a "
+     "name that is to be taken as it is."},
     {"SLU-2019", "the server's answer cannot be understood",
      "What answered does not speak PostgreSQL's protocol as expected; a proxy between may be the "
      "reason.",
@@ -649,7 +648,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Add a column at the source, or leave the table out with -T."},
     {"SLU-5025", "a mirrored table was altered by hand",
      "Its columns at the destination are not those it was given.",
-     "Copy it again: sluice resync TABLE."},
+     "Undo the change and `sluice resume TABLE`, where changes were kept; else copy it again: "
+     "sluice resync TABLE."},
     {"SLU-5027", "a change of a table's shape cannot be followed",
      "Columns are dropped, renamed, widened and added in place. Another order, another type, no "
      "column "

@@ -1,6 +1,9 @@
 #include "base/name_pattern.h"
 
 #include <algorithm>
+#include <codecvt>
+#include <locale>
+#include <regex>
 
 namespace sluice::base {
 namespace {
@@ -15,51 +18,86 @@ Error Unreadable(std::string_view text, std::string_view why) {
           "that is to be taken as it is"};
 }
 
-/// Special in psql's patterns, and refused outside quotes: taken as they are they would match
-/// nothing, and an exclusion would leave nothing out. Not $, which stands for itself there, too.
+/// Those of a regular expression that psql's patterns leave as they are. Not $, which stands for
+/// itself there, nor the dot.
 constexpr std::string_view kOfExpressions = "()[]{}|+^\\";
 
 char Fold(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+/// Empty: not UTF-8.
+std::wstring Wide(const std::string& text) {
+  std::wstring_convert<std::codecvt_utf8<wchar_t>> convert(std::string{}, std::wstring{});
+  return convert.from_bytes(text);
+}
+
 }  // namespace
 
-Result<std::vector<NamePattern::Units>> NamePattern::Split(std::string_view text) {
-  std::vector<Units> parts(1);
+struct NamePattern::Expression {
+  std::wregex regex;
+};
+
+Result<std::vector<NamePattern::Part>> NamePattern::Split(std::string_view text) {
+  std::vector<Part> parts(1);
   bool is_quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '"') {
       if (is_quoted && i + 1 < text.size() && text[i + 1] == '"') {
-        parts.back().push_back({Unit::Kind::kLiteral, '"'});
+        parts.back().units.push_back({Unit::Kind::kLiteral, '"'});
         ++i;
       } else {
         is_quoted = !is_quoted;
       }
     } else if (is_quoted) {
-      parts.back().push_back({Unit::Kind::kLiteral, c});
+      parts.back().units.push_back({Unit::Kind::kLiteral, c});
     } else if (c == '.') {
       parts.emplace_back();
     } else if (c == '*') {
-      parts.back().push_back({Unit::Kind::kAny, '*'});
+      parts.back().units.push_back({Unit::Kind::kAny, '*'});
     } else if (c == '?') {
-      parts.back().push_back({Unit::Kind::kOne, '?'});
+      parts.back().units.push_back({Unit::Kind::kOne, '?'});
     } else if (kOfExpressions.find(c) != std::string_view::npos) {
-      return Unreadable(text, "regular expressions are not supported");
+      parts.back().units.push_back({Unit::Kind::kExpression, c});
     } else {
-      parts.back().push_back({Unit::Kind::kLiteral, Fold(c)});
+      parts.back().units.push_back({Unit::Kind::kLiteral, Fold(c)});
     }
   }
   if (is_quoted) return Unreadable(text, "a quote is not closed");
-  const bool has_empty =
-      std::any_of(parts.begin(), parts.end(), [](const Units& part) { return part.empty(); });
-  if (has_empty) return Unreadable(text, "a name is empty");
+  for (Part& part : parts) {
+    if (part.units.empty()) return Unreadable(text, "a name is empty");
+    SLUICE_RETURN_IF_ERROR(part.Compile(text));
+  }
   return parts;
 }
 
+Status NamePattern::Part::Compile(std::string_view text) {
+  const bool has_expression = std::any_of(units.begin(), units.end(), [](const Unit& unit) {
+    return unit.kind == Unit::Kind::kExpression;
+  });
+  if (!has_expression) return {};
+  std::string written;
+  for (const Unit& unit : units) {
+    const char c = unit.character;
+    const bool is_special = unit.kind == Unit::Kind::kLiteral &&
+                            std::string_view("()[]{}|+^\\$.*?/").find(c) != std::string_view::npos;
+    if (is_special) written += '\\';
+    if (unit.kind == Unit::Kind::kAny) written += '.';
+    written += unit.kind == Unit::Kind::kOne ? '.' : c;
+  }
+  const std::wstring wide = Wide(written);
+  if (wide.empty()) return Unreadable(text, "it is not UTF-8");
+  try {
+    expression = std::make_shared<const Expression>(Expression{std::wregex(wide)});
+  } catch (const std::regex_error&) {
+    return Unreadable(text, "it is not a regular expression");
+  }
+  return {};
+}
+
 Result<NamePattern> NamePattern::ParseTable(std::string_view text) {
-  SLUICE_ASSIGN_OR_RETURN(std::vector<Units> parts, Split(text));
+  SLUICE_ASSIGN_OR_RETURN(std::vector<Part> parts, Split(text));
   if (parts.size() > 2) return Unreadable(text, "more than schema.table");
   NamePattern pattern;
   pattern.text_ = text;
@@ -69,17 +107,19 @@ Result<NamePattern> NamePattern::ParseTable(std::string_view text) {
 }
 
 Result<NamePattern> NamePattern::ParseSchema(std::string_view text) {
-  SLUICE_ASSIGN_OR_RETURN(std::vector<Units> parts, Split(text));
+  SLUICE_ASSIGN_OR_RETURN(std::vector<Part> parts, Split(text));
   if (parts.size() > 1) return Unreadable(text, "a schema's name has no dot");
   NamePattern pattern;
   pattern.text_ = text;
   pattern.schema_ = std::move(parts.front());
-  pattern.table_ = {{Unit::Kind::kAny, '*'}};
+  pattern.table_.units = {{Unit::Kind::kAny, '*'}};
   return pattern;
 }
 
 // Greedy with one point to come back to: linear in practice, quadratic at worst, no recursion.
-bool NamePattern::Match(const Units& pattern, std::string_view name) {
+bool NamePattern::Part::Matches(std::string_view name) const {
+  if (expression) return std::regex_match(Wide(std::string(name)), expression->regex);
+  const Units& pattern = units;
   std::size_t at = 0;
   std::size_t in_name = 0;
   std::size_t star = pattern.size();
@@ -109,27 +149,31 @@ bool NamePattern::Match(const Units& pattern, std::string_view name) {
   return at == pattern.size();
 }
 
+bool NamePattern::Part::is_exact() const {
+  return std::all_of(units.begin(), units.end(),
+                     [](const Unit& unit) { return unit.kind == Unit::Kind::kLiteral; });
+}
+
+std::string NamePattern::Part::name() const {
+  std::string out;
+  for (const Unit& unit : units) out += unit.character;
+  return out;
+}
+
 bool NamePattern::Matches(const TableName& name) const {
-  return MatchesSchema(name.schema) && Match(table_, name.table);
+  return MatchesSchema(name.schema) && table_.Matches(name.table);
 }
 
 bool NamePattern::MatchesSchema(std::string_view schema) const {
-  return !schema_ || Match(*schema_, schema);
+  return !schema_ || schema_->Matches(schema);
 }
 
 bool NamePattern::is_exact() const {
-  const auto is_literal = [](const Unit& unit) { return unit.kind == Unit::Kind::kLiteral; };
-  return schema_ && std::all_of(schema_->begin(), schema_->end(), is_literal) &&
-         std::all_of(table_.begin(), table_.end(), is_literal);
+  return schema_ && schema_->is_exact() && table_.is_exact();
 }
 
 TableName NamePattern::name() const {
-  const auto text = [](const Units& units) {
-    std::string out;
-    for (const Unit& unit : units) out += unit.character;
-    return out;
-  };
-  return {text(schema_.value()), text(table_)};
+  return {schema_.value().name(), table_.name()};
 }
 
 }  // namespace sluice::base
