@@ -184,6 +184,7 @@ Status ControlLoop::FeedMachine(postgres::Connection& connection) {
     std::vector<RelationId> membership;
     bool floor = false;
     std::uint64_t floor_generation = 0;
+    std::uint64_t incarnation = 0;
     bool waits = false;
   };
   SLUICE_ASSIGN_OR_RETURN(const Need need, writer_.inbox().CallAndWait([this]() -> Result<Need> {
@@ -191,6 +192,7 @@ Status ControlLoop::FeedMachine(postgres::Connection& connection) {
     Need now{.membership = machine.NeedMembershipFloor()};
     now.floor = machine.needs_floor();
     now.floor_generation = machine.floor_generation();
+    now.incarnation = machine.incarnation();
     for (const RelationId relation : machine.tables()) {
       now.waits = now.waits || machine.record(relation).state == TableState::kPending;
     }
@@ -213,7 +215,12 @@ Status ControlLoop::FeedMachine(postgres::Connection& connection) {
   SLUICE_ASSIGN_OR_RETURN(const std::string text, postgres::ReadSnapshotText(connection));
   SLUICE_ASSIGN_OR_RETURN(const replication::Snapshot snapshot, replication::ParseSnapshot(text));
   return writer_.inbox().CallAndWait([&]() -> Status {
-    writer_.machine().OnServerSnapshot(snapshot, flushed);
+    // Behind a reconnect it may be another server's.
+    if (writer_.machine().incarnation() == need.incarnation) {
+      writer_.machine().OnServerSnapshot(snapshot, flushed);
+    } else {
+      transactions_seen_ = -1;
+    }
     return {};
   });
 }

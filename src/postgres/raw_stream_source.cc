@@ -29,11 +29,16 @@ void Append(std::vector<std::byte>& out, const std::vector<std::byte>& message) 
 ReplicationStream::RawSource::RawSource(Connection opened)
     : Source(std::move(opened)), buffer_(kBufferBytes) {}
 
+// The descriptor may be somebody else's at once.
+void ReplicationStream::RawSource::BreakOff() {
+  low_water.Set(1);
+  connection.Break();
+}
+
 // What is left on the wire is not framed any more: nobody can use this connection.
 Error ReplicationStream::RawSource::Broken(ErrorKind kind, std::string_view why) {
   buffer_.Clear();
-  low_water.Set(1);
-  connection.Break();
+  BreakOff();
   return Error{.kind = kind,
                .message = "cannot " + std::string(kReadingStream) + ": " + std::string(why),
                .code = kind == ErrorKind::kProtocol ? "SLU-2019" : "SLU-2007",
@@ -66,7 +71,7 @@ Status ReplicationStream::RawSource::Begin(const std::string& sql, Clock::time_p
     const Readiness ready =
         WaitSocket(PQsocket(connection.native()), {.writable = !is_sent}, deadline, stop);
     if (ready != Readiness::kReady) {
-      connection.Break();
+      BreakOff();
       return NoStreamInTime(stop);
     }
     SLUICE_RETURN_IF_ERROR(Receive());
@@ -97,12 +102,12 @@ Status ReplicationStream::RawSource::TakeOther(const FrameBuffer::Frame& frame) 
     case 'A':
       return {};
     case 'E':
-      connection.Break();
+      BreakOff();
       return StreamEnded(ErrorFrom(ReadServerMessage(frame.body), kReadingStream));
     case 'c':
     case 'C':
     case 'Z':
-      connection.Break();
+      BreakOff();
       return StreamEnded(std::nullopt);
     default:
       return Broken(ErrorKind::kProtocol, "the server sent a message that does not belong there");

@@ -84,6 +84,7 @@ class ReplicationStream::RawSource final : public Source {
  private:
   /// Its error ends the stream.
   Status TakeOther(const FrameBuffer::Frame& frame);
+  void BreakOff();
   Error Broken(ErrorKind kind, std::string_view why);
 
   FrameBuffer buffer_;

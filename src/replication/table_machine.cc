@@ -547,6 +547,7 @@ void TableMachine::OnDurable(std::uint64_t sequence) {
 
 void TableMachine::OnReconnect(Lsn durable) {
   passed_.RewindTo(durable);
+  ++incarnation_;
   processed_ = durable;
   last_commit_ = {};
   in_transaction_ = false;

@@ -217,6 +217,9 @@ class TableMachine {
   /// Copies go on if their exporter's transaction lives (else call CopyFailed); held changes for
   /// which HeldSurvives() is false are to be dropped: they come again.
   void OnReconnect(Lsn durable);
+  /// Counts these: what was read at the server before the last one is not to be given to
+  /// OnServerSnapshot().
+  std::uint64_t incarnation() const { return incarnation_; }
   static bool HeldSurvives(const TransactionMark& mark, Lsn durable) {
     return mark.end_lsn.is_valid() && mark.end_lsn <= durable;
   }
@@ -292,6 +295,7 @@ class TableMachine {
   std::vector<Removed> removed_;
   PassedTransactions passed_;
   std::uint64_t last_attempt_ = 0;
+  std::uint64_t incarnation_ = 0;
   Lsn processed_;
   Lsn last_commit_;
   bool in_transaction_ = false;
