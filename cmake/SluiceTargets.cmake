@@ -13,10 +13,12 @@ target_compile_options(sluice_build_flags INTERFACE
   $<$<BOOL:${SLUICE_WERROR}>:-Werror>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 if(SLUICE_SANITIZE)
-  target_compile_options(sluice_build_flags INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer
-    # The fences in Boost.Asio are unknown to gcc's thread sanitizer; its locks are not.
-    $<$<AND:$<STREQUAL:${SLUICE_SANITIZE},thread>,$<CXX_COMPILER_ID:GNU>>:-Wno-tsan>)
+  target_compile_options(sluice_build_flags INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(sluice_build_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
+  # The fences in Boost.Asio are unknown to gcc's thread sanitizer; its locks are not.
+  if(SLUICE_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(sluice_build_flags INTERFACE -Wno-tsan)
+  endif()
 endif()
 target_link_options(sluice_build_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 find_program(SLUICE_MOLD mold)
