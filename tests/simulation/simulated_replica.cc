@@ -201,6 +201,7 @@ void SimulatedReplica::Close() {
   tracker_.reset();
   spilled_.clear();
   set_.reset();
+  look_.reset();
   for (auto& [unit, copy] : copies_) EndCopy(copy);
   copies_.clear();
   writer_->inbox().Stop();
@@ -418,7 +419,13 @@ void SimulatedReplica::FeedMachine() {
   }
   for (const RelationId relation : machine.NeedMembershipFloor())
     machine.WaitFor(relation, server_.TakeXid());
-  if (Chance(2)) machine.OnServerSnapshot(server_.TakeSnapshot(), server_.flush_lsn());
+  if (!look_) {
+    look_ = {server_.TakeSnapshot(), server_.flush_lsn(), machine.incarnation()};
+  } else if (Chance(2)) {
+    if (look_->incarnation == machine.incarnation())
+      machine.OnServerSnapshot(look_->snapshot, look_->flushed);
+    look_.reset();
+  }
 }
 
 /// A user asks for a new copy, or a table cannot go on.

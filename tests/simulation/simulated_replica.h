@@ -25,6 +25,7 @@
 #include "destinations/memory/memory_destination.h"
 #include "engine/delivery_writer.h"
 #include "replication/position_tracker.h"
+#include "replication/snapshot.h"
 #include "replication/transaction_assembler.h"
 #include "simulation/simulated_server.h"
 
@@ -135,6 +136,14 @@ class SimulatedReplica {
   telemetry::Logger logger_;
   std::unique_ptr<engine::DeliveryWriter> writer_;
   std::map<UnitId, Copy> copies_;
+
+  /// What the server said of itself, on its way to the table machine.
+  struct Look {
+    replication::Snapshot snapshot;
+    Lsn flushed;
+    std::uint64_t incarnation = 0;
+  };
+  std::optional<Look> look_;
 
   // One life of the stream.
   std::optional<Walsender> walsender_;

@@ -318,10 +318,13 @@ void SimulatedServer::Crash() {
       }
     }
     if (one.is_done()) ReleaseLocks(i);
-    if (one.is_prepared && !one.is_over()) TakeLocksAgain(i);
     // Recovery tells the decoder that they are gone.
     if (one.is_aborted && known.contains(i) && !ended.contains(i))
       Write({.kind = Record::Kind::kAbort, .transaction = i}, 24);
+  }
+  // What was undone may have to take them from one that was behind it, and is gone.
+  for (std::size_t i = 0; i < all_.size(); ++i) {
+    if (all_[i].is_prepared && !all_[i].is_over()) TakeLocksAgain(i);
   }
   // Ids that reached no disk are handed out again; those that are gone do not count as completed.
   next_xid_ = newest + 1;
