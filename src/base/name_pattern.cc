@@ -26,6 +26,9 @@ char Fold(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+/// libstdc++'s flag: no expression takes time that is exponential in a name's length.
+constexpr auto kPolynomial = std::regex_constants::ECMAScript | std::regex_constants::__polynomial;
+
 /// Empty: not UTF-8.
 std::wstring Wide(const std::string& text) {
   std::wstring_convert<std::codecvt_utf8<wchar_t>> convert(std::string{}, std::wstring{});
@@ -89,7 +92,7 @@ Status NamePattern::Part::Compile(std::string_view text) {
   const std::wstring wide = Wide(written);
   if (wide.empty()) return Unreadable(text, "it is not UTF-8");
   try {
-    expression = std::make_shared<const Expression>(Expression{std::wregex(wide)});
+    expression = std::make_shared<const Expression>(Expression{std::wregex(wide, kPolynomial)});
   } catch (const std::regex_error&) {
     return Unreadable(text, "it is not a regular expression");
   }

@@ -63,6 +63,11 @@ TEST(NamePattern, TakesRegularExpressionsAsPsqlDoes) {
   EXPECT_FALSE(NamePattern::ParseTable("public.a|b")->is_exact());
 }
 
+TEST(NamePattern, TakesNoExponentialTimeForAnExpression) {
+  EXPECT_FALSE(Matches("(a+)+b", {"s", std::string(63, 'a')}));
+  EXPECT_FALSE(Matches("((x|x)*y?)+z", {"s", std::string(63, 'x')}));
+}
+
 TEST(NamePattern, TakesNothingForAnExpressionInsideQuotes) {
   for (const char* text : {"log_[0-9]", "(a|b)", "a+", "a{2}", "^a", "a\\d"}) {
     EXPECT_TRUE(Matches("\"" + std::string(text) + "\"", {"s", text})) << text;

@@ -29,7 +29,10 @@ std::string SlotColumnsSql(int version) {
       "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END "
       "- s.restart_lsn, coalesce(a.application_name, ''), coalesce(a.client_addr::text, '') "
       "FROM pg_replication_slots s LEFT JOIN LATERAL (SELECT l.pid FROM pg_locks l "
-      "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = " +
+      // Only where nobody reads from the slot: pg_locks keeps everybody from taking locks
+      // meanwhile.
+      "WHERE NOT s.active AND l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND "
+      "l.classid = " +
       std::to_string(kHoldClass) +
       " AND l.objid::bigint = hashtext(s.slot_name)::bigint & 4294967295 LIMIT 1) h ON true "
       "LEFT JOIN pg_stat_activity a ON a.pid = coalesce(s.active_pid, h.pid) ";
