@@ -246,6 +246,29 @@ TEST_F(DeliveryWriterTest, CountsTheRowsOfATableFromItsTruncateOn) {
   EXPECT_EQ(StatusOf(orders_).truncates, 1);
 }
 
+// Which columns a Relation message meant was not known, and then the table was copied again.
+TEST_F(DeliveryWriterTest, RowsDescribedBeforeACopyKeepAColumnThatIsRenamedBehindThem) {
+  const auto at = [&](std::uint64_t since) {
+    auto schema = std::make_shared<TableSchema>(*orders_);
+    for (std::size_t i = 0; i < schema->columns.size(); ++i)
+      schema->columns[i].attnum = static_cast<std::int16_t>(i + 1);
+    schema->since = Lsn{since};
+    return schema;
+  };
+  const auto described = at(400);
+  for (Column& column : described->columns) column.attnum = 0;
+  described->unplaced = "its rows were rewritten";
+  const auto renamed = at(600);
+  renamed->columns[1].name = "remark";
+  Start({orders_});
+  MakeLive({at(450)});
+  Push(Set({Mark(20, 620)},
+           {{orders_->relation, {Inserts(described, {{0, 3}}), Inserts(renamed, {{0, 4}})}}}));
+  EXPECT_THAT(End(), IsOk());
+  ASSERT_EQ(Keys(orders_), (Strings{"1", "2", "3", "4"}));
+  EXPECT_EQ(storage_->Rows(orders_->name)[2][1], "x");
+}
+
 TEST_F(DeliveryWriterTest, AHaltInsideALargeTransactionMakesOnlyTheStreamBeginAgain) {
   Start({orders_, items_, notes_});
   MakeLive({orders_, items_});

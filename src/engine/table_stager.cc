@@ -45,6 +45,16 @@ bool HasQuarantine(const TableSchema& schema) {
   });
 }
 
+/// `described` has the columns of `shape`, and no numbers of its own: a version behind it may call
+/// them otherwise.
+SchemaPtr NumberedAs(const TableSchema& shape, const TableSchema& described) {
+  auto schema = std::make_shared<TableSchema>(described);
+  for (std::size_t i = 0; i < schema->columns.size(); ++i)
+    schema->columns[i].attnum = shape.columns[i].attnum;
+  schema->unplaced.clear();
+  return schema;
+}
+
 Status LiftTo(const SchemaPtr& schema, ChangeBatch* batch) {
   if (batch->schema == schema) return {};
   const auto origins = ColumnOrigins(*batch->schema, *schema);
@@ -226,18 +236,19 @@ SchemaPtr TableStager::Shape(RelationId relation) const {
   return is_staged ? found->second.shape : machine_.record(relation).schema;
 }
 
-Result<StageOutcome> TableStager::BringTo(RelationId relation, const std::vector<ChangeItem>& items,
+Result<StageOutcome> TableStager::BringTo(RelationId relation, std::vector<ChangeItem>& items,
                                           const std::vector<TransactionMark>& marks) {
   const SchemaPtr shape = Shape(relation);
-  const ChangeBatch* newest = nullptr;
-  for (const ChangeItem& item : items) {
-    const auto* batch = std::get_if<ChangeBatch>(&item);
+  ChangeBatch* newest = nullptr;
+  for (ChangeItem& item : items) {
+    auto* batch = std::get_if<ChangeBatch>(&item);
     if (batch == nullptr || batch->schema == shape) continue;
     if (!batch->schema->unplaced.empty()) {
-      // What happened before the copy that the table came from, is in it.
+      // What happened before the copy that the table came from, is in it: these are its columns.
       const bool is_at_it = shape && shape->since >= batch->schema->since &&
                             replication::LooksSame(*shape, *batch->schema);
       if (!is_at_it) return Failed(relation, replication::CopyAgainError(batch->schema->unplaced));
+      batch->schema = NumberedAs(*shape, *batch->schema);
       continue;
     }
     if (newest == nullptr || batch->schema->since >= newest->schema->since) newest = batch;

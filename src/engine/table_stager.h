@@ -114,7 +114,7 @@ class TableStager {
   SchemaPtr RangesShape(RelationId relation) const;
   SchemaPtr Shape(RelationId relation) const;
   /// The table at the destination gets the shape of the newest of these rows.
-  Result<StageOutcome> BringTo(RelationId relation, const std::vector<ChangeItem>& items,
+  Result<StageOutcome> BringTo(RelationId relation, std::vector<ChangeItem>& items,
                                const std::vector<TransactionMark>& marks);
   Result<StageOutcome> AlterTo(const SchemaPtr& schema, Lsn lsn);
   /// Changes of one table in order, under one key.
