@@ -302,8 +302,15 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
   state.birth = birth;
   // Publication first, slot second: what is decoded from the slot's start on knows the publication.
   if (request.owns_publication) {
-    SLUICE_RETURN_IF_ERROR(postgres::CreatePublication(control, request.publication,
-                                                       birth.generation, request.published));
+    Status made = postgres::CreatePublication(control, request.publication, birth.generation,
+                                              request.published);
+    if (!made) {
+      Error error = std::move(made).error();
+      // A table was dropped or renamed since they were listed: the next try lists them again.
+      if (error.sqlstate == "42P01" || error.sqlstate == "3F000")
+        error.kind = ErrorKind::kConnection;
+      return error;
+    }
   }
   SLUICE_FAILPOINT("birth.published");
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> existing,

@@ -137,10 +137,13 @@ Status CheckDestinationTables(const TableSyncInput& input, Destination& destinat
     auto loaded = postgres::LoadTableSchema(
         input.control, input.types, table.table.relation, input.options.publication.value_or(""),
         is_copied ? std::span(known->schema->hidden) : std::span<const HiddenColumn>());
+    const bool is_gone = !loaded && loaded.error().code == "SLU-2103";
     // Of a table that is there already only the configuration is judged: what changed at the source
     // halts that table alone.
-    if (!loaded && (!is_copied || loaded.error().code == "SLU-4125")) return loaded.error();
-    if (is_copied) continue;
+    if (!loaded && !is_gone && (!is_copied || loaded.error().code == "SLU-4125"))
+      return loaded.error();
+    // Dropped or renamed since the tables were listed: the next look at them says so.
+    if (is_copied || is_gone || loaded->schema->name != table.table.name) continue;
     SLUICE_ASSIGN_OR_RETURN(
         const std::optional<Error> refusal,
         destination.CheckTable(*loaded->schema, input.options.names.For(table.table.name),
