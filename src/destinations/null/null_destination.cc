@@ -75,7 +75,6 @@ Status NullDestination::DiscardCopy(UnitId /*unit*/) {
 
 Result<StageOutcome> NullDestination::Stage(const SequenceItem& item) {
   staged_rows_ += RowsIn(item);
-  staged_.push_back(item);
   return StageOutcome{};
 }
 
@@ -88,7 +87,6 @@ Result<CommitOutcome> NullDestination::Commit(const CommitRecord& record) {
 }
 
 void NullDestination::Abandon() {
-  staged_.clear();
   staged_rows_ = 0;
 }
 

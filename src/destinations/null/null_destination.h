@@ -2,8 +2,8 @@
 /// `null:`: takes everything, keeps nothing. Its state belongs into a StateStore
 /// (stores/stateful_destination.h), so that it goes on where it stopped.
 ///
-/// Items go the same way as at a destination that writes: they are held until the commit and
-/// counted. Thread safety: as Destination; counts() from any thread.
+/// Items go the same way as at a destination that writes, are counted, and gone. Thread safety: as
+/// Destination; counts() from any thread.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "sluice/destination.h"
 
@@ -50,7 +49,6 @@ class NullDestination final : public Destination {
 
  private:
   Capabilities capabilities_;
-  std::vector<SequenceItem> staged_;
   std::uint64_t staged_rows_ = 0;
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> rows_{0};
