@@ -235,6 +235,11 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "is made together with the first. It cannot be added to a pipeline that was made without, nor "
      "to a publication of yours.",
      "Leave the mode out; or `sluice drop` the pipeline and run it again with --existing replace."},
+    {"SLU-2052", "the publication publishes a table under other names",
+     "A partitioned table is published either through its root, as one table, or as its "
+     "partitions, "
+     "each a table of its own: publish_via_partition_root of the publication says which.",
+     "Select what it publishes, or change the publication; pg_publication_tables lists it."},
     {"SLU-2101", "the slot exists already",
      "Another pipeline, or an earlier one of this name, made it.",
      "Choose another name with --slot or --pipeline, or remove it with `sluice drop`."},

@@ -233,8 +233,7 @@ Status CopyOnce::State::Attempt(std::stop_token stop) {
   std::vector<postgres::LockTarget> targets;
   for (const postgres::PlannedTable& table : planned) {
     if (table.is_skipped) continue;
-    targets.push_back({table.table.relation, table.table.name,
-                       table.table.kind == postgres::TableKind::kPartitionedRoot});
+    targets.push_back({table.table.relation, table.table.name, table.table.is_partitioned});
   }
   SLUICE_ASSIGN_OR_RETURN(const postgres::ExportedSnapshot snapshot,
                           exporter.Take(targets, kLockTimeout, stop));

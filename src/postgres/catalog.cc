@@ -35,7 +35,9 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.relpersistenc
   c.relrowsecurity AND row_security_active(c.oid),
   coalesce(l.tuples, c.reltuples)::bigint, coalesce(l.bytes, 0)::bigint,
   (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
-    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
+  CASE WHEN c.relispartition THEN
+    (SELECT min(h.inhparent) FROM pg_inherits h WHERE h.inhrelid = c.oid) END
 FROM rel r JOIN pg_class c ON c.oid = r.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (
   SELECT sum(x.reltuples) FILTER (WHERE x.reltuples >= 0) AS tuples,
@@ -107,6 +109,7 @@ Result<SourceTable> ReadTable(const QueryResult& rows, std::size_t row) {
   SLUICE_ASSIGN_OR_RETURN(table.relation.value, rows.Unsigned32(row, 0));
   table.name = {rows.str(row, 1), rows.str(row, 2)};
   table.kind = KindOf(CharAt(rows, row, 3), rows.is_true(row, 4));
+  table.is_partitioned = CharAt(rows, row, 3) == 'p';
   table.persistence = CharAt(rows, row, 5);
   table.identity = IdentityOf(CharAt(rows, row, 6));
   table.identity_state = StateOf(CharAt(rows, row, 7));
@@ -117,6 +120,9 @@ Result<SourceTable> ReadTable(const QueryResult& rows, std::size_t row) {
   table.has_row_security = rows.is_true(row, 12);
   table.row_estimate = rows.integer_or(row, 13, -1);
   table.size_bytes = rows.integer_or(row, 14, 0);
+  if (!rows.is_null(row, 16)) {
+    SLUICE_ASSIGN_OR_RETURN(table.parent.value, rows.Unsigned32(row, 16));
+  }
   if (!rows.is_null(row, 15)) {
     auto names = ParseArrayText(rows.text(row, 15));
     if (!names) {
@@ -156,10 +162,12 @@ Result<std::string> ReadTablesFingerprint(Connection& connection, std::string_vi
   std::string sql = R"(
 SELECT count(*)::text || ' ' || coalesce(sum(hashtextextended(concat_ws(' ', c.oid,
     quote_ident(n.nspname), quote_ident(c.relname), c.relkind, c.relpersistence, c.relispartition,
-    c.relowner, c.relrowsecurity, c.relnatts > 0, c.relacl::text, n.nspacl::text, )";
+    c.relowner, c.relrowsecurity, c.relnatts > 0, c.relacl::text, n.nspacl::text,
+    CASE WHEN c.relispartition THEN (SELECT string_agg(concat_ws('/', h.inhparent, h.xmin,
+      h.inhdetachpending), ',') FROM pg_inherits h WHERE h.inhrelid = c.oid) END, )";
   sql += kIdentityStateSql;
   sql += R"(), 0)), 0)::text || ' ' ||
-  (SELECT coalesce(sum(hashtextextended(concat_ws(' ', p.oid, p.puballtables, r.oid, r.prrelid), 0)), 0)::text
+  (SELECT coalesce(sum(hashtextextended(concat_ws(' ', p.oid, p.xmin, p.puballtables, r.oid, r.prrelid), 0)), 0)::text
    FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname IN ($1::text, $1::text || '_append')))";
   if (connection.server_version() >= 150000) {
     sql += R"( || ' ' ||

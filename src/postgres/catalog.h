@@ -28,7 +28,7 @@ Result<types::TypeCatalog> LoadTypeCatalog(Connection& connection);
 enum class TableKind : std::uint8_t {
   kOrdinary,
   kPartitionedRoot,
-  kPartition,  ///< leaf or sub-root of a partitioned table: comes through its root
+  kPartition,  ///< leaf or sub-root of a partitioned table
   kView,
   kMaterializedView,
   kForeign,
@@ -48,7 +48,9 @@ struct SourceTable {
   RelationId relation;
   TableName name;
   TableKind kind = TableKind::kOrdinary;
-  char persistence = 'p';  ///< p permanent, u unlogged, t temporary
+  RelationId parent;            ///< of a partition; one that is being detached still has it
+  bool is_partitioned = false;  ///< root or sub-root
+  char persistence = 'p';       ///< p permanent, u unlogged, t temporary
   ReplicaIdentity identity = ReplicaIdentity::kDefault;
   IdentityState identity_state = IdentityState::kUsable;
   bool has_primary_key = false;

@@ -146,6 +146,54 @@ TEST_F(CatalogTest, KeepsThePublicationToTheSelection) {
   EXPECT_FALSE(ReadPublication(*sql_, "sluice_x")->has_value());
 }
 
+TEST_F(CatalogTest, ListsAPartitionOnlyWhereItIsPublishedAsItself) {
+  Sql("CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id); "
+      "CREATE TABLE public.leaf PARTITION OF public.root DEFAULT; "
+      "CREATE PUBLICATION p FOR TABLE public.root, public.leaf "
+      "WITH (publish_via_partition_root = true)");
+  EXPECT_EQ(Table("leaf").parent, Relation("public.root"));
+  EXPECT_TRUE(Table("root").is_partitioned);
+  auto tables = ReadPublishedTables(*sql_, "p");
+  ASSERT_THAT(tables, IsOk());
+  ASSERT_EQ(tables->size(), 1U);
+  EXPECT_EQ(tables->front().name.table, "root");
+  Sql("ALTER PUBLICATION p SET (publish_via_partition_root = false)");
+  tables = ReadPublishedTables(*sql_, "p");
+  ASSERT_THAT(tables, IsOk());
+  ASSERT_EQ(tables->size(), 1U);
+  EXPECT_EQ(tables->front().name.table, "leaf");
+}
+
+TEST_F(CatalogTest, APartitionThatLeftAndCameBackHasAnotherEntry) {
+  Sql("CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id); "
+      "CREATE TABLE public.leaf PARTITION OF public.root DEFAULT; "
+      "CREATE PUBLICATION p FOR TABLE public.root");
+  const auto entry = [&] {
+    const auto tables = ReadPublishedTables(*sql_, "p");
+    return tables && tables->size() == 1 ? tables->front().entry : 0;
+  };
+  const auto fingerprint = [&] {
+    const auto read = ReadTablesFingerprint(*sql_, "p");
+    return read ? *read : std::string();
+  };
+  std::uint32_t before = entry();
+  std::string seen = fingerprint();
+  EXPECT_NE(before, 0U);
+  EXPECT_EQ(entry(), before);
+  for (const char* change :
+       {"ALTER TABLE public.root DETACH PARTITION public.leaf; "
+        "ALTER TABLE public.root ATTACH PARTITION public.leaf DEFAULT",
+        "ALTER PUBLICATION p DROP TABLE public.root; ALTER PUBLICATION p ADD TABLE public.root",
+        "ALTER PUBLICATION p SET (publish_via_partition_root = true); "
+        "ALTER PUBLICATION p SET (publish_via_partition_root = false)"}) {
+    Sql(change);
+    EXPECT_NE(entry(), before) << change;
+    EXPECT_NE(fingerprint(), seen) << change;
+    before = entry();
+    seen = fingerprint();
+  }
+}
+
 TEST_F(CatalogTest, TheCompanionComesAndGoesWithThePublication) {
   Sql("CREATE TABLE public.a (id int PRIMARY KEY); CREATE TABLE public.b (x int)");
   const PublicationContents first{

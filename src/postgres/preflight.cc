@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "postgres/partition_selection.h"
 #include "postgres/quote.h"
 
 namespace sluice::postgres {
@@ -114,7 +115,6 @@ std::string_view KindWord(const SourceTable& table) {
     case TableKind::kForeign:
       return "foreign table";
     case TableKind::kPartition:
-      return "partition";
     case TableKind::kOrdinary:
     case TableKind::kPartitionedRoot:
       break;
@@ -193,8 +193,7 @@ std::optional<Finding> JudgeShape(const PreflightRequest& request, const Preflig
                                   const SourceTable& table) {
   const std::string name = ToString(table.name);
   const std::string quoted = QuoteTable(table.name);
-  const bool is_partition = table.kind == TableKind::kPartition;
-  if (const std::string_view kind = KindWord(table); !kind.empty() && !is_partition) {
+  if (const std::string_view kind = KindWord(table); !kind.empty()) {
     const bool is_unlogged = table.persistence == 'u';
     return OfTable(table, "SLU-2041", name + " is a " + std::string(kind),
                    is_unlogged ? "ALTER TABLE " + quoted + " SET LOGGED" : "it is left out");
@@ -255,20 +254,15 @@ Findings JudgeRights(const PreflightRequest& request, const PreflightInput& in,
   return out;
 }
 
-// A named table is a problem where a table found by a wildcard is only left out.
-bool IsNamed(const TableSelection& selection, const TableName& name) {
-  return std::any_of(
-      selection.tables.begin(), selection.tables.end(),
-      [&](const NamePattern& pattern) { return pattern.is_exact() && pattern.Matches(name); });
-}
-
-bool IsCandidate(const PreflightRequest& request, const SourceTable& table, bool is_published) {
+bool IsCandidate(const PreflightRequest& request, const SourceTable& table, bool is_published,
+                 const Ancestry& ancestry) {
   if (table.name.schema == "sluice") return false;
   if (!request.selection.Selects(table.name)) return false;
   if (!request.is_publication_ours) return is_published;
-  if (table.kind == TableKind::kPartition) return false;
+  if (table.kind == TableKind::kPartition && ancestry.Covers(request.selection, table))
+    return false;
   // Extensions' own tables only when they are named.
-  return !table.is_in_extension || IsNamed(request.selection, table.name);
+  return !table.is_in_extension || request.selection.Names(table.name);
 }
 
 void CheckNamed(const PreflightRequest& request, const PreflightInput& in, Findings& out) {
@@ -389,10 +383,12 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
   CheckNamed(request, input, out.findings);
   std::set<RelationId> published;
   for (const PublishedTable& table : input.published) published.insert(table.relation);
+  const Ancestry ancestry(input.tables);
+  CheckPublishedPartitions(request, input, ancestry, out.findings);
   bool has_any = false;
   for (const SourceTable& table : input.tables) {
     const bool is_published = published.contains(table.relation);
-    if (!IsCandidate(request, table, is_published)) continue;
+    if (!IsCandidate(request, table, is_published, ancestry)) continue;
     Findings findings = JudgeRights(request, input, table, is_published);
     PlannedTable planned{.table = table, .is_skipped = false, .reason = {}, .advice = {}};
     planned.is_append = !request.is_copy_only && IsAppend(request, table.name);
@@ -409,7 +405,7 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
       planned.is_skipped = true;
       planned.reason = findings.front().message;
       planned.advice = findings.front().advice;
-      const bool is_named = IsNamed(request.selection, table.name);
+      const bool is_named = request.selection.Names(table.name);
       // Views are not worth a line each where nobody named them.
       const bool is_view =
           table.kind == TableKind::kView || table.kind == TableKind::kMaterializedView;

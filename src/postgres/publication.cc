@@ -34,6 +34,30 @@ constexpr std::string_view kIsCompanion =
     "obj_description(p.oid, 'pg_publication') AND obj_description(p.oid, 'pg_publication') LIKE "
     "'sluice generation %')";
 
+// 14 lists a partition beside the ancestor that its changes are sent as. A row of
+// pg_publication_rel is enough: FOR ALL TABLES it lists none.
+constexpr std::string_view kNotThroughAncestor =
+    " AND NOT (other.pubviaroot AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) a JOIN "
+    "pg_publication_rel up ON up.prrelid = a.relid AND up.prpubid = other.oid "
+    "WHERE a.relid <> c.oid))";
+
+// PublishedTable::entry of a relation `c` that is a partition or has some.
+std::string PartitionEntrySql(bool has_schemas) {
+  std::string sql =
+      "(SELECT 1 + (hashtextextended(string_agg(concat_ws('/', p.xmin, a.relid::oid, h.xmin, "
+      "up.oid";
+  if (has_schemas) sql += ", pn.oid";
+  sql +=
+      "), ' ' ORDER BY a.relid::oid), 0) & 1073741823) FROM pg_partition_ancestors(c.oid) a "
+      "JOIN pg_class ac ON ac.oid = a.relid LEFT JOIN pg_inherits h ON h.inhrelid = a.relid "
+      "LEFT JOIN pg_publication_rel up ON up.prrelid = a.relid AND up.prpubid = other.oid";
+  if (has_schemas)
+    sql +=
+        " LEFT JOIN pg_publication_namespace pn ON pn.pnpubid = other.oid AND pn.pnnspid = "
+        "ac.relnamespace";
+  return sql + ")";
+}
+
 std::string CompanionOf(std::string_view publication) {
   return std::string(publication) + "_append";
 }
@@ -78,13 +102,17 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
   const std::string extras =
       has_schemas ? "pr.prqual IS NOT NULL, pr.prattrs IS NOT NULL" : "false, false";
   const std::string entry =
-      has_schemas ? "coalesce(pr.oid, (SELECT pn.oid FROM pg_publication_namespace pn WHERE "
-                    "pn.pnpubid = other.oid AND pn.pnnspid = c.relnamespace), 0), "
-                  : "coalesce(pr.oid, 0), ";
+      "CASE WHEN (c.relispartition OR c.relkind = 'p') AND coalesce(obj_description(p.oid, "
+      "'pg_publication'), '') NOT LIKE 'sluice generation %' THEN " +
+      PartitionEntrySql(has_schemas) + " ELSE " +
+      (has_schemas ? "coalesce(pr.oid, (SELECT pn.oid FROM pg_publication_namespace pn WHERE "
+                     "pn.pnpubid = other.oid AND pn.pnnspid = c.relnamespace), 0)"
+                   : "coalesce(pr.oid, 0)") +
+      " END, ";
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult rows,
       connection.Exec("read the publication's tables",
-                      "SELECT c.oid, n.nspname, c.relname, " + entry + extras +
+                      "SELECT DISTINCT c.oid, n.nspname, c.relname, " + entry + extras +
                           ", other.oid <> p.oid FROM pg_publication p JOIN pg_publication other ON "
                           "other.oid = p.oid OR " +
                           std::string(kIsCompanion) +
@@ -92,7 +120,8 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
                           "JOIN pg_class c ON c.oid = g.relid "
                           "JOIN pg_namespace n ON n.oid = c.relnamespace "
                           "LEFT JOIN pg_publication_rel pr ON pr.prrelid = c.oid AND "
-                          "pr.prpubid = other.oid WHERE p.pubname = $1 ORDER BY 2, 3",
+                          "pr.prpubid = other.oid WHERE p.pubname = $1" +
+                          (has_schemas ? "" : std::string(kNotThroughAncestor)) + " ORDER BY 2, 3",
                       {std::string(name)}));
   std::vector<PublishedTable> tables;
   for (std::size_t i = 0; i < rows.row_count(); ++i) {

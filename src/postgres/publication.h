@@ -45,7 +45,10 @@ struct Publication {
 struct PublishedTable {
   RelationId relation;
   TableName name;
-  /// pg_publication_rel.oid, or that of its schema's membership; 0: by FOR ALL TABLES (T33).
+  /// Another number where it left and came back: pg_publication_rel.oid, or that of its schema's
+  /// membership; 0: by FOR ALL TABLES (T33). Of partitions and partitioned tables in a publication
+  /// of the user's a hash: of how they are attached, of what holds their ancestors, and of the
+  /// publication's own row, which says whether it publishes through the root.
   std::uint32_t entry = 0;
   bool has_row_filter = false;
   bool has_column_list = false;

@@ -5,12 +5,21 @@
 
 namespace sluice::postgres {
 
+bool TableSelection::Excludes(const TableName& name) const {
+  const auto matches = [&](const NamePattern& pattern) { return pattern.Matches(name); };
+  return std::any_of(excluded_tables.begin(), excluded_tables.end(), matches) ||
+         std::any_of(excluded_schemas.begin(), excluded_schemas.end(), matches);
+}
+
+bool TableSelection::Names(const TableName& name) const {
+  return std::any_of(tables.begin(), tables.end(), [&](const NamePattern& pattern) {
+    return pattern.is_exact() && pattern.Matches(name);
+  });
+}
+
 bool TableSelection::Selects(const TableName& name) const {
   const auto matches = [&](const NamePattern& pattern) { return pattern.Matches(name); };
-  if (std::any_of(excluded_tables.begin(), excluded_tables.end(), matches) ||
-      std::any_of(excluded_schemas.begin(), excluded_schemas.end(), matches)) {
-    return false;
-  }
+  if (Excludes(name)) return false;
   return is_everything() || std::any_of(tables.begin(), tables.end(), matches) ||
          std::any_of(schemas.begin(), schemas.end(), matches);
 }

@@ -24,6 +24,10 @@ struct TableSelection {
 
   /// Exclusions win; then, with any -t or -n, one of them must match.
   bool Selects(const TableName& name) const;
+  /// An exclusion matches.
+  bool Excludes(const TableName& name) const;
+  /// A -t says its very name.
+  bool Names(const TableName& name) const;
   bool is_everything() const { return tables.empty() && schemas.empty(); }
 };
 
