@@ -181,6 +181,13 @@ Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
   return start;
 }
 
+StartPoint NotBefore(StartPoint start, Lsn since) {
+  if (start.start_lsn >= since) return start;
+  start.start_lsn = since;
+  start.witness.reset();
+  return start;
+}
+
 bool IsLostStream(const Error& error) {
   // The first two are how a running stream hears of a publication that was dropped.
   static constexpr std::array<std::string_view, 12> kCodes = {
@@ -190,8 +197,7 @@ bool IsLostStream(const Error& error) {
 }
 
 bool IsKnownToStreamOnly(const Error& error) {
-  return error.code == "SLU-2037" || error.code == "SLU-2110" || error.code == "SLU-3018" ||
-         error.code == "SLU-3105";
+  return error.code == "SLU-2037" || error.code == "SLU-2110" || error.code == "SLU-3105";
 }
 
 Status CheckRebirth(const Birth& birth, const SourceFacts& facts, bool is_users_slot) {

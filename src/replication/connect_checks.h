@@ -72,6 +72,10 @@ struct StartPoint {
 Result<StartPoint> CheckConnect(const Birth& birth, const Position& position,
                                 const SourceFacts& facts, bool knows_last = true);
 
+/// A start that asks for nothing that commits before `since`, which is durable: what came last is
+/// not asked for once more then.
+StartPoint NotBefore(StartPoint start, Lsn since);
+
 /// Errors after which the stream cannot go on from the position while this source's content can
 /// still be had, so that slot and publication may be made anew (--on-lost-slot).
 bool IsLostStream(const Error& error);

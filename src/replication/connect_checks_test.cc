@@ -80,6 +80,16 @@ TEST(CheckConnect, AsksForNothingWhereTheLastTransactionIsNotKnown) {
   EXPECT_FALSE(start->knows_past);
 }
 
+TEST(NotBefore, AsksForNothingThatCommitsEarlier) {
+  const StartPoint start{.start_lsn = Lsn{100}, .witness = Witness{}, .knows_past = true};
+  EXPECT_EQ(NotBefore(start, Lsn{100}).start_lsn, Lsn{100});
+  EXPECT_TRUE(NotBefore(start, Lsn{100}).witness);
+  const StartPoint later = NotBefore(start, Lsn{101});
+  EXPECT_EQ(later.start_lsn, Lsn{101});
+  EXPECT_FALSE(later.witness);
+  EXPECT_TRUE(later.knows_past);
+}
+
 TEST(LostStream, IsWhatTheSameSourceCannotSendAnyMore) {
   const auto is_lost = [](const char* code) { return IsLostStream(Error{.code = code}); };
   for (const char* code :
