@@ -230,16 +230,20 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "output_plugin_libraries lists the plugins that may be loaded, and pgoutput is not there.",
      "Add pgoutput to that setting."},
     {"SLU-2051", "a table cannot be appended to",
-     "`mode: append` publishes a table for INSERT only, by a second publication of Sluice's own "
-     "that "
-     "is made together with the first. It cannot be added to a pipeline that was made without, nor "
-     "to a publication of yours.",
-     "Leave the mode out; or `sluice drop` the pipeline and run it again with --existing replace."},
+     "`mode: append` publishes a table for INSERT only, by a second publication of Sluice's own, "
+     "sluice_NAME_append. What --publication names is yours alone, and has none; nor has a "
+     "pipeline "
+     "whose name leaves no room for its own.",
+     "Leave the mode out, leave --publication out, or choose a shorter name with --pipeline."},
     {"SLU-2052", "the publication publishes a table under other names",
      "A partitioned table is published either through its root, as one table, or as its "
      "partitions, "
      "each a table of its own: publish_via_partition_root of the publication says which.",
      "Select what it publishes, or change the publication; pg_publication_tables lists it."},
+    {"SLU-2057", "the publication for tables that are appended to is made now",
+     "The pipeline was made without one, and `mode: append` was added since. It is made while the "
+     "pipeline runs; the tables join once every transaction that was open then has ended.",
+     "Nothing to do."},
     {"SLU-2101", "the slot exists already",
      "Another pipeline, or an earlier one of this name, made it.",
      "Choose another name with --slot or --pipeline, or remove it with `sluice drop`."},

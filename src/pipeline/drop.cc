@@ -76,7 +76,7 @@ DropPlan JudgeSlotAndPublication(const DropFacts& facts) {
   if (facts.publication) {
     if (why.empty()) {
       plan.publication = facts.publication->name;
-      plan.has_companion = facts.publication->has_companion;
+      plan.has_companion = facts.publication->companion.has_value();
     } else {
       plan.stays.push_back(why);
     }

@@ -8,6 +8,7 @@
 #include "base/sleep.h"
 #include "base/units.h"
 #include "pipeline/birth.h"
+#include "pipeline/companion.h"
 #include "pipeline/destination_factory.h"
 #include "pipeline/judgement.h"
 #include "pipeline/pass_over.h"
@@ -40,6 +41,14 @@ Error NothingIsCopied(const Error& error) {
                .advice =
                    "bring the tables up to the source by hand, then `sluice drop` and "
                    "`sluice run` with --existing adopt"};
+}
+
+/// A stream from the position brings the tables that are appended to, too.
+Status CheckAppended(postgres::Connection& control, const DeliveryState& state) {
+  if (!HasAppended(state.tables)) return {};
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
+                          postgres::ReadPublication(control, state.birth->publication));
+  return CheckCompanion(*state.birth, publication, true, state.position->lsn);
 }
 
 /// What the position means is the same on the new timeline; the next one need not be.
@@ -249,7 +258,11 @@ Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& 
                           ReadSourceFacts(control, replication, *restored.birth));
   // Who holds it is asked when the stream begins, which waits for a walsender that was killed.
   if (seen.slot) seen.slot->is_active = false;
-  const auto checked = replication::CheckConnect(*restored.birth, *restored.position, seen);
+  auto checked = replication::CheckConnect(*restored.birth, *restored.position, seen);
+  if (checked) {
+    if (const Status appended = CheckAppended(control, restored); !appended)
+      checked = appended.error();
+  }
   // What this look judges itself may have been another server's, or have passed.
   std::optional<Error> why = std::exchange(lost, std::nullopt);
   if (why && !replication::IsKnownToStreamOnly(*why)) why.reset();

@@ -23,6 +23,7 @@
 #include "engine/options.h"
 #include "engine/relation_registry.h"
 #include "engine/stream_reader.h"
+#include "pipeline/companion.h"
 #include "pipeline/destination_factory.h"
 #include "pipeline/table_watch.h"
 #include "postgres/connection.h"
@@ -90,14 +91,15 @@ class Session {
   Status RunStream(std::stop_token stop);
   struct Durable {
     Position position;
-    bool has_append = false;
+    bool has_appended = false;
     bool knows_last = false;
   };
   Result<Durable> ReadDurable();
   Result<std::unique_ptr<engine::LogFeed>> StartStream(Lsn& start, replication::StartPoint& past,
                                                        const std::stop_token& stop);
-  Result<postgres::StreamOptions> StreamOptionsOf(postgres::Connection& control, Lsn start,
-                                                  bool has_append);
+  Result<postgres::StreamOptions> StreamOptionsOf(postgres::Connection& control,
+                                                  const Durable& durable,
+                                                  replication::StartPoint& point);
   Result<std::unique_ptr<engine::LogFeed>> OpenCatchUp(postgres::Connection control,
                                                        postgres::StreamOptions options,
                                                        Lsn confirmed);
@@ -116,6 +118,8 @@ class Session {
   const Birth birth_;
   engine::Progress& progress_;
   telemetry::Logger& logger_;
+  std::atomic<bool> restart_stream_{false};
+  ReadCompanion read_companion_{kNotKnown};
   engine::RelationRegistry registry_;
   engine::DeliveryWriter writer_;
   engine::CopyPool pool_;
@@ -131,10 +135,11 @@ class Session {
   std::jthread stream_thread_;
   const Duration held_timeout_;
   std::atomic<bool> is_stopping_{false};
-  std::atomic<bool> restart_stream_{false};
   /// It is to end at a boundary, to be read by SQL.
   std::atomic<bool> leave_stream_{false};
   std::atomic<bool> reads_by_sql_{false};
+  /// Not by SQL, which begins where the slot stands, where it stands before this.
+  engine::AtomicLsn companion_since_;
   /// Not by SQL before.
   std::atomic<Clock::time_point> catch_up_after_{Clock::time_point{}};
   /// The stream was asked for messages: the source tells of its schema changes.

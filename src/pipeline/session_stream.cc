@@ -12,7 +12,6 @@
 #include "postgres/publication.h"
 #include "replication/catch_up.h"
 #include "replication/position_tracker.h"
-#include "types/hidden_columns.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -79,7 +78,7 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
   if (facts.slot) facts.slot->is_active = false;
   SLUICE_ASSIGN_OR_RETURN(const Durable durable, ReadDurable());
   SLUICE_ASSIGN_OR_RETURN(
-      const replication::StartPoint point,
+      replication::StartPoint point,
       replication::CheckConnect(birth_, durable.position, facts, durable.knows_last));
   if (facts.server.timeline != birth_.timeline) {
     return Error{
@@ -88,16 +87,17 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
         .code = "SLU-3024"};
   }
   start = durable.position.lsn;
-  past = point;
   SLUICE_ASSIGN_OR_RETURN(postgres::StreamOptions stream_options,
-                          StreamOptionsOf(control, point.start_lsn, durable.has_append));
+                          StreamOptionsOf(control, durable, point));
+  past = point;
   SLUICE_FAILPOINT("stream.checked");
   const replication::LogPlaces places{.restart = facts.slot->restart_lsn.value_or(Lsn{}),
                                       .confirmed = facts.slot->confirmed_flush.value_or(Lsn{}),
                                       .received = start,
                                       .flushed = facts.server.flush_lsn};
   const char* form = stream_options.is_binary ? "" : ", text form";
-  if (MayReadBySql() && replication::IsFarBehind(places, *options_.pipeline->catch_up_from)) {
+  if (MayReadBySql() && places.confirmed >= companion_since_.Load() &&
+      replication::IsFarBehind(places, *options_.pipeline->catch_up_from)) {
     reads_by_sql_.store(true);
     logger_.Info("{} of the source's log are unread: read by SQL from {} on (durable {}{})",
                  base::FormatSize(places.flushed.value - start.value), ToString(places.confirmed),
@@ -130,33 +130,29 @@ Result<Session::Durable> Session::ReadDurable() {
     // one is not durable.
     now.knows_last = progress_.durable.Load() == progress_.processed.Load();
     if (now.knows_last) now.position.last_transaction = writer_.last_transaction();
-    for (const TableRecord& record : writer_.Records()) {
-      const bool gets_rows = record.state == TableState::kLive || record.kept;
-      now.has_append =
-          now.has_append || (gets_rows && record.schema && types::IsAppend(*record.schema));
-    }
+    now.has_appended = HasAppended(writer_.Records());
     return now;
   });
 }
 
-Result<postgres::StreamOptions> Session::StreamOptionsOf(postgres::Connection& control, Lsn start,
-                                                         bool has_append) {
+Result<postgres::StreamOptions> Session::StreamOptionsOf(postgres::Connection& control,
+                                                         const Durable& durable,
+                                                         replication::StartPoint& point) {
   postgres::StreamOptions stream_options{
-      .slot = birth_.slot, .publications = {birth_.publication}, .start_lsn = start};
+      .slot = birth_.slot, .publications = {birth_.publication}, .start_lsn = {}};
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
                           postgres::ReadPublication(control, birth_.publication));
-  const bool has_companion = publication && publication->has_companion;
-  if (has_companion)
+  SLUICE_RETURN_IF_ERROR(
+      CheckCompanion(birth_, publication, durable.has_appended, durable.position.lsn));
+  const bool reads_companion = publication && publication->companion &&
+                               publication->companion->may_be_read_from(durable.position.lsn);
+  if (reads_companion) {
     stream_options.publications.push_back(postgres::CompanionOf(birth_.publication));
-  if (has_append && birth_.owns_publication && !has_companion) {
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = "publication " + postgres::CompanionOf(birth_.publication) +
-                            " is gone, by which tables were published that are appended to",
-                 .code = "SLU-3018",
-                 .advice =
-                     "what was inserted meanwhile is in no stream: sluice drop, and run with "
-                     "--existing replace"};
+    point = replication::NotBefore(point, *publication->companion->since);
   }
+  companion_since_.Store(reads_companion ? *publication->companion->since : Lsn{});
+  read_companion_.store(reads_companion ? publication->companion->oid.value : 0);
+  stream_options.start_lsn = point.start_lsn;
   stream_options.is_binary = registry_.TextOnlyColumns().empty();
   registry_.SetStreamIsBinary(stream_options.is_binary);
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::DdlTrigger> trigger,
@@ -201,6 +197,7 @@ void Session::LookAtLag(const postgres::SlotRow& slot) {
                                       .confirmed = slot.confirmed_flush_lsn,
                                       .received = progress_.durable.Load(),
                                       .flushed = end};
+  if (places.confirmed < companion_since_.Load()) return;
   if (replication::IsFarBehind(places, *options_.pipeline->catch_up_from)) {
     leave_stream_.store(true);
   }

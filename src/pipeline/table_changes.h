@@ -24,6 +24,7 @@ struct CatalogLook {
   std::set<RelationId> existing;                  ///< every relation there is
   std::vector<postgres::PublishedTable> entries;  ///< what the publication holds
   bool owns_publication = true;
+  bool waits_for_companion = false;  ///< some are left out until they can be published
 };
 
 struct TableChanges {

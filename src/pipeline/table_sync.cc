@@ -9,6 +9,7 @@
 
 #include "base/failpoint.h"
 #include "engine/progress.h"
+#include "pipeline/companion.h"
 #include "pipeline/table_set.h"
 #include "postgres/catalog.h"
 #include "postgres/publication.h"
@@ -101,6 +102,16 @@ Result<std::vector<RelationId>> ForgetExcluded(const TableSyncInput& input, Deli
   return forgotten;
 }
 
+/// The tables of now: those that cannot be published yet are left out.
+std::vector<postgres::PlannedTable> WithoutWaiting(const TableSyncInput& input,
+                                                   const postgres::Publication& publication,
+                                                   const DeliveryState& state) {
+  std::vector<postgres::PlannedTable> planned = input.planned;
+  if (!publication.companion || !publication.companion->may_be_read_from(state.position->lsn))
+    LeaveOutWaiting(*state.birth, WaitsForCompanion(*state.birth), planned);
+  return planned;
+}
+
 void CopyAgain(const std::vector<RelationId>& relations, const char* why, telemetry::Logger& logger,
                replication::TableMachine& machine) {
   for (const RelationId relation : relations) {
@@ -169,7 +180,8 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
                           postgres::ReadPublication(input.control, birth.publication));
   if (!publication) return {};  // the connect checks say what that means
-  TableSet tables = PlanTables(input.planned, input.existing, state.tables, {}, input.options);
+  const auto planned = WithoutWaiting(input, *publication, state);
+  TableSet tables = PlanTables(planned, input.existing, state.tables, {}, input.options);
   if (birth.owns_publication) {
     SLUICE_ASSIGN_OR_RETURN(const postgres::MembershipChange change,
                             postgres::KeepPublication(input.control, birth.publication,
@@ -181,7 +193,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   }
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
                           postgres::ReadPublishedTables(input.control, birth.publication));
-  tables = PlanTables(input.planned, input.existing, state.tables, entries, input.options);
+  tables = PlanTables(planned, input.existing, state.tables, entries, input.options);
   Restated restated = RestatePolicies(input, state);
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> forgotten, ForgetExcluded(input, state));
   restated.relations.insert(restated.relations.end(), forgotten.begin(), forgotten.end());

@@ -54,7 +54,8 @@ TableWatch::TableWatch(TableWatchInput input, postgres::TableSelection selection
       selection_(std::move(selection)),
       facts_(std::move(facts)),
       wal_segment_bytes_(wal_segment_bytes),
-      connect_(std::move(connect)) {}
+      connect_(std::move(connect)),
+      companion_(in_.birth, in_.progress, in_.logger, in_.read_companion, in_.restart_stream) {}
 
 TableWatch::~TableWatch() {
   Stop();
@@ -107,7 +108,10 @@ void TableWatch::Loop(std::stop_token stop) {
 Status TableWatch::Tick(postgres::Connection& connection, const std::stop_token& stop) {
   SLUICE_RETURN_IF_ERROR(ApplyDeferred());
   SLUICE_RETURN_IF_ERROR(LookAtOlderWriters(connection));
-  const bool is_woken = is_woken_.exchange(false);
+  const Result<bool> companion = companion_.Step(connection);
+  if (!companion && !connection.is_alive()) return companion.error();
+  if (!companion) in_.logger.Debug("tables: {}", companion.error().message);
+  const bool is_woken = is_woken_.exchange(false) || (companion && *companion);
   const Clock::time_point now = Clock::now();
   const Duration interval = now - told_at_.load() < kToldSpan ? kToldInterval : kLookInterval;
   if (!is_woken && now - looked_at_ < interval) return {};
@@ -134,7 +138,7 @@ Status TableWatch::Tick(postgres::Connection& connection, const std::stop_token&
 // Looking
 // ---------------------------------------------------------------------------------------------------
 
-Result<std::optional<CatalogLook>> TableWatch::ReadCatalog(postgres::Connection& connection) const {
+Result<std::optional<CatalogLook>> TableWatch::ReadCatalog(postgres::Connection& connection) {
   postgres::PreflightInput input;
   input.facts = facts_;
   SLUICE_ASSIGN_OR_RETURN(input.publication,
@@ -153,6 +157,9 @@ Result<std::optional<CatalogLook>> TableWatch::ReadCatalog(postgres::Connection&
                                            .rules = in_.options.tables};
   CatalogLook look;
   look.planned = postgres::FindProblems(request, input).tables;
+  companion_.Compare(*input.publication);
+  if (!companion_.IsRead(input.publication))
+    look.waits_for_companion = LeaveOutWaiting(in_.birth, companion_.Reason(), look.planned);
   for (const postgres::SourceTable& table : input.tables) look.existing.insert(table.relation);
   look.entries = std::move(input.published);
   look.owns_publication = in_.birth.owns_publication;
@@ -166,12 +173,29 @@ Status TableWatch::Look(postgres::Connection& connection, const std::stop_token&
       const std::vector<TableRecord> records,
       in_.writer.inbox().CallAndWait(
           [this]() -> Result<std::vector<TableRecord>> { return in_.writer.Records(); }));
-  const TableChanges changes = PlanChanges(*look, records);
+  TableChanges changes = PlanChanges(*look, records);
+  if (look->waits_for_companion) WaitForCompanion(*look, records, changes);
   SLUICE_RETURN_IF_ERROR(Defer(connection, changes, records, *look));
   SLUICE_RETURN_IF_ERROR(LeaveOut(changes.left_out));
-  wants_retry_ = false;
+  wants_retry_ = look->waits_for_companion;
   if (!changes.joining.empty()) SLUICE_RETURN_IF_ERROR(TakeIn(connection, changes, records, stop));
+  if (!companion_.is_wanted()) companion_.Finish();
   return {};
+}
+
+/// The publication is made for them, and who has rows and is not read says why.
+void TableWatch::WaitForCompanion(const CatalogLook& look, const std::vector<TableRecord>& records,
+                                  TableChanges& changes) {
+  // What was appended to by one that is gone is lost (SLU-3018), and a new one would hide it.
+  if (!HasAppended(records)) companion_.Want();
+  const std::string reason = companion_.Reason().message;
+  for (const postgres::PlannedTable& table : look.planned) {
+    const TableRecord* record = Find(records, table.table.relation);
+    const bool is_waiting = table.is_append && table.is_skipped && table.reason == reason;
+    const bool says_else = record != nullptr && record->state == TableState::kSkipped &&
+                           record->schema && record->reason != reason;
+    if (is_waiting && says_else) changes.left_out.push_back(table);
+  }
 }
 
 // What waits for the stream

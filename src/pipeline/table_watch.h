@@ -5,6 +5,7 @@
 ///
 ///   every 10 s   one value that the server computes; where it changed, or somebody woke it (a
 ///                relation nobody knew, a copy whose table was gone), the whole list
+///   append       before the first such table joins, the publication for them (companion.h)
 ///   join         described to the stream, added to our publication (lock_timeout; the user's
 ///                statements never wait), then pending: the copy rule and guard G3 do the rest
 ///   drop, rename, leave
@@ -32,6 +33,7 @@
 #include "engine/delivery_writer.h"
 #include "engine/options.h"
 #include "engine/relation_registry.h"
+#include "pipeline/companion.h"
 #include "pipeline/table_changes.h"
 #include "postgres/connection.h"
 #include "postgres/server_facts.h"
@@ -50,6 +52,8 @@ struct TableWatchInput {
   Destination& destination;
   engine::Progress& progress;
   telemetry::Logger& logger;
+  const ReadCompanion& read_companion;
+  std::atomic<bool>& restart_stream;
 };
 
 class TableWatch {
@@ -71,7 +75,9 @@ class TableWatch {
   void LookSoon() { told_at_.store(Clock::now()); }
   /// Whatever was at the source when it started is in the table machine, and nothing that was seen
   /// waits for the stream.
-  bool is_settled() const { return has_looked_.load() && !has_deferred_.load(); }
+  bool is_settled() const {
+    return has_looked_.load() && !has_deferred_.load() && !companion_.is_under_way();
+  }
 
  private:
   enum class Kind : std::uint8_t { kRenamed, kDropped, kLeft };
@@ -92,7 +98,9 @@ class TableWatch {
   void Loop(std::stop_token stop);
   Status Tick(postgres::Connection& connection, const std::stop_token& stop);
   Status Look(postgres::Connection& connection, const std::stop_token& stop);
-  Result<std::optional<CatalogLook>> ReadCatalog(postgres::Connection& connection) const;
+  Result<std::optional<CatalogLook>> ReadCatalog(postgres::Connection& connection);
+  void WaitForCompanion(const CatalogLook& look, const std::vector<TableRecord>& records,
+                        TableChanges& changes);
   Status Defer(postgres::Connection& connection, const TableChanges& changes,
                const std::vector<TableRecord>& records, const CatalogLook& look);
   Status ApplyDeferred();
@@ -114,6 +122,7 @@ class TableWatch {
   Connect connect_;
 
   // The thread's own.
+  CompanionMaker companion_;
   std::string fingerprint_;
   Clock::time_point looked_at_{};
   Clock::time_point looked_fully_at_{};

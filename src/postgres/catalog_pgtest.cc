@@ -199,7 +199,9 @@ TEST_F(CatalogTest, TheCompanionComesAndGoesWithThePublication) {
   const PublicationContents first{
       .tables = {{"public", "a"}}, .append = {{"public", "b"}}, .has_companion = true};
   ASSERT_THAT(CreatePublication(*sql_, "sluice_x", "gen", first), IsOk());
-  EXPECT_TRUE((*ReadPublication(*sql_, "sluice_x"))->has_companion);
+  const auto known = ReadPublication(*sql_, "sluice_x");
+  ASSERT_TRUE((*known)->companion);
+  EXPECT_TRUE((*known)->companion->may_be_read_from(Lsn{1}));
   const auto moved =
       KeepPublication(*sql_, "sluice_x",
                       std::vector<WantedTable>{{Relation("public.a"), {"public", "a"}, true},
@@ -213,10 +215,27 @@ TEST_F(CatalogTest, TheCompanionComesAndGoesWithThePublication) {
   ASSERT_EQ(tables->size(), 2U);
   EXPECT_TRUE((*tables)[0].is_append);
   Sql("COMMENT ON PUBLICATION sluice_x_append IS 'somebody else''s'");
-  EXPECT_FALSE((*ReadPublication(*sql_, "sluice_x"))->has_companion);
+  EXPECT_FALSE((*ReadPublication(*sql_, "sluice_x"))->companion);
   Sql("COMMENT ON PUBLICATION sluice_x_append IS 'sluice generation gen'");
   ASSERT_THAT(DropPublication(*sql_, "sluice_x"), IsOk());
   Sql("CREATE PUBLICATION sluice_x_append");
+}
+
+TEST_F(CatalogTest, ALaterCompanionIsNotReadFromBeforeItWasThere) {
+  ASSERT_THAT(CreatePublication(*sql_, "sluice_x", "gen", {}), IsOk());
+  ASSERT_THAT(CreateCompanion(*sql_, "sluice_x", "gen"), IsOk());
+  EXPECT_FALSE(CreateCompanion(*sql_, "sluice_x", "gen"));
+  auto known = ReadPublication(*sql_, "sluice_x");
+  ASSERT_TRUE((*known)->companion);
+  EXPECT_FALSE((*known)->companion->may_be_read_from(Lsn{~0ULL}));
+  ASSERT_THAT(SetCompanionSince(*sql_, "sluice_x", "gen", Lsn{0x1'0000'0020}), IsOk());
+  known = ReadPublication(*sql_, "sluice_x");
+  ASSERT_TRUE((*known)->companion);
+  EXPECT_FALSE((*known)->companion->may_be_read_from(Lsn{0x1'0000'001F}));
+  EXPECT_TRUE((*known)->companion->may_be_read_from(Lsn{0x1'0000'0020}));
+  EXPECT_EQ(GenerationOf((*ReadPublication(*sql_, "sluice_x_append"))->comment), "gen");
+  ASSERT_THAT(DropPublication(*sql_, "sluice_x"), IsOk());
+  EXPECT_FALSE(ReadPublication(*sql_, "sluice_x_append")->has_value());
 }
 
 TEST_F(CatalogTest, LeavesALockedTableForLater) {

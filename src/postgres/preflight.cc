@@ -144,8 +144,7 @@ bool IsAppend(const PreflightRequest& request, const TableName& table) {
 }
 
 /// What a table that is only appended to needs of the publications.
-std::optional<Finding> JudgeAppend(const PreflightRequest& request, const PreflightInput& in,
-                                   const SourceTable& table) {
+std::optional<Finding> JudgeAppend(const PreflightRequest& request, const SourceTable& table) {
   if (request.is_copy_only || !IsAppend(request, table.name)) return std::nullopt;
   const std::string name = ToString(table.name);
   const auto problem = [&](std::string message, std::string advice) {
@@ -165,12 +164,14 @@ std::optional<Finding> JudgeAppend(const PreflightRequest& request, const Prefli
     return problem("mode append of " + name + " takes a second publication, and " +
                        request.publication + "_append would be too long",
                    "give the pipeline a shorter name with --pipeline");
-  if (in.publication && !in.publication->has_companion)
-    return problem("mode append of " + name +
-                       " takes a second publication, and this pipeline was "
-                       "made without",
-                   "take it out; or sluice drop, and run with --existing replace");
   return std::nullopt;
+}
+
+/// The pipeline was made without the publication for such tables, and makes it for this one.
+bool TakesCompanion(const PreflightRequest& request, const PreflightInput& in,
+                    const SourceTable& table) {
+  return !request.is_copy_only && request.is_publication_ours && in.publication &&
+         !in.publication->companion && IsAppend(request, table.name);
 }
 
 bool HasReservedColumn(const SourceTable& table) {
@@ -245,6 +246,14 @@ Findings JudgeRights(const PreflightRequest& request, const PreflightInput& in,
         "ALTER ROLE " + role + " BYPASSRLS", "ALTER ROLE " + role + " BYPASSRLS;"));
   }
   if (request.is_copy_only) return out;
+  if (TakesCompanion(request, in, table) && !in.facts.may_create_in_database) {
+    out.push_back(OfTable(
+        table, "SLU-2035",
+        "mode append of " + name + " takes a second publication, which role " + in.facts.role +
+            " may not create",
+        "GRANT CREATE ON DATABASE " + QuoteIdentifier(in.facts.database) + " TO " + role,
+        "GRANT CREATE ON DATABASE " + QuoteIdentifier(in.facts.database) + " TO " + role + ";"));
+  }
   if (request.is_publication_ours && !is_published && !table.is_ours_to_alter) {
     out.push_back(OfTable(table, "SLU-2036", "role " + in.facts.role + " does not own " + name,
                           "let an administrator run what `sluice check --sql` prints, then start "
@@ -386,14 +395,14 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
   const Ancestry ancestry(input.tables);
   CheckPublishedPartitions(request, input, ancestry, out.findings);
   bool has_any = false;
+  bool makes_companion = false;
   for (const SourceTable& table : input.tables) {
     const bool is_published = published.contains(table.relation);
     if (!IsCandidate(request, table, is_published, ancestry)) continue;
     Findings findings = JudgeRights(request, input, table, is_published);
     PlannedTable planned{.table = table, .is_skipped = false, .reason = {}, .advice = {}};
     planned.is_append = !request.is_copy_only && IsAppend(request, table.name);
-    if (auto append = JudgeAppend(request, input, table))
-      out.findings.push_back(*std::move(append));
+    if (auto append = JudgeAppend(request, table)) out.findings.push_back(*std::move(append));
     planned.lacks_only_rights = !findings.empty();
     if (auto shape = JudgeShape(request, input, table)) {
       // A view's rights are nobody's concern.
@@ -416,7 +425,14 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
       }
     }
     has_any |= !planned.is_skipped;
+    makes_companion |= !planned.is_skipped && TakesCompanion(request, input, table);
     out.tables.push_back(std::move(planned));
+  }
+  if (makes_companion) {
+    Add(out.findings, Severity::kWarning, "SLU-2057",
+        "tables are appended to from now on, and publication " + CompanionOf(request.publication) +
+            " is made for them",
+        "nothing to do; their copies wait for the transactions that are open then");
   }
   // What is wrong with a table that was named, or with the publication, says it already.
   const bool is_said =

@@ -10,6 +10,9 @@ namespace sluice::postgres {
 namespace {
 
 constexpr std::string_view kGenerationPrefix = "sluice generation ";
+/// Behind the generation in a companion's comment.
+constexpr std::string_view kBeingMade = " being made";
+constexpr std::string_view kSince = " since ";
 
 std::string TableList(std::span<const TableName> tables) {
   std::string list;
@@ -26,13 +29,40 @@ std::string LockTimeoutSql(Duration timeout) {
   return "SET LOCAL lock_timeout = " + std::to_string(std::max<std::int64_t>(1, millis)) + ";";
 }
 
+Status CommentOn(Connection& connection, std::string_view doing, std::string_view name,
+                 const std::string& comment) {
+  const auto commented =
+      connection.Exec(std::string(doing), "COMMENT ON PUBLICATION " + QuoteIdentifier(name) +
+                                              " IS " + QuoteLiteral(comment));
+  return commented ? Status{} : Status(commented.error());
+}
+
+/// Within a transaction.
+Status Create(Connection& connection, std::string_view name, std::span<const TableName> tables,
+              std::string_view publish, const std::string& comment) {
+  const std::string doing = "create publication " + std::string(name);
+  SLUICE_RETURN_IF_ERROR(connection.Exec(doing, LockTimeoutSql(std::chrono::seconds(10))));
+  std::string sql = "CREATE PUBLICATION " + QuoteIdentifier(name);
+  if (!tables.empty()) sql += " FOR TABLE " + TableList(tables);
+  sql += " WITH (publish = '" + std::string(publish) + "', publish_via_partition_root = true)";
+  SLUICE_RETURN_IF_ERROR(connection.Exec(doing, sql));
+  return CommentOn(connection, doing, name, comment);
+}
+
+/// \param comment of a companion
+std::optional<Lsn> SinceOf(std::string_view comment) {
+  comment.remove_prefix(kGenerationPrefix.size() + GenerationOf(comment).size());
+  if (comment.empty()) return Lsn{};
+  return comment.starts_with(kSince) ? ParseLsn(comment.substr(kSince.size())) : std::nullopt;
+}
+
 }  // namespace
 
 /// Of the publication `p` that is asked for: is `other` its companion? Same words in every query.
 constexpr std::string_view kIsCompanion =
-    "(other.pubname = p.pubname || '_append' AND obj_description(other.oid, 'pg_publication') = "
-    "obj_description(p.oid, 'pg_publication') AND obj_description(p.oid, 'pg_publication') LIKE "
-    "'sluice generation %')";
+    "(other.pubname = p.pubname || '_append' AND starts_with(obj_description(other.oid, "
+    "'pg_publication') || ' ', obj_description(p.oid, 'pg_publication') || ' ') AND "
+    "obj_description(p.oid, 'pg_publication') LIKE 'sluice generation %')";
 
 // 14 lists a partition beside the ancestor that its changes are sent as. A row of
 // pg_publication_rel is enough: FOR ALL TABLES it lists none.
@@ -74,9 +104,9 @@ Result<std::optional<Publication>> ReadPublication(Connection& connection, std::
                       "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot, " +
                           generated +
                           ", coalesce(obj_description(p.oid, 'pg_publication'), ''), "
-                          "EXISTS (SELECT FROM pg_publication other WHERE " +
-                          std::string(kIsCompanion) +
-                          ") FROM pg_publication p WHERE p.pubname = $1",
+                          "other.oid, coalesce(obj_description(other.oid, 'pg_publication'), '') "
+                          "FROM pg_publication p LEFT JOIN pg_publication other ON " +
+                          std::string(kIsCompanion) + " WHERE p.pubname = $1",
                       {std::string(name)}));
   if (rows.row_count() == 0) return std::optional<Publication>();
   Publication out;
@@ -92,7 +122,11 @@ Result<std::optional<Publication>> ReadPublication(Connection& connection, std::
   out.is_via_root = rows.is_true(0, 8);
   out.publishes_generated = rows.is_true(0, 9);
   out.comment = rows.str(0, 10);
-  out.has_companion = rows.is_true(0, 11);
+  if (!rows.is_null(0, 11)) {
+    out.companion.emplace();
+    SLUICE_ASSIGN_OR_RETURN(out.companion->oid.value, rows.Unsigned32(0, 11));
+    out.companion->since = SinceOf(rows.text(0, 12));
+  }
   return std::optional(std::move(out));
 }
 
@@ -140,23 +174,27 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
 Status CreatePublication(Connection& connection, std::string_view name, std::string_view generation,
                          const PublicationContents& contents) {
   SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(connection));
-  const auto create = [&](std::string_view called, const std::vector<TableName>& tables,
-                          const char* publish) -> Status {
-    const std::string doing = "create publication " + std::string(called);
-    const std::string quoted = QuoteIdentifier(called);
-    SLUICE_RETURN_IF_ERROR(connection.Exec(doing, LockTimeoutSql(std::chrono::seconds(10))));
-    std::string sql = "CREATE PUBLICATION " + quoted;
-    if (!tables.empty()) sql += " FOR TABLE " + TableList(tables);
-    sql += std::string(" WITH (publish = '") + publish + "', publish_via_partition_root = true)";
-    SLUICE_RETURN_IF_ERROR(connection.Exec(doing, sql));
-    const auto commented = connection.Exec(doing, "COMMENT ON PUBLICATION " + quoted + " IS " +
-                                                      QuoteLiteral(GenerationComment(generation)));
-    return commented ? Status{} : Status(commented.error());
-  };
-  SLUICE_RETURN_IF_ERROR(create(name, contents.tables, "insert, update, delete, truncate"));
-  if (contents.has_companion)
-    SLUICE_RETURN_IF_ERROR(create(CompanionOf(name), contents.append, "insert"));
+  const std::string comment = GenerationComment(generation);
+  SLUICE_RETURN_IF_ERROR(
+      Create(connection, name, contents.tables, "insert, update, delete, truncate", comment));
+  if (contents.has_companion) {
+    SLUICE_RETURN_IF_ERROR(
+        Create(connection, CompanionOf(name), contents.append, "insert", comment));
+  }
   return transaction.Commit();
+}
+
+Status CreateCompanion(Connection& connection, std::string_view name, std::string_view generation) {
+  SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(connection));
+  SLUICE_RETURN_IF_ERROR(Create(connection, CompanionOf(name), {}, "insert",
+                                GenerationComment(generation) + std::string(kBeingMade)));
+  return transaction.Commit();
+}
+
+Status SetCompanionSince(Connection& connection, std::string_view name, std::string_view generation,
+                         Lsn since) {
+  return CommentOn(connection, "publish by " + CompanionOf(name), CompanionOf(name),
+                   GenerationComment(generation) + std::string(kSince) + ToString(since));
 }
 
 namespace {
@@ -225,7 +263,7 @@ Status DropPublication(Connection& connection, std::string_view name) {
   SLUICE_ASSIGN_OR_RETURN(const std::optional<Publication> known,
                           ReadPublication(connection, name));
   std::string names = QuoteIdentifier(name);
-  if (known && known->has_companion) names += ", " + QuoteIdentifier(CompanionOf(name));
+  if (known && known->companion) names += ", " + QuoteIdentifier(CompanionOf(name));
   auto dropped = connection.Exec("drop publication " + std::string(name),
                                  "DROP PUBLICATION IF EXISTS " + names);
   if (!dropped) return std::move(dropped).error();
@@ -234,7 +272,8 @@ Status DropPublication(Connection& connection, std::string_view name) {
 
 std::string_view GenerationOf(std::string_view comment) {
   if (!comment.starts_with(kGenerationPrefix)) return {};
-  return comment.substr(kGenerationPrefix.size());
+  comment.remove_prefix(kGenerationPrefix.size());
+  return comment.substr(0, comment.find(' '));
 }
 
 std::string GenerationComment(std::string_view generation) {

@@ -4,8 +4,9 @@
 /// Ours is called sluice_NAME, holds exactly the tables that have a usable identity, publishes
 /// through partition roots, and carries the pipeline's generation as its comment. Tables that are
 /// only appended to are in a companion, sluice_NAME_append, with the same comment, which publishes
-/// INSERT and nothing else: it is made with ours, or not at all, because what is decoded from a
-/// slot's start on has to know it. A user's publication is read as it is and never altered.
+/// INSERT and nothing else. It is made with ours, or later, and says then in its comment from where
+/// on it may be read: the server looks it up as of the change that it decodes, and fails where it
+/// was not there yet. A user's publication is read as it is and never altered.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +17,22 @@
 #include <vector>
 
 #include "sluice/ids.h"
+#include "sluice/lsn.h"
 #include "sluice/result.h"
 
 #include "postgres/connection.h"
 
 namespace sluice::postgres {
+
+/// Of a publication of ours: the one for tables that are appended to.
+struct Companion {
+  Oid oid;
+  /// Whatever commits from here on was begun when it was there; 0: whatever the slot has. nullopt:
+  /// not known yet, and it may not be read.
+  std::optional<Lsn> since;
+
+  bool may_be_read_from(Lsn start) const { return since && *since <= start; }
+};
 
 struct Publication {
   Oid oid;
@@ -35,7 +47,7 @@ struct Publication {
   bool is_via_root = false;
   bool publishes_generated = false;  ///< 18: publish_generated_columns = stored
   std::string comment;               ///< of ours: "sluice generation <uuid>"
-  bool has_companion = false;        ///< of ours: there is one for tables that are appended to
+  std::optional<Companion> companion;
 
   bool publishes_everything() const {
     return publishes_insert && publishes_update && publishes_delete && publishes_truncate;
@@ -77,6 +89,12 @@ struct PublicationContents {
 /// CREATE), kTimeout SLU-2017.
 Status CreatePublication(Connection& connection, std::string_view name, std::string_view generation,
                          const PublicationContents& contents);
+/// The companion of a publication that has none: empty, and not to be read yet. Errors: as
+/// CreatePublication(); kConfig where a publication of that name is there.
+Status CreateCompanion(Connection& connection, std::string_view name, std::string_view generation);
+/// It may be read from `since` on.
+Status SetCompanionSince(Connection& connection, std::string_view name, std::string_view generation,
+                         Lsn since);
 /// Brings ours from what it holds to `wanted`. One ALTER a table, each with the lock timeout; a
 /// table that cannot be locked is in `not_done`, and the caller tries again.
 struct MembershipChange {
