@@ -19,13 +19,15 @@ QUICK = [
     [["torture.py", "--kills", "300", "--points", "44", "--seconds", "400"], ["latency.py", "--pairs", "3", "--round", "6", "--scale", "1", "--times", "10"],
      ["one_of_many.py", "--limit", "30"]],
     [["network.py"], ["stalls.py", "--hold", "20"], ["tls.py"]],
-    [["hostile_server.py", "--rounds", "16"], ["files.py"], ["harm.py"], ["restart.py", "--tables", "80", "--kills", "8", "--seconds", "25"], ["ranges.py"]],
+    [["hostile_server.py", "--rounds", "16"], ["files.py"], ["harm.py"], ["restart.py", "--tables", "80", "--kills", "8", "--seconds", "25"], ["ranges.py"],
+     ["append.py"]],
 ]
 LONG = [
     [["torture.py", "--kills", "2000", "--points", "47"], ["hammer.py", "--runs", "4", "--kills", "8", "--seconds", "60"],
      ["latency.py", "--pairs", "12", "--times", "10"], ["one_of_many.py", "--limit", "30", "--seconds", "30"]],
     [["network.py", "--runs", "3"], ["stalls.py", "--hold", "600"], ["files.py"], ["ddl_hammer.py", "--runs", "5"], ["tls.py"]],
-    [["hostile_server.py", "--rounds", "100"], ["harm.py", "--megabytes", "100"], ["restart.py", "--kills", "100"], ["ranges.py", "--runs", "5", "--kills", "12"]],
+    [["hostile_server.py", "--rounds", "100"], ["harm.py", "--megabytes", "100"], ["restart.py", "--kills", "100"], ["ranges.py", "--runs", "5", "--kills", "12"],
+     ["append.py", "--runs", "5"]],
 ]
 
 

@@ -136,7 +136,7 @@ class Torture:
     def next_point(self):
         """Each once, then again, those not hit so far first. Without event triggers a table joins after 10 s: once is enough."""
         if not self.turn:
-            self.turn = [point for point in self.points if not point.startswith(("birth.", "drop.", "kept.", "resume.", "pass_over.", "schema.move"))
+            self.turn = [point for point in self.points if not point.startswith(("birth.", "drop.", "kept.", "resume.", "pass_over.", "schema.move", "companion."))
                          and (self.has_triggers or not point.startswith("join.") or not self.hits[point])]
             self.dice.shuffle(self.turn)
             self.turn.sort(key=lambda point: -self.hits[point])
