@@ -16,12 +16,13 @@ namespace {
 /// How soon to look whether more is durable, or more is there.
 constexpr Duration kLookAgain = std::chrono::milliseconds(1);
 constexpr Duration kAskAgain = std::chrono::milliseconds(20);
+constexpr Duration kAdvanceMax = std::chrono::minutes(10);
 
 }  // namespace
 
 Status CatchUpFeed::Read(Clock::time_point deadline, const std::stop_token& stop,
                          StreamReader& reader) {
-  if (!reader_.is_calling()) {
+  if (!calls_->is_calling()) {
     Result<bool> begun = BeginCall(stop, reader);
     if (!begun) {
       if (stop.stop_requested()) return {};
@@ -39,16 +40,16 @@ Status CatchUpFeed::Read(Clock::time_point deadline, const std::stop_token& stop
 
 Result<bool> CatchUpFeed::BeginCall(const std::stop_token& stop, StreamReader& reader) {
   if (may_forget_ < wanted_durable_) return false;
-  SLUICE_ASSIGN_OR_RETURN(const Lsn flushed, reader_.ReadFlushLsn());
+  SLUICE_ASSIGN_OR_RETURN(const Lsn flushed, calls_->ReadFlushLsn());
   reader.NoteServerFlush(flushed);
   replication::LogPlaces places{.restart = {},
-                                .confirmed = reader_.confirmed(),
+                                .confirmed = calls_->confirmed(),
                                 .received = reader.received(),
                                 .flushed = flushed};
   if (!began_from_.is_valid()) began_from_ = places.received;
-  if (may_forget_ > reader_.confirmed()) {
+  if (may_forget_ > calls_->confirmed()) {
     SLUICE_FAILPOINT("catch_up.advance");
-    SLUICE_RETURN_IF_ERROR(reader_.Advance(may_forget_, stop));
+    SLUICE_RETURN_IF_ERROR(calls_->Advance(may_forget_, stop, kAdvanceMax));
     SLUICE_FAILPOINT("catch_up.advanced");
   }
   const bool is_last_durable = marks_.empty() || may_forget_ >= marks_.back().second;
@@ -57,58 +58,69 @@ Result<bool> CatchUpFeed::BeginCall(const std::stop_token& stop, StreamReader& r
     return false;
   }
   if (flushed <= places.received) return false;
-  SLUICE_ASSIGN_OR_RETURN(const postgres::SlotPlace slot, reader_.Look());
+  SLUICE_ASSIGN_OR_RETURN(const postgres::SlotPlace slot, calls_->Look());
   places.restart = slot.restart;
   places.confirmed = slot.confirmed;
-  const auto call = replication::PlanCall(places, barren_calls_);
+  const auto call = replication::PlanCall(places, past_);
   if (!call) {
-    return GiveUp(barren_calls_ > 0 ? "it brings nothing new"
+    return GiveUp(past_.barren > 0 ? "it brings nothing new"
                                     : "an open transaction keeps the slot from going on");
   }
   call_ = *call;
   flushed_ = flushed;
   is_at_head_ = true;
   changes_ = 0;
-  received_ = reader.received();
+  received_ = received_before_ = reader.received();
+  bytes_before_ = calls_->received_bytes();
   transactions_before_ = reader.transactions();
   marks_.clear();
   reader.ReadAgain();
-  heard_at_ = Clock::now();
+  call_began_at_ = Clock::now();
   SLUICE_FAILPOINT("catch_up.call");
-  SLUICE_RETURN_IF_ERROR(reader_.Begin({call_.upto, call_.changes_max}, [this, &reader] {
-    return reader.GoesOn() && Clock::now() - heard_at_ < options_.decode_max;
+  SLUICE_RETURN_IF_ERROR(calls_->Begin({call_.upto, call_.changes_max}, [this, &reader] {
+    return reader.GoesOn() && !IsOverdue();
   }));
   return true;
 }
 
 Status CatchUpFeed::TakeRows(const std::stop_token& stop, StreamReader& reader) {
-  auto rows = reader_.Next(stop);
+  auto rows = calls_->Next(stop);
   if (!rows) {
     if (stop.stop_requested() || !reader.GoesOn()) return {};
     Error error = std::move(rows).error();
     const bool is_cancelled = error.kind == ErrorKind::kCancelled;
-    if (is_cancelled) return GiveUp("the server takes too long to decode it");
+    if (is_cancelled) return GiveUp("a call takes too long");
     if (error.code == "SLU-2105" || error.code == "SLU-3026" || error.code == "SLU-2110" ||
-        error.kind == ErrorKind::kProtocol || !reader_.is_alive()) {
+        error.kind == ErrorKind::kProtocol || !calls_->is_alive()) {
       return error;
     }
     return GiveUp(error.message + ": " + error.server_message);
   }
   if (rows->empty()) return EndCall(reader);
-  for (const postgres::CatchUpReader::Message& row : *rows) {
-    SLUICE_ASSIGN_OR_RETURN(const postgres::LoggedMessage read,
-                            postgres::ReadLoggedMessage(row, is_at_head_));
-    is_at_head_ = false;
-    if (read.message.empty()) continue;
-    ++changes_;
-    SLUICE_RETURN_IF_ERROR(reader.TakeMessage(read.lsn, read.message));
+  for (const postgres::SlotCalls::Message& row : *rows) {
+    SLUICE_RETURN_IF_ERROR(TakeMessage(row, reader));
   }
-  heard_at_ = Clock::now();
+  if (IsOverdue()) return GiveUp("a call takes too long");
   if (reader.received() > received_) {
     received_ = reader.received();
     marks_.emplace_back(changes_, received_);
   }
   return {};
+}
+
+Status CatchUpFeed::TakeMessage(const postgres::SlotCalls::Message& row, StreamReader& reader) {
+  SLUICE_ASSIGN_OR_RETURN(const postgres::LoggedMessage read,
+                          postgres::ReadLoggedMessage(row, is_at_head_));
+  is_at_head_ = false;
+  if (read.message.empty()) return {};
+  if (read.message.front() == std::byte{'S'}) return GiveUp("a transaction is too large");
+  ++changes_;
+  return reader.TakeMessage(read.lsn, read.message);
+}
+
+/// Also what nobody takes: the destination may be as slow as it likes, the source does not pay.
+bool CatchUpFeed::IsOverdue() const {
+  return calls_->is_calling() && Clock::now() - call_began_at_ >= options_.call_max;
 }
 
 Status CatchUpFeed::EndCall(StreamReader& reader) {
@@ -117,11 +129,14 @@ Status CatchUpFeed::EndCall(StreamReader& reader) {
                  .message = "the log that was read by SQL ended inside a transaction",
                  .code = "SLU-2019"};
   }
-  // Only then it has not ended at its limit: everything up to there is in.
-  const bool is_whole = changes_ < static_cast<std::uint64_t>(call_.changes_max);
+  const bool is_whole = replication::HasReachedItsEnd(call_, changes_);
   if (is_whole) SLUICE_RETURN_IF_ERROR(reader.TakeReached(call_.upto));
   const bool is_barren = !is_whole && reader.transactions() == transactions_before_;
-  barren_calls_ = is_barren ? barren_calls_ + 1 : 0;
+  past_.barren = is_barren ? past_.barren + 1 : 0;
+  if (reader.received() > received_before_) {
+    past_.log_bytes = reader.received().value - received_before_.value;
+    past_.result_bytes = calls_->received_bytes() - bytes_before_;
+  }
   const auto most = std::find_if(marks_.begin(), marks_.end(), [this](const auto& mark) {
     return mark.first * 4 >= changes_ * 3;
   });
@@ -130,12 +145,13 @@ Status CatchUpFeed::EndCall(StreamReader& reader) {
 }
 
 Result<Lsn> CatchUpFeed::Acknowledge(const replication::Feedback& feedback, bool /*wants_reply*/) {
+  if (IsOverdue()) return GiveUp("a call takes too long");
   may_forget_ = std::max(may_forget_, feedback.flushed);
-  return std::min(reader_.confirmed(), may_forget_);
+  return std::min(calls_->confirmed(), may_forget_);
 }
 
 void CatchUpFeed::Close(Duration timeout) {
-  if (!reader_.is_calling()) (void)reader_.Advance(may_forget_, {}, timeout);
+  if (!calls_->is_calling()) (void)calls_->Advance(may_forget_, {}, timeout);
 }
 
 Error CatchUpFeed::GiveUp(const std::string& why) const {

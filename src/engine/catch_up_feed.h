@@ -7,7 +7,8 @@
 ///   next call: begins there, and what came before is skipped
 ///
 /// So the server decodes the next call while the writer is still at the last one. What is
-/// acknowledged is acknowledged by advancing the slot, between two calls.
+/// acknowledged is acknowledged by advancing the slot, between two calls. A transaction that comes in
+/// pieces, and a call that lasts too long, are the stream's.
 ///
 /// Thread safety: one object, one thread.
 #pragma once
@@ -15,7 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,34 +32,36 @@ namespace sluice::engine {
 struct CatchUpFeedOptions {
   /// See IsNearEnough().
   std::uint64_t from = 0;
-  /// No row for so long: the call is given up.
-  Duration decode_max = std::chrono::minutes(2);
+  /// A call that lasts so long is given up, whoever is slow: it holds a snapshot at the source.
+  Duration call_max = std::chrono::minutes(2);
   /// It is not to be read by SQL for a while.
   std::function<void()> on_given_up;
 };
 
 class CatchUpFeed final : public LogFeed {
  public:
-  CatchUpFeed(postgres::CatchUpReader reader, CatchUpFeedOptions options)
-      : reader_(std::move(reader)), options_(std::move(options)) {}
+  CatchUpFeed(std::unique_ptr<postgres::SlotCalls> calls, CatchUpFeedOptions options)
+      : calls_(std::move(calls)), options_(std::move(options)) {}
 
   /// Errors: SLU-3093: the stream is to take over; of CatchUpReader.
   Status Read(Clock::time_point deadline, const std::stop_token& stop,
               StreamReader& reader) override;
   Result<Lsn> Acknowledge(const replication::Feedback& feedback, bool wants_reply) override;
-  bool wants_feedback() const override { return !reader_.is_calling(); }
+  bool wants_feedback() const override { return !calls_->is_calling(); }
   void Close(Duration timeout) override;
-  std::uint64_t received_bytes() const override { return reader_.received_bytes(); }
+  std::uint64_t received_bytes() const override { return calls_->received_bytes(); }
 
  private:
   /// False: there is nothing to read yet, or nothing to be read before more is durable.
   Result<bool> BeginCall(const std::stop_token& stop, StreamReader& reader);
   Status TakeRows(const std::stop_token& stop, StreamReader& reader);
+  Status TakeMessage(const postgres::SlotCalls::Message& row, StreamReader& reader);
   Status EndCall(StreamReader& reader);
+  bool IsOverdue() const;
   Error GiveUp(const std::string& why) const;
   Error TakeOver(const StreamReader& reader) const;
 
-  postgres::CatchUpReader reader_;
+  const std::unique_ptr<postgres::SlotCalls> calls_;
   const CatchUpFeedOptions options_;
   Lsn may_forget_;
   /// The next call begins when this is durable.
@@ -68,13 +71,15 @@ class CatchUpFeed final : public LogFeed {
   replication::NextCall call_;
   Lsn flushed_;
   bool is_at_head_ = false;
-  Clock::time_point heard_at_{};
+  Clock::time_point call_began_at_{};
   std::uint64_t changes_ = 0;
   std::uint64_t transactions_before_ = 0;
+  Lsn received_before_;
+  std::uint64_t bytes_before_ = 0;
   Lsn received_;
   /// What ended at such a place was in after so many changes.
   std::vector<std::pair<std::uint64_t, Lsn>> marks_;
-  int barren_calls_ = 0;
+  replication::PastCalls past_;
 
   const Clock::time_point began_at_ = Clock::now();
   Lsn began_from_;

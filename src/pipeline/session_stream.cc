@@ -184,7 +184,7 @@ Result<std::unique_ptr<engine::LogFeed>> Session::OpenCatchUp(postgres::Connecti
                           postgres::CatchUpReader::Open(std::move(control), std::move(calls),
                                                         std::move(options), confirmed));
   return std::unique_ptr<engine::LogFeed>(std::make_unique<engine::CatchUpFeed>(
-      std::move(reader), engine::CatchUpFeedOptions{.from = *options_.pipeline->catch_up_from,
+      std::make_unique<postgres::CatchUpReader>(std::move(reader)), engine::CatchUpFeedOptions{.from = *options_.pipeline->catch_up_from,
                                                     .on_given_up = [this] { GiveUpCatchUp(); }}));
 }
 

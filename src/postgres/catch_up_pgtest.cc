@@ -85,6 +85,17 @@ TEST_F(CatchUpTest, EndsACallOnlyBehindATransaction) {
   EXPECT_EQ(*ReadCall(reader, 9), "BRIIIIICBIC");
 }
 
+TEST_F(CatchUpTest, EndsACallInsideALargeTransactionThatComesInPieces) {
+  CatchUpReader reader = Reader(start_);
+  Sql("ALTER TABLE public.t ADD COLUMN filler text; INSERT INTO public.t SELECT i, repeat('x', 1000) "
+      "FROM generate_series(1, 100000) i");
+  const auto types = ReadCall(reader, 3);
+  ASSERT_THAT(types, IsOk());
+  EXPECT_EQ(types->substr(0, 3), "SRI");
+  EXPECT_EQ(types->back(), 'E');
+  EXPECT_LT(types->size(), 90'000U);
+}
+
 TEST_F(CatchUpTest, GivesNothingWhereNothingIsPublished) {
   CatchUpReader reader = Reader(start_);
   const auto types = ReadCall(reader);

@@ -21,9 +21,11 @@ constexpr std::size_t kHeadBytes = 19;
 constexpr std::array<char, 11> kSignature = {'P',  'G',    'C',  'O',  'P', 'Y',
                                              '\n', '\xFF', '\r', '\n', '\0'};
 
-/// The result of a call is kept in memory up to this, else in a file of the server's.
+/// The result of a call is kept in memory up to the first, else in a file of the server's. What is
+/// open and larger than the second is given in pieces.
 constexpr std::string_view kSessionSql =
-    "SET work_mem = '32MB'; SET client_min_messages = 'warning'";
+    "SET work_mem = '32MB'; SET logical_decoding_work_mem = '64MB'; "
+    "SET client_min_messages = 'warning'";
 
 Error Malformed() {
   return Error{.kind = ErrorKind::kProtocol,
@@ -53,7 +55,7 @@ std::string PeekSql(const StreamOptions& options, const PeekCall& call) {
   std::string sql = "COPY (SELECT lsn, data FROM pg_catalog.pg_logical_slot_peek_binary_changes(" +
                     QuoteLiteral(options.slot) + ", " + QuoteLiteral(ToString(call.upto)) + ", " +
                     std::to_string(call.changes_max) +
-                    ", 'proto_version', '1', 'publication_names', " +
+                    ", 'proto_version', '2', 'streaming', 'on', 'publication_names', " +
                     QuotePublicationNames(options.publications);
   if (options.is_binary) sql += ", 'binary', 'true'";
   if (options.with_messages) sql += ", 'messages', 'true'";

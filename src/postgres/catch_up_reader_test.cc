@@ -64,7 +64,7 @@ TEST(PeekSql, QuotesNamesAndAsksForWhatTheStreamIsAskedFor) {
                               .with_messages = true};
   EXPECT_EQ(PeekSql(options, {.upto = Lsn{0x1'0000'0002}, .changes_max = 7}),
             "COPY (SELECT lsn, data FROM pg_catalog.pg_logical_slot_peek_binary_changes('s', "
-            "'1/2', 7, 'proto_version', '1', 'publication_names', "
+            "'1/2', 7, 'proto_version', '2', 'streaming', 'on', 'publication_names', "
             "'\"My \"\"Pub\"\"\",\"it''s\"', 'binary', 'true', 'messages', 'true')) "
             "TO STDOUT (FORMAT binary)");
 }

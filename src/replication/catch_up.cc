@@ -9,6 +9,9 @@ constexpr std::uint64_t kCallLeast = 128ULL << 20;
 constexpr std::uint64_t kCallMost = 256ULL << 20;
 /// For as much log as a call reads at least.
 constexpr std::uint64_t kChangesLeast = 500'000;
+/// Of the first call, and of those with large results.
+constexpr std::uint64_t kCallShort = 16ULL << 20;
+constexpr std::uint64_t kResultMost = 512ULL << 20;
 
 std::uint64_t Between(Lsn from, Lsn to) {
   return to > from ? to.value - from.value : 0;
@@ -22,6 +25,16 @@ std::uint64_t ReadAgain(const LogPlaces& places) {
   return Between(places.restart, Begin(places));
 }
 
+/// So much log that its result, if it is like the last one, is no larger than it may be.
+std::uint64_t SizeFor(const PastCalls& past, std::uint64_t wanted) {
+  if (past.log_bytes == 0) return kCallShort;
+  const double growth =
+      static_cast<double>(past.result_bytes) / static_cast<double>(past.log_bytes);
+  if (static_cast<double>(wanted) * growth <= static_cast<double>(kResultMost)) return wanted;
+  return std::clamp(static_cast<std::uint64_t>(static_cast<double>(kResultMost) / growth),
+                    kCallShort, wanted);
+}
+
 }  // namespace
 
 bool IsFarBehind(const LogPlaces& places, std::uint64_t from) {
@@ -32,13 +45,18 @@ bool IsNearEnough(const LogPlaces& places, std::uint64_t from) {
   return Between(places.received, places.flushed) < from / 8;
 }
 
-std::optional<NextCall> PlanCall(const LogPlaces& places, int barren_calls) {
+std::optional<NextCall> PlanCall(const LogPlaces& places, const PastCalls& past) {
   const std::uint64_t again = ReadAgain(places);
-  if (again > kReadAgainMax || barren_calls >= kBarrenCallsMax) return std::nullopt;
-  const std::uint64_t size = std::clamp(again, kCallLeast, kCallMost);
-  const std::uint64_t changes = (kChangesLeast * size / kCallLeast) << barren_calls;
-  return NextCall{.upto = std::min(places.flushed, Lsn{Begin(places).value + size}),
-                  .changes_max = static_cast<int>(changes)};
+  if (again > kReadAgainMax || past.barren >= kBarrenCallsMax) return std::nullopt;
+  const std::uint64_t wanted = std::clamp(again, kCallLeast, kCallMost);
+  const std::uint64_t changes = (kChangesLeast * wanted / kCallLeast) << past.barren;
+  return NextCall{
+      .upto = std::min(places.flushed, Lsn{Begin(places).value + SizeFor(past, wanted)}),
+      .changes_max = static_cast<int>(changes)};
+}
+
+bool HasReachedItsEnd(const NextCall& call, std::uint64_t changes) {
+  return changes < static_cast<std::uint64_t>(call.changes_max);
 }
 
 }  // namespace sluice::replication

@@ -4,7 +4,9 @@
 /// Each call decodes the log again from where the slot restarts, which stands still while a long
 /// transaction is open, and the server keeps its result until it is sent. So a call reads as much
 /// new log as it has to read again, between a least and a most; and where it would have to read
-/// too much again, the log is read as a stream.
+/// too much again, the log is read as a stream. What is compressed in the log is larger in a result:
+/// where the last one was much larger than its log, the next call reads less, and the first call
+/// reads little.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +38,18 @@ struct NextCall {
   Lsn upto;
   int changes_max = 0;
 };
+/// What is known of the calls before.
+struct PastCalls {
+  int barren = 0;  ///< the last so many brought nothing new
+  /// The last one that went on: by how much, and what its result took.
+  std::uint64_t log_bytes = 0;
+  std::uint64_t result_bytes = 0;
+};
 /// nullopt: it is not to be read by SQL any more.
-/// \param barren_calls so many before it brought nothing new
-std::optional<NextCall> PlanCall(const LogPlaces& places, int barren_calls);
+std::optional<NextCall> PlanCall(const LogPlaces& places, const PastCalls& past);
+
+/// Did a call that gave so many changes reach its end of the log? Else it ended at its limit, behind
+/// some transaction.
+bool HasReachedItsEnd(const NextCall& call, std::uint64_t changes);
 
 }  // namespace sluice::replication

@@ -6,6 +6,8 @@ namespace sluice::replication {
 namespace {
 
 constexpr std::uint64_t kMiB = 1ULL << 20;
+/// Its result was as large as its log.
+constexpr PastCalls kPlain{.log_bytes = 128 * kMiB, .result_bytes = 128 * kMiB};
 
 LogPlaces Places(std::uint64_t restart, std::uint64_t confirmed, std::uint64_t received,
                  std::uint64_t flushed) {
@@ -22,7 +24,7 @@ TEST(CatchUp, IsChosenFromSoMuchUnreadLogOn) {
 TEST(CatchUp, IsNotChosenWhereTooMuchWouldBeReadAgain) {
   EXPECT_TRUE(IsFarBehind(Places(488, 1000, 1000, 5000), 512 * kMiB));
   EXPECT_FALSE(IsFarBehind(Places(487, 1000, 1000, 5000), 512 * kMiB));
-  EXPECT_FALSE(PlanCall(Places(487, 1000, 1000, 5000), 0));
+  EXPECT_FALSE(PlanCall(Places(487, 1000, 1000, 5000), kPlain));
 }
 
 TEST(CatchUp, LeavesTheLastEighthToTheStream) {
@@ -32,23 +34,42 @@ TEST(CatchUp, LeavesTheLastEighthToTheStream) {
 }
 
 TEST(CatchUp, ReadsAsMuchAsIsReadAgainWithinLimits) {
-  const auto least = PlanCall(Places(100, 100, 100, 9000), 0);
+  const auto least = PlanCall(Places(100, 100, 100, 9000), kPlain);
   ASSERT_TRUE(least);
   EXPECT_EQ(least->upto.value, 228 * kMiB);
   EXPECT_EQ(least->changes_max, 500'000);
-  EXPECT_EQ(PlanCall(Places(100, 250, 250, 9000), 0)->upto.value, 400 * kMiB);
-  EXPECT_EQ(PlanCall(Places(100, 500, 500, 9000), 0)->upto.value, 756 * kMiB);
-  EXPECT_EQ(PlanCall(Places(100, 500, 500, 9000), 0)->changes_max, 1'000'000);
+  EXPECT_EQ(PlanCall(Places(100, 250, 250, 9000), kPlain)->upto.value, 400 * kMiB);
+  EXPECT_EQ(PlanCall(Places(100, 500, 500, 9000), kPlain)->upto.value, 756 * kMiB);
+  EXPECT_EQ(PlanCall(Places(100, 500, 500, 9000), kPlain)->changes_max, 1'000'000);
 }
 
 TEST(CatchUp, ReadsBeyondWhatIsReceivedAndNotBeyondTheFlushedLog) {
-  EXPECT_EQ(PlanCall(Places(100, 100, 200, 9000), 0)->upto.value, 328 * kMiB);
-  EXPECT_EQ(PlanCall(Places(100, 100, 200, 210), 0)->upto.value, 210 * kMiB);
+  EXPECT_EQ(PlanCall(Places(100, 100, 200, 9000), kPlain)->upto.value, 328 * kMiB);
+  EXPECT_EQ(PlanCall(Places(100, 100, 200, 210), kPlain)->upto.value, 210 * kMiB);
 }
 
 TEST(CatchUp, AsksForTwiceAsMuchAfterACallThatBroughtNothingAndThenGivesUp) {
-  EXPECT_EQ(PlanCall(Places(100, 100, 120, 900), 2)->changes_max, 2'000'000);
-  EXPECT_FALSE(PlanCall(Places(100, 100, 120, 900), kBarrenCallsMax));
+  EXPECT_EQ(PlanCall(Places(100, 100, 120, 900), {.barren = 2})->changes_max, 2'000'000);
+  EXPECT_FALSE(PlanCall(Places(100, 100, 120, 900), {.barren = kBarrenCallsMax}));
+}
+
+TEST(CatchUp, ReadsLittleBeforeItKnowsHowLargeAResultIs) {
+  EXPECT_EQ(PlanCall(Places(100, 100, 100, 9000), {})->upto.value, 116 * kMiB);
+}
+
+TEST(CatchUp, ReadsLessWhereResultsAreLargerThanTheirLog) {
+  const auto upto = [](std::uint64_t growth) {
+    const PastCalls past{.log_bytes = kMiB, .result_bytes = growth * kMiB};
+    return PlanCall(Places(100, 100, 100, 9000), past)->upto.value;
+  };
+  EXPECT_EQ(upto(4), 228 * kMiB);
+  EXPECT_EQ(upto(8), 164 * kMiB);
+  EXPECT_EQ(upto(100), 116 * kMiB);
+}
+
+TEST(CatchUp, HasReachedTheEndOnlyWithFewerChangesThanTheLimit) {
+  EXPECT_TRUE(HasReachedItsEnd({.upto = {}, .changes_max = 3}, 2));
+  EXPECT_FALSE(HasReachedItsEnd({.upto = {}, .changes_max = 3}, 3));
 }
 
 }  // namespace
