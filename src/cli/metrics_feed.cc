@@ -73,6 +73,7 @@ void MetricsFeed::Update(const engine::PipelineStatus& status, const ProcessMemo
   metrics_.Memory("peak").Set(static_cast<double>(memory.peak_bytes));
   metrics_.Memory("resident").Set(static_cast<double>(memory.resident_bytes));
   metrics_.source_connected().Set(status.source_connected ? 1 : 0);
+  metrics_.reads_by_sql().Set(status.reads_by_sql ? 1 : 0);
 }
 
 void MetricsFeed::UpdateTable(const engine::TableStatus& table) {

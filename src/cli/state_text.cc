@@ -179,6 +179,9 @@ std::string StatusText(const Json& status) {
     out +=
         Line("lag:", fmt::format("{:.1f} s, {}", seconds.is_number() ? seconds.get<double>() : 0.0,
                                  Size(lag, "bytes")));
+    const Json& by_sql = At(status, "reads_by_sql");
+    if (by_sql.is_boolean() && by_sql.get<bool>())
+      out += Line("", "far behind: the log is read by SQL");
   }
   out += Line("tables:", CountStates(tables));
   for (const Json& table : tables) {

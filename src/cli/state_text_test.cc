@@ -91,6 +91,17 @@ TEST(StatusText, SaysWhatIsOffAndWhatToDo) {
   EXPECT_TRUE(Has(TablesText(TablesJson(status)), "public.orders  mirror  halted")) << text;
 }
 
+TEST(StatusText, SaysThatTheLogIsReadBySqlAndHowMuchIsUnread) {
+  engine::PipelineStatus status;
+  status.phase = engine::Phase::kRunning;
+  status.lag_bytes = 3U << 20;
+  EXPECT_FALSE(Has(StatusText(StatusJson(status)), "by SQL"));
+  status.reads_by_sql = true;
+  const std::string text = StatusText(StatusJson(status));
+  EXPECT_TRUE(Has(text, "3.0 MiB")) << text;
+  EXPECT_TRUE(Has(text, "far behind: the log is read by SQL")) << text;
+}
+
 TEST(StatusText, TakesAnythingForJson) {
   EXPECT_FALSE(StatusText(Json::array()).empty());
   EXPECT_EQ(TablesText(Json(nullptr)), "no tables\n");

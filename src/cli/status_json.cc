@@ -123,6 +123,7 @@ Json StatusJson(const engine::PipelineStatus& status) {
       {"last_error", WithoutPasswords(status.last_error)},
       {"waiting_for", status.waiting_for},
       {"source_connected", status.source_connected},
+      {"reads_by_sql", status.reads_by_sql},
       {"slot", status.birth.slot},
       {"publication", status.birth.publication},
       {"generation", status.birth.generation},

@@ -18,7 +18,7 @@
 namespace sluice::cli {
 
 /// {"pipeline", "source", "destination", "phase", "last_error", "waiting_for", "source_connected",
-///  "slot", "publication", "generation", "system_identifier", "timeline", "epoch",
+///  "reads_by_sql", "slot", "publication", "generation", "system_identifier", "timeline", "epoch",
 ///  "position": {"received", "durable", "visible", "acknowledged", "server", "last_commit"},
 ///  "lag": {"seconds", "bytes", "latency_p50_seconds", "latency_p99_seconds"},
 ///  "wal": {"retained_bytes", "status", "over_limit", "copies_paused"},

@@ -64,7 +64,7 @@ Result<bool> CatchUpFeed::BeginCall(const std::stop_token& stop, StreamReader& r
   const auto call = replication::PlanCall(places, past_);
   if (!call) {
     return GiveUp(past_.barren > 0 ? "it brings nothing new"
-                                    : "an open transaction keeps the slot from going on");
+                                   : "an open transaction keeps the slot from going on");
   }
   call_ = *call;
   flushed_ = flushed;

@@ -7,8 +7,8 @@
 ///   next call: begins there, and what came before is skipped
 ///
 /// So the server decodes the next call while the writer is still at the last one. What is
-/// acknowledged is acknowledged by advancing the slot, between two calls. A transaction that comes in
-/// pieces, and a call that lasts too long, are the stream's.
+/// acknowledged is acknowledged by advancing the slot, between two calls. A transaction that comes
+/// in pieces, and a call that lasts too long, are the stream's.
 ///
 /// Thread safety: one object, one thread.
 #pragma once

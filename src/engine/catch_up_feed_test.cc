@@ -212,10 +212,9 @@ TEST_F(CatchUpFeedTest, IsGivenUpWhereTheServerRefusesInTheMiddleOfACall) {
 
 TEST_F(CatchUpFeedTest, GivesUpNothingWhereTheConnectionBreaks) {
   script_.is_alive = false;
-  script_.calls = {{.rows = {},
-                    .error = Error{.kind = ErrorKind::kConnection,
-                                   .message = "gone",
-                                   .code = "SLU-2007"}}};
+  script_.calls = {
+      {.rows = {},
+       .error = Error{.kind = ErrorKind::kConnection, .message = "gone", .code = "SLU-2007"}}};
   EXPECT_THAT(Run(), CodeIs("SLU-2007"));
   EXPECT_EQ(given_up_, 0);
 }
@@ -252,9 +251,9 @@ TEST_F(CatchUpFeedTest, ReadsNoFurtherWhileTheDestinationIsBusyAndGivesUpACallTh
   script_.calls = {{.rows = Transaction(7, 200), .error = {}}};
   progress_.durable.Store(Lsn{100});
   options_.on_given_up = [this] { ++given_up_; };
-  StreamReader reader(
-      std::make_unique<CatchUpFeed>(std::make_unique<FakeCalls>(script_), options_), Lsn{100},
-      Lsn{100}, std::nullopt, resolver_, reader_options_, full, progress_, logger_);
+  StreamReader reader(std::make_unique<CatchUpFeed>(std::make_unique<FakeCalls>(script_), options_),
+                      Lsn{100}, Lsn{100}, std::nullopt, resolver_, reader_options_, full, progress_,
+                      logger_);
   EXPECT_THAT(reader.Run({}), CodeIs("SLU-3093"));
   EXPECT_EQ(given_up_, 1);
   EXPECT_LE(script_.portions, 4);

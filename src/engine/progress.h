@@ -63,6 +63,7 @@ struct Progress {
   /// control: the slot keeps more WAL than it may; copies wait.
   std::atomic<bool> copies_pause{false};
   std::atomic<bool> source_connected{false};
+  std::atomic<bool> reads_by_sql{false};              ///< stream: connected, and far behind
   std::atomic<std::int64_t> last_contact_unix_us{0};  ///< stream
   std::atomic<std::int64_t> oldest_pending_commit_us{
       0};  ///< stream/writer: commit time not durable yet; 0: none

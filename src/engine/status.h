@@ -48,6 +48,7 @@ struct PipelineStatus {
   std::string last_error;   ///< why the phase is kRetrying; empty else
   std::string waiting_for;  ///< whom slot creation waits for; empty else
   bool source_connected = false;
+  bool reads_by_sql = false;  ///< far behind: not as a stream
   Birth birth;
   std::uint64_t epoch = 0;
 

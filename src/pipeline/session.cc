@@ -233,7 +233,7 @@ void Session::StreamThread(std::stop_token stop) {
     const bool is_internal = ended.error().sqlstate.starts_with("XX") ||
                              ended.error().code == "SLU-2102" || ended.error().code == "SLU-2108";
     const bool brought_nothing = progress_.transactions.load() == transactions_before;
-    if (brought_nothing && reads_by_sql_.load() && ended.error().code != "SLU-2105")
+    if (brought_nothing && progress_.reads_by_sql.load() && ended.error().code != "SLU-2105")
       GiveUpCatchUp();
     const bool was_silent = ended.error().code == "SLU-2113" && brought_nothing;
     silence_patience_ = was_silent ? std::min(silence_patience_ * 2, kSilencePatienceMax) : 1;

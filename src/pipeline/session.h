@@ -137,7 +137,6 @@ class Session {
   std::atomic<bool> is_stopping_{false};
   /// It is to end at a boundary, to be read by SQL.
   std::atomic<bool> leave_stream_{false};
-  std::atomic<bool> reads_by_sql_{false};
   /// Not by SQL, which begins where the slot stands, where it stands before this.
   engine::AtomicLsn companion_since_;
   /// Not by SQL before.

@@ -36,7 +36,7 @@ Status Session::RunStream(std::stop_token stop) {
   Lsn start;
   replication::StartPoint past;
   leave_stream_.store(false);
-  reads_by_sql_.store(false);
+  progress_.reads_by_sql.store(false);
   SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<engine::LogFeed> feed, StartStream(start, past, stop));
   SLUICE_FAILPOINT("stream.started");
   engine::StreamReaderOptions reader_options;
@@ -44,12 +44,12 @@ Status Session::RunStream(std::stop_token stop) {
   reader_options.assembler.batch_bytes = options_.memory.batch;
   reader_options.assembler.staging_bytes = options_.memory.staging;
   reader_options.assembler.knows_past = past.knows_past;
-  if (reads_by_sql_.load()) reader_options.assembler.asked_from = past.start_lsn;
+  if (progress_.reads_by_sql.load()) reader_options.assembler.asked_from = past.start_lsn;
   reader_options.batch_age = options_.pipeline->batch_age;
   reader_options.feedback_interval = std::min<Duration>(
       replication::FeedbackInterval(options_.wal_sender_timeout), std::chrono::seconds(4));
   // Who asks by SQL waits with a limit of its own.
-  reader_options.silence_max = reads_by_sql_.load()
+  reader_options.silence_max = progress_.reads_by_sql.load()
                                    ? Duration::max()
                                    : SilenceMax(options_.wal_sender_timeout) * silence_patience_;
   reader_options.spill_dir = options_.pipeline->state_dir;
@@ -98,7 +98,7 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
   const char* form = stream_options.is_binary ? "" : ", text form";
   if (MayReadBySql() && places.confirmed >= companion_since_.Load() &&
       replication::IsFarBehind(places, *options_.pipeline->catch_up_from)) {
-    reads_by_sql_.store(true);
+    progress_.reads_by_sql.store(true);
     logger_.Info("{} of the source's log are unread: read by SQL from {} on (durable {}{})",
                  base::FormatSize(places.flushed.value - start.value), ToString(places.confirmed),
                  ToString(start), form);
@@ -184,13 +184,15 @@ Result<std::unique_ptr<engine::LogFeed>> Session::OpenCatchUp(postgres::Connecti
                           postgres::CatchUpReader::Open(std::move(control), std::move(calls),
                                                         std::move(options), confirmed));
   return std::unique_ptr<engine::LogFeed>(std::make_unique<engine::CatchUpFeed>(
-      std::make_unique<postgres::CatchUpReader>(std::move(reader)), engine::CatchUpFeedOptions{.from = *options_.pipeline->catch_up_from,
-                                                    .on_given_up = [this] { GiveUpCatchUp(); }}));
+      std::make_unique<postgres::CatchUpReader>(std::move(reader)),
+      engine::CatchUpFeedOptions{.from = *options_.pipeline->catch_up_from,
+                                 .on_given_up = [this] { GiveUpCatchUp(); }}));
 }
 
 /// The stream has fallen far behind: the log is read by SQL from the next boundary on.
 void Session::LookAtLag(const postgres::SlotRow& slot) {
-  if (!progress_.source_connected.load() || reads_by_sql_.load() || !MayReadBySql()) return;
+  if (!progress_.source_connected.load() || progress_.reads_by_sql.load() || !MayReadBySql())
+    return;
   const Lsn end{slot.restart_lsn.value +
                 static_cast<std::uint64_t>(std::max<std::int64_t>(0, slot.retained_bytes))};
   const replication::LogPlaces places{.restart = slot.restart_lsn,

@@ -67,6 +67,7 @@ engine::PipelineStatus BuildStatus(const StatusInput& input) {
   status.waiting_for = input.waiting_for;
   status.epoch = input.epoch;
   status.source_connected = progress.source_connected.load();
+  status.reads_by_sql = status.source_connected && progress.reads_by_sql.load();
   status.received = progress.received.Load();
   status.durable = progress.durable.Load();
   status.visible = progress.visible.Load();

@@ -87,7 +87,8 @@ TEST_F(CatchUpTest, EndsACallOnlyBehindATransaction) {
 
 TEST_F(CatchUpTest, EndsACallInsideALargeTransactionThatComesInPieces) {
   CatchUpReader reader = Reader(start_);
-  Sql("ALTER TABLE public.t ADD COLUMN filler text; INSERT INTO public.t SELECT i, repeat('x', 1000) "
+  Sql("ALTER TABLE public.t ADD COLUMN filler text; INSERT INTO public.t SELECT i, repeat('x', "
+      "1000) "
       "FROM generate_series(1, 100000) i");
   const auto types = ReadCall(reader, 3);
   ASSERT_THAT(types, IsOk());

@@ -5,8 +5,9 @@
 ///
 /// A call begins where the slot stands (confirmed_flush_lsn), whatever was read before, gives whole
 /// transactions in commit order and pieces of those over 64 MiB, and keeps the slot only until the
-/// server has put its result together. Its snapshot stays until the last row was taken. In between nobody holds the slot, so it is looked at before each call and once more
-/// when the first row comes: what it began from is what it was thought to.
+/// server has put its result together. Its snapshot stays until the last row was taken. In between
+/// nobody holds the slot, so it is looked at before each call and once more when the first row
+/// comes: what it began from is what it was thought to.
 ///
 /// Bytes are carried, not understood, as by ReplicationStream.
 ///

@@ -4,9 +4,9 @@
 /// Each call decodes the log again from where the slot restarts, which stands still while a long
 /// transaction is open, and the server keeps its result until it is sent. So a call reads as much
 /// new log as it has to read again, between a least and a most; and where it would have to read
-/// too much again, the log is read as a stream. What is compressed in the log is larger in a result:
-/// where the last one was much larger than its log, the next call reads less, and the first call
-/// reads little.
+/// too much again, the log is read as a stream. What is compressed in the log is larger in a
+/// result: where the last one was much larger than its log, the next call reads less, and the first
+/// call reads little.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +48,8 @@ struct PastCalls {
 /// nullopt: it is not to be read by SQL any more.
 std::optional<NextCall> PlanCall(const LogPlaces& places, const PastCalls& past);
 
-/// Did a call that gave so many changes reach its end of the log? Else it ended at its limit, behind
-/// some transaction.
+/// Did a call that gave so many changes reach its end of the log? Else it ended at its limit,
+/// behind some transaction.
 bool HasReachedItsEnd(const NextCall& call, std::uint64_t changes);
 
 }  // namespace sluice::replication

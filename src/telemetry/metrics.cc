@@ -123,6 +123,8 @@ struct Metrics::State {
   Family<prometheus::Gauge>& memory = Level("sluice_memory_bytes", "Memory of the process.");
   Family<prometheus::Gauge>& connected =
       Level("sluice_source_connected", "1 while the stream is connected.");
+  Family<prometheus::Gauge>& by_sql =
+      Level("sluice_reads_by_sql", "1 while the log is read by SQL, far behind.");
   Family<prometheus::Gauge>& build = Level("sluice_build_info", "1; the version is a label.");
 
   /// Series of tables, to be able to remove them.
@@ -149,6 +151,7 @@ Metrics::Metrics(const std::string& pipeline, const std::string& version)
   kept_bytes();
   spilled_bytes();
   source_connected();
+  reads_by_sql();
   Retries("source");
   Retries("destination");
 }
@@ -251,6 +254,9 @@ Gauge Metrics::Memory(std::string_view kind) {
 }
 Gauge Metrics::source_connected() {
   return Gauge(state_->connected.Add({}));
+}
+Gauge Metrics::reads_by_sql() {
+  return Gauge(state_->by_sql.Add({}));
 }
 
 std::string Metrics::Serialize() const {

@@ -87,6 +87,7 @@ class Metrics {
   Gauge spilled_bytes();
   Gauge Memory(std::string_view kind);  // limit, used, peak, resident
   Gauge source_connected();
+  Gauge reads_by_sql();
 
   /// Prometheus text format 0.0.4.
   std::string Serialize() const;

@@ -41,6 +41,7 @@ TEST(Metrics, HaveTheNamesThatWerePromised) {
                            "sluice_spilled_bytes",
                            "sluice_memory_bytes",
                            "sluice_source_connected",
+                           "sluice_reads_by_sql",
                            "sluice_build_info"}) {
     EXPECT_NE(text.find(std::string("# TYPE ") + name + " "), std::string::npos) << name;
   }
