@@ -68,6 +68,9 @@ void Coverage::Add(const Coverage& other) {
   witnesses += other.witnesses;
   range_checks += other.range_checks;
   range_landings += other.range_landings;
+  calls += other.calls;
+  limited_calls += other.limited_calls;
+  lost_advances += other.lost_advances;
 }
 
 /// Knows every version of every table, as the catalog does.
@@ -155,7 +158,7 @@ void SimulatedReplica::GiveBirth() {
   memory::MemoryDestination destination(storage_);
   (void)destination.Open({.pipeline = "sim", .system_identifier = kSystem});
   (void)destination.StoreBirth(TheBirth());
-  confirmed_flush_ = server_.flush_lsn();
+  confirmed_flush_ = saved_flush_ = server_.flush_lsn();
   CommitRecord first;
   first.sequence = 1;
   first.position = Position{confirmed_flush_, std::nullopt};
@@ -197,6 +200,8 @@ void SimulatedReplica::Open() {
 
 void SimulatedReplica::Close() {
   walsender_.reset();
+  call_.reset();
+  result_.clear();
   assembler_.reset();
   tracker_.reset();
   spilled_.clear();
@@ -231,24 +236,32 @@ void SimulatedReplica::Connect() {
   facts.slot = slot;
   facts.generation = kGeneration;
   const Result<replication::StartPoint> start =
-      replication::CheckConnect(TheBirth(), durable, facts);
+      replication::CheckConnect(TheBirth(), durable, facts, durable.last_transaction.has_value());
   if (!start) return Fail("connect: " + start.error().code + " " + start.error().message);
+  reads_by_sql_ = Chance(3);
   // The server begins no earlier than what was confirmed to it.
-  walsender_.emplace(server_, random_, std::max(start->start_lsn, confirmed_flush_));
+  if (!reads_by_sql_)
+    walsender_.emplace(server_, random_, std::max(start->start_lsn, confirmed_flush_));
   resolver_ = std::make_unique<Resolver>(server_);
   replication::AssemblerOptions options;
   options.batch_rows = 1 + random_() % 12;
   options.staging_bytes = Chance(2) ? 1 + random_() % 1024 : std::size_t{64} << 20;
-  const Lsn begin = std::max(durable.lsn, progress_.processed.Load());
-  assembler_.emplace(options, begin, start->witness, *resolver_);
+  options.knows_past = start->knows_past;
+  if (reads_by_sql_) options.asked_from = start->start_lsn;
+  begin_ = std::max(durable.lsn, progress_.processed.Load());
+  assembler_.emplace(options, begin_, start->witness, *resolver_);
   tracker_.emplace(durable.lsn, Duration{}, Clock::time_point{});
-  tracker_->OnReceived(begin);
+  tracker_->OnReceived(begin_);
   expects_witness_ = start->witness.has_value();
+  has_proven_past_ = !start->witness && !start->knows_past;
+  may_forget_ = {};
 }
 
 void SimulatedReplica::BreakStream() {
   ++coverage_.reconnects;
   walsender_.reset();
+  call_.reset();
+  result_.clear();
   assembler_.reset();
   tracker_.reset();
   spilled_.clear();
@@ -279,6 +292,8 @@ void SimulatedReplica::NoteServerCrash() {
   crashes_seen_ = server_.crash_count();
   ++coverage_.server_crashes;
   for (auto& [unit, copy] : copies_) copy.is_locked = false;
+  if (saved_flush_ < confirmed_flush_) ++coverage_.lost_advances;
+  confirmed_flush_ = saved_flush_;
   BreakStream();
   if (writer_ && !writer_->at_boundary()) return Fail("not at a boundary");
   if (writer_) FailCopies();
@@ -297,7 +312,7 @@ void SimulatedReplica::Step(bool with_faults) {
     ++coverage_.kills;
     return Close();
   }
-  if (with_faults && walsender_ && Chance(80)) return BreakStream();
+  if (with_faults && assembler_ && Chance(80)) return BreakStream();
   if (with_faults && Chance(100)) return DisturbTable();
   if (writer_->inbox().is_refusing()) return BreakStream();
   switch (random_() % 12) {
@@ -325,11 +340,60 @@ void SimulatedReplica::Step(bool with_faults) {
 }
 
 void SimulatedReplica::Receive() {
-  if (!walsender_) return Connect();
+  if (!assembler_) return Connect();
   if (set_ || assembler_->is_busy()) return;
-  std::optional<Frame> frame = walsender_->Next();
-  if (!frame) return assembler_->Keepalive(walsender_->Keepalive().wal_end);
-  const Status consumed = assembler_->Consume(frame->wal_start, base::AsBytes(frame->message));
+  if (reads_by_sql_) return ReceiveBySql();
+  const std::optional<Frame> frame = walsender_->Next();
+  if (frame) return Take(*frame);
+  const Lsn reached = walsender_->Keepalive().wal_end;
+  ProvePast(reached);
+  assembler_->Keepalive(reached);
+}
+
+void SimulatedReplica::ReceiveBySql() {
+  if (!call_) return BeginCall();
+  if (result_.empty()) return EndCall();
+  const Frame frame = std::move(result_.front());
+  result_.pop_front();
+  ++changes_;
+  Take(frame);
+}
+
+/// As CatchUpFeed does: the slot is advanced between two calls, and each begins where it stands.
+void SimulatedReplica::BeginCall() {
+  if (may_forget_ > confirmed_flush_) {
+    confirmed_flush_ = may_forget_;
+    if (Chance(2)) saved_flush_ = confirmed_flush_;
+  }
+  const Lsn from = std::max(confirmed_flush_, assembler_->end());
+  if (server_.flush_lsn() <= assembler_->end()) return;
+  const std::size_t most = (std::size_t{1} + random_() % 16) << std::min(barren_calls_, 12);
+  call_ = {.upto = std::min(server_.flush_lsn(), Lsn{from.value + 1 + random_() % 1000}),
+           .changes_max = static_cast<int>(most)};
+  result_ = Walsender::Peek(server_, random_, confirmed_flush_, call_->upto, most);
+  changes_ = 0;
+  transactions_before_ = assembler_->counters().transactions;
+  if (has_proven_past_) assembler_->ReadAgain();
+  ++coverage_.calls;
+}
+
+void SimulatedReplica::EndCall() {
+  if (!assembler_->at_boundary()) return Fail("a call ended inside a transaction");
+  const bool is_whole = replication::HasReachedItsEnd(*call_, changes_);
+  if (is_whole) {
+    ProvePast(call_->upto);
+    assembler_->Keepalive(call_->upto);
+  } else {
+    ++coverage_.limited_calls;
+  }
+  const bool is_barren =
+      !is_whole && assembler_->counters().transactions == transactions_before_;
+  barren_calls_ = is_barren ? barren_calls_ + 1 : 0;
+  call_.reset();
+}
+
+void SimulatedReplica::Take(const Frame& frame) {
+  const Status consumed = assembler_->Consume(frame.wal_start, base::AsBytes(frame.message));
   if (!consumed) return Fail("consume: " + consumed.error().code + " " + consumed.error().message);
   while (assembler_->is_busy() && !set_) {
     for (replication::Action& action : assembler_->TakeActions()) CarryOut(std::move(action));
@@ -338,13 +402,18 @@ void SimulatedReplica::Receive() {
       Push();
     }
   }
-  if (!expects_witness_) return;
-  if (assembler_->has_seen_witness()) {
+  ProvePast({});
+}
+
+void SimulatedReplica::ProvePast(Lsn reached) {
+  if (has_proven_past_) return;
+  if (expects_witness_ && assembler_->has_seen_witness()) {
     ++coverage_.witnesses;
     expects_witness_ = false;
-  } else if (assembler_->counters().transactions > 0) {
-    Fail("another transaction stands where the last durable one was");
   }
+  if (assembler_->counters().transactions == 0 && reached < begin_) return;
+  if (expects_witness_) return Fail("another transaction stands where the last durable one was");
+  has_proven_past_ = true;
 }
 
 void SimulatedReplica::CarryOut(replication::Action action) {
@@ -403,7 +472,11 @@ void SimulatedReplica::SendFeedback() {
   tracker_->OnVisible(std::min(progress_.visible.Load(), tracker_->received()));
   const replication::Feedback feedback = tracker_->TakeFeedback(Clock::time_point{});
   if (feedback.flushed > server_.flush_lsn()) return Fail("acknowledged what was never sent");
-  confirmed_flush_ = std::max(confirmed_flush_, feedback.flushed);
+  if (!has_proven_past_) return;
+  may_forget_ = std::max(may_forget_, feedback.flushed);
+  if (reads_by_sql_ || may_forget_ <= confirmed_flush_) return;
+  confirmed_flush_ = may_forget_;
+  if (Chance(2)) saved_flush_ = confirmed_flush_;
 }
 
 void SimulatedReplica::FeedMachine() {
@@ -619,7 +692,7 @@ void SimulatedReplica::CheckRanges(const TableRecord& record, Lsn position) {
 std::string SimulatedReplica::Describe() const {
   const DeliveryState state = storage_->State();
   std::string out = "at " + ToString(state.position->lsn) + " of " + ToString(server_.flush_lsn()) +
-                    (walsender_ ? ", streaming" : "") + (set_ ? ", a set waits" : "");
+                    (walsender_ ? ", streaming" : reads_by_sql_ ? ", by SQL" : "") + (set_ ? ", a set waits" : "");
   for (const TableRecord& record : state.tables) {
     out += ", " + record.source.table + " " + sluice::ToString(record.state);
     if (!writer_) continue;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@
 #include "destinations/doubles/doubles.h"
 #include "destinations/memory/memory_destination.h"
 #include "engine/delivery_writer.h"
+#include "replication/catch_up.h"
 #include "replication/position_tracker.h"
 #include "replication/snapshot.h"
 #include "replication/transaction_assembler.h"
@@ -49,6 +51,9 @@ struct Coverage {
   std::uint64_t witnesses = 0;
   std::uint64_t range_checks = 0;
   std::uint64_t range_landings = 0;
+  std::uint64_t calls = 0;  ///< by SQL
+  std::uint64_t limited_calls = 0;
+  std::uint64_t lost_advances = 0;
 
   void Add(const Coverage& other);
 };
@@ -96,6 +101,11 @@ class SimulatedReplica {
   void EndCopy(Copy& copy);
 
   void Receive();
+  void ReceiveBySql();
+  void BeginCall();
+  void EndCall();
+  void Take(const Frame& frame);
+  void ProvePast(Lsn reached);
   void CarryOut(replication::Action action);
   void Seal();
   void Push();
@@ -124,6 +134,7 @@ class SimulatedReplica {
   // What survives us.
   std::shared_ptr<memory::MemoryStorage> storage_ = std::make_shared<memory::MemoryStorage>();
   Lsn confirmed_flush_;
+  Lsn saved_flush_;  ///< the same after a crash of the server
   const bool defers_;
   std::size_t crashes_seen_ = 0;
   Lsn checked_position_;
@@ -153,6 +164,16 @@ class SimulatedReplica {
   std::map<TransactionId, std::vector<ChangeBatch>> spilled_;
   std::optional<ChangeSet> set_;  ///< waits for room in the inbox
   bool expects_witness_ = false;
+  bool has_proven_past_ = false;
+  Lsn begin_;  ///< what ends there or before is skipped
+  // By SQL; else by walsender_.
+  bool reads_by_sql_ = false;
+  std::optional<replication::NextCall> call_;
+  std::deque<Frame> result_;
+  std::uint64_t changes_ = 0;
+  std::uint64_t transactions_before_ = 0;
+  int barren_calls_ = 0;
+  Lsn may_forget_;
 };
 
 }  // namespace sluice::simulation

@@ -534,6 +534,18 @@ std::optional<Frame> Walsender::Next() {
   return frame;
 }
 
+std::deque<Frame> Walsender::Peek(const SimulatedServer& server, std::mt19937& random, Lsn start,
+                                  Lsn upto, std::size_t messages_max) {
+  Walsender decoder(server, random, start);
+  decoder.streams_ = false;
+  for (const Record& record : server.log()) {
+    if (record.end > server.flush_lsn()) break;
+    decoder.Decode(record);
+    if (record.end >= upto || decoder.out_.size() >= messages_max) break;
+  }
+  return std::move(decoder.out_);
+}
+
 Frame Walsender::Keepalive() const {
   return {decoded_, out_.empty() ? std::max(decoded_, start_) : start_, {}};
 }

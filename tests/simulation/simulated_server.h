@@ -192,6 +192,11 @@ class Walsender {
  public:
   Walsender(const SimulatedServer& server, std::mt19937& random, Lsn start);
 
+  /// pg_logical_slot_peek_binary_changes(): what commits at `start` or later, transaction by
+  /// transaction. Ends with the record that reaches `upto` or with which there are so many messages.
+  static std::deque<Frame> Peek(const SimulatedServer& server, std::mt19937& random, Lsn start,
+                                Lsn upto, std::size_t messages_max);
+
   /// The next message of what is flushed; nullopt: all of it was sent.
   std::optional<Frame> Next();
   /// How far the log was decoded and sent.
@@ -217,7 +222,7 @@ class Walsender {
   const SimulatedServer& server_;
   std::mt19937& random_;
   const Lsn start_;
-  const bool streams_;
+  bool streams_;
   std::size_t next_record_ = 0;
   std::map<std::size_t, Open> open_;
   std::map<std::size_t, std::size_t> described_;

@@ -91,12 +91,14 @@ TEST(Simulation, EveryScheduleEndsWithWhatTheSourceHolds) {
       "%u schedules: %lu commits, %lu landings, %lu kills, %lu server crashes, %lu reconnects, "
       "%lu unknown commits, %lu failed stages, %lu refused snapshots, %lu failed copies, "
       "%lu halts, %lu resyncs, %lu sets with streamed transactions, %lu spilled batches, "
-      "%lu witnesses, %lu landed ranges\n",
+      "%lu witnesses, %lu landed ranges, %lu calls by SQL, %lu ended at their limit, "
+      "%lu advances lost\n",
       seeds.last - seeds.first + 1, coverage.commits, coverage.landings, coverage.kills,
       coverage.server_crashes, coverage.reconnects, coverage.unknown_commits,
       coverage.failed_stages, coverage.refused_snapshots, coverage.failed_copies, coverage.halts,
       coverage.resyncs, coverage.streamed_transactions, coverage.spilled_batches,
-      coverage.witnesses, coverage.range_landings);
+      coverage.witnesses, coverage.range_landings, coverage.calls, coverage.limited_calls,
+      coverage.lost_advances);
 }
 
 }  // namespace
