@@ -220,8 +220,11 @@ Status LoadLimits(const LoadRequest& request, const Gathered& gathered,
   if (const Given* given = gathered.Find("batch-age")) {
     SLUICE_ASSIGN_OR_RETURN(options.batch_age, DurationOf(*given, std::chrono::hours(1)));
   }
-  if (const Given* given = gathered.Find("catch-up-from"); given && given->value() != "off") {
-    SLUICE_ASSIGN_OR_RETURN(options.catch_up_from, SizeOf(*given, 0, 1024 * kGiB));
+  if (const Given* given = gathered.Find("catch-up-from")) {
+    options.catch_up_from.reset();
+    if (given->value() != "off") {
+      SLUICE_ASSIGN_OR_RETURN(options.catch_up_from, SizeOf(*given, 0, 1024 * kGiB));
+    }
   }
   if (const Given* given = gathered.Find("keep-halted")) {
     SLUICE_ASSIGN_OR_RETURN(options.keep_halted_bytes, SizeOf(*given, 0, 1024 * kGiB));

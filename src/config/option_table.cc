@@ -167,7 +167,7 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
     {.name = "catch-up-from",
      .key = "catch_up_from",
      .env = "SLUICE_CATCH_UP_FROM",
-     .default_text = "off",
+     .default_text = "512MiB",
      .range = "a size, or off",
      .help = "With so much unread log the source is read by SQL, which is faster than a stream. 0: "
              "always, for tests."},

@@ -87,7 +87,7 @@ struct PipelineOptions {
   std::size_t batch_bytes = std::size_t{32} << 20;
   Duration batch_age = std::chrono::milliseconds(10);
   /// From so much unread log on it is read by SQL; empty: never. 0: always, for tests.
-  std::optional<std::size_t> catch_up_from;
+  std::optional<std::size_t> catch_up_from = std::size_t{512} << 20;
   /// How long to go on trying to reach source and destination; empty: 1 minute before the first
   /// success, then forever.
   std::optional<Duration> retry_for;
