@@ -43,11 +43,10 @@ MemoryShares ShareMemory(const engine::PipelineOptions& options) {
   const std::size_t ours = total - shares.destination;
   // More would only be held for longer: what lies on disk is read back faster than it is applied,
   // and a few batches in the queue keep reader and writer busy.
-  constexpr std::size_t kOpenTransactionsMax = std::size_t{16} << 20;
-  constexpr std::size_t kQueuedMax = std::size_t{32} << 20;
-  shares.staging = std::min(ours / 8, kOpenTransactionsMax);
+  constexpr std::size_t kHeldMax = std::size_t{16} << 20;
+  shares.staging = std::min(ours / 8, kHeldMax);
   shares.held = ours / 8;
-  shares.inbox = std::min(ours / 8, kQueuedMax);
+  shares.inbox = std::min(ours / 8, kHeldMax);
   // A set is held once while it is built, once in the queue, and once more by fold and destination.
   shares.batch = std::clamp<std::size_t>(ours / 32, std::size_t{1} << 20, options.batch_bytes);
   return shares;

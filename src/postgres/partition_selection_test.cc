@@ -61,6 +61,12 @@ std::vector<std::string> Taken(const Preflight& found) {
   return names;
 }
 
+Publication UsersPublication() {
+  Publication publication;
+  publication.name = "p";
+  return publication;
+}
+
 TEST(PartitionSelection, TakesAPartitionAloneWhoseAncestorsAreNotSelected) {
   EXPECT_THAT(Taken(Find({"public.leaf"}, {}, Tree())), ElementsAre("leaf"));
   EXPECT_THAT(Taken(Find({"public.leaf", "public.o*"}, {}, Tree())), ElementsAre("leaf", "other"));
@@ -91,7 +97,7 @@ TEST(PartitionSelection, RefusesAnUnloggedPartition) {
 
 TEST(PartitionSelection, TakesWhatAPublicationOfTheUsersPublishes) {
   PreflightInput in = Tree();
-  in.publication = Publication{.oid = {}, .name = "p", .owner = {}, .comment = {}};
+  in.publication = UsersPublication();
   in.published = {{.relation = {3}, .name = {"public", "leaf"}},
                   {.relation = {4}, .name = {"public", "other"}}};
   EXPECT_THAT(Taken(Find({}, {}, in, false)), ElementsAre("leaf", "other"));
@@ -99,7 +105,7 @@ TEST(PartitionSelection, TakesWhatAPublicationOfTheUsersPublishes) {
 
 TEST(PartitionSelection, TellsOfANamedRootThatIsPublishedAsItsPartitions) {
   PreflightInput in = Tree();
-  in.publication = Publication{.oid = {}, .name = "p", .owner = {}, .comment = {}};
+  in.publication = UsersPublication();
   in.published = {{.relation = {3}, .name = {"public", "leaf"}}};
   const auto problem = FirstProblem(Find({"public.root", "public.leaf"}, {}, in, false));
   ASSERT_TRUE(problem);
@@ -109,7 +115,7 @@ TEST(PartitionSelection, TellsOfANamedRootThatIsPublishedAsItsPartitions) {
 
 TEST(PartitionSelection, TellsOfANamedPartitionThatIsPublishedAsItsRoot) {
   PreflightInput in = Tree();
-  in.publication = Publication{.oid = {}, .name = "p", .owner = {}, .comment = {}};
+  in.publication = UsersPublication();
   in.published = {{.relation = {1}, .name = {"public", "root"}}};
   const auto problem = FirstProblem(Find({"public.leaf"}, {}, in, false));
   ASSERT_TRUE(problem);

@@ -386,8 +386,7 @@ void SimulatedReplica::EndCall() {
   } else {
     ++coverage_.limited_calls;
   }
-  const bool is_barren =
-      !is_whole && assembler_->counters().transactions == transactions_before_;
+  const bool is_barren = !is_whole && assembler_->counters().transactions == transactions_before_;
   barren_calls_ = is_barren ? barren_calls_ + 1 : 0;
   call_.reset();
 }
@@ -692,7 +691,10 @@ void SimulatedReplica::CheckRanges(const TableRecord& record, Lsn position) {
 std::string SimulatedReplica::Describe() const {
   const DeliveryState state = storage_->State();
   std::string out = "at " + ToString(state.position->lsn) + " of " + ToString(server_.flush_lsn()) +
-                    (walsender_ ? ", streaming" : reads_by_sql_ ? ", by SQL" : "") + (set_ ? ", a set waits" : "");
+                    (walsender_      ? ", streaming"
+                     : reads_by_sql_ ? ", by SQL"
+                                     : "") +
+                    (set_ ? ", a set waits" : "");
   for (const TableRecord& record : state.tables) {
     out += ", " + record.source.table + " " + sluice::ToString(record.state);
     if (!writer_) continue;

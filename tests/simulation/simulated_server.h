@@ -193,7 +193,8 @@ class Walsender {
   Walsender(const SimulatedServer& server, std::mt19937& random, Lsn start);
 
   /// pg_logical_slot_peek_binary_changes(): what commits at `start` or later, transaction by
-  /// transaction. Ends with the record that reaches `upto` or with which there are so many messages.
+  /// transaction. Ends with the record that reaches `upto` or with which there are so many
+  /// messages.
   static std::deque<Frame> Peek(const SimulatedServer& server, std::mt19937& random, Lsn start,
                                 Lsn upto, std::size_t messages_max);
 
