@@ -187,6 +187,14 @@ TEST_F(LoadOptionsTest, APlaceToBeSkippedIsAnLsn) {
   EXPECT_EQ(Failure().code, "SLU-1001");
 }
 
+TEST_F(LoadOptionsTest, IsReadBySqlFromSomeSizeOnOrNever) {
+  EXPECT_EQ(Load().pipeline.catch_up_from, std::size_t{512} << 20);
+  request_.flags["catch-up-from"] = {"0"};
+  EXPECT_EQ(Load().pipeline.catch_up_from, 0U);
+  request_.flags["catch-up-from"] = {"off"};
+  EXPECT_EQ(Load().pipeline.catch_up_from, std::nullopt);
+}
+
 TEST_F(LoadOptionsTest, WhatTheSlotMayKeepIsASizeAndAPolicy) {
   EXPECT_EQ(Load().pipeline.wal_budget.max_bytes, 0U);
   request_.flags["max-retained-wal"] = {"2GiB"};

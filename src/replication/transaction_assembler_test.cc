@@ -338,6 +338,21 @@ TEST(AssemblerReplay, SkipsWhatItHasReceivedWhereTheLogIsReadAgain) {
   EXPECT_EQ(driver.assembler.counters().replayed_transactions, 1U);
 }
 
+TEST(AssemblerReplay, GivesMessagesBeforeTheLastTransactionOnceWhereTheLogIsReadAgain) {
+  AssemblerDriver driver({}, Lsn{100});
+  const auto send = [&] {
+    driver.SendAll({WriteLogicalMessage(false, Lsn{105}, "sluice", "before")});
+    driver.Begin(7, 120);
+    driver.SendAll({WriteLogicalMessage(true, Lsn{110}, "sluice", "in")});
+    driver.Commit();
+    driver.SendAll({WriteLogicalMessage(false, Lsn{140}, "sluice", "behind")});
+  };
+  send();
+  driver.assembler.ReadAgain();
+  send();
+  EXPECT_EQ(driver.listener.received, "before@0#0 in@120#0 behind@0#0 behind@0#0 ");
+}
+
 TEST(AssemblerReplay, JudgesNothingThatWasNotAskedFor) {
   AssemblerDriver driver({.knows_past = true, .asked_from = Lsn{90}}, Lsn{110});
   driver.Begin(7, 80);
