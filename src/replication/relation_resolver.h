@@ -89,8 +89,8 @@ class MessageListener {
   virtual bool Wants(std::string_view prefix) const = 0;
   /// A transactional one comes in its place (direct transactions) or at the commit (streamed ones),
   /// never from what was rolled back or is durable already. One that is not transactional and
-  /// stands behind the last whole transaction may come again, behind a reconnect or in the next call
-  /// by SQL. Views are valid during the call.
+  /// stands behind the last whole transaction may come again, behind a reconnect or in the next
+  /// call by SQL. Views are valid during the call.
   virtual Status OnMessage(const ReceivedMessage& message) = 0;
 
  protected:
