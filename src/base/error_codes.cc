@@ -220,7 +220,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-2045", "a table has no columns", "There is nothing to replicate.",
      "Add a column, or leave the table out."},
     {"SLU-2047", "the source is a standby",
-     "Slots, snapshots and publications are made on the primary.", "Use the primary as source."},
+     "A standby can be the source from PostgreSQL 16 on, and what has to be written is written on "
+     "its primary, which has to be known. `sluice copy` reads a primary only.",
+     "Name its primary with --primary, or use the primary as source."},
     {"SLU-2048", "nothing to replicate", "No table fits the selection and can be replicated.",
      "Check the patterns with `sluice check`."},
     {"SLU-2049", "a table that was named does not exist",
@@ -240,6 +242,21 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "partitions, "
      "each a table of its own: publish_via_partition_root of the publication says which.",
      "Select what it publishes, or change the publication; pg_publication_tables lists it."},
+    {"SLU-2053", "the role may not log the running transactions",
+     "A slot on a standby, and the snapshot of a copy from one, waits for a record of the "
+     "transactions that run on the primary. pg_log_standby_snapshot() has it written.",
+     "GRANT EXECUTE ON FUNCTION pg_log_standby_snapshot() TO the role, on the primary."},
+    {"SLU-2054", "the standby does not replay",
+     "What was written on the primary did not come to the standby within a minute.",
+     "See pg_stat_replication on the primary, and pg_is_wal_replay_paused() on the standby."},
+    {"SLU-2055", "the standby does not send feedback",
+     "Without hot_standby_feedback the primary's vacuum removes rows that the standby's slot and "
+     "copies still need: the slot is invalidated, and copies are cancelled and begin again.",
+     "Set hot_standby_feedback = on at the standby, and give it a physical slot "
+     "(primary_slot_name)."},
+    {"SLU-2056", "--primary does not lead to the standby's primary",
+     "It is a standby itself, another database, or another system.",
+     "Name the server that the standby follows, and the same database."},
     {"SLU-2057", "the publication for tables that are appended to is made now",
      "The pipeline was made without one, and `mode: append` was added since. It is made while the "
      "pipeline runs; the tables join once every transaction that was open then has ended.",
@@ -260,8 +277,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "yet.",
      "Stop the other one; a session whose client died ends after wal_sender_timeout."},
     {"SLU-2106", "the server is in recovery",
-     "A standby's snapshots do not tell which transactions they see.",
-     "Use the primary as source."},
+     "A standby answers in the place of the source, and no --primary is given.",
+     "Use the primary as source, or name it with --primary."},
     {"SLU-2107", "the copy's snapshot is gone",
      "The session that holds it ended, or a worker reached another server.",
      "Nothing: the table is copied again. All connections must reach the same server."},
@@ -398,6 +415,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "connections reached two servers.",
      "Nothing: it is looked at again. If it stays, a URL that leads to one server only, and nobody "
      "else who reads the slot."},
+    {"SLU-3027", "the standby has not replayed up to the mirror",
+     "It was started again and is behind the mirror for a moment, or another standby answers.",
+     "Nothing: Sluice tries again until it is there."},
     {"SLU-3030", "the slot kept more WAL than it may",
      "--max-retained-wal was exceeded, what the slot kept got no less for 10 seconds, and "
      "--on-retained-wal is drop-slot: the source's disk came first. The message says whether it "

@@ -50,7 +50,7 @@ int ChangeTrigger(const Arguments& arguments, pipeline::DdlTriggerStep step) {
     PrintOut(*script);
     return kExitDone;
   }
-  const Status done = pipeline::ChangeDdlTrigger(source, step);
+  const Status done = pipeline::ChangeDdlTrigger(source, options->pipeline.primary, step);
   if (!done) return ReportError(done.error(), ExitCodeBeforeStart(done.error()));
   PrintOut(step == pipeline::DdlTriggerStep::kInstall
                ? "made: event triggers sluice_ddl_end and sluice_ddl_drop, function "

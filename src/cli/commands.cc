@@ -13,17 +13,17 @@ constexpr auto kJsonFlag = std::to_array<CommandFlag>({
 constexpr auto kFindOptions = std::to_array<std::string_view>({"pipeline", "config", "state"});
 constexpr auto kCheckOptions = std::to_array<std::string_view>(
     {"pipeline", "config", "state", "table", "exclude-table", "schema", "exclude-schema",
-     "publication", "slot", "existing", "memory"});
+     "publication", "primary", "slot", "existing", "memory"});
 constexpr auto kVerifyOptions =
-    std::to_array<std::string_view>({"pipeline", "config", "state", "table", "publication", "slot",
-                                     "memory", "retry-for", "on-misfit"});
+    std::to_array<std::string_view>({"pipeline", "config", "state", "table", "publication",
+                                     "primary", "slot", "memory", "retry-for", "on-misfit"});
 constexpr auto kSourceOptions = std::to_array<std::string_view>({"config"});
-constexpr auto kDropOptions =
-    std::to_array<std::string_view>({"pipeline", "config", "state", "publication", "slot"});
+constexpr auto kDropOptions = std::to_array<std::string_view>(
+    {"pipeline", "config", "state", "publication", "primary", "slot"});
 constexpr auto kCopyOptions = std::to_array<std::string_view>(
     {"config", "pipeline", "state", "table", "exclude-table", "schema", "exclude-schema",
-     "publication", "existing", "copy-workers", "memory", "retry-for", "log-format", "log-level",
-     "progress", "quiet", "report", "on-misfit"});
+     "publication", "primary", "existing", "copy-workers", "memory", "retry-for", "log-format",
+     "log-level", "progress", "quiet", "report", "on-misfit"});
 
 constexpr auto kRepairFlags = std::to_array<CommandFlag>({
     {.name = "dry-run", .help = "Only say what would be done."},

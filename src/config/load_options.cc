@@ -140,6 +140,7 @@ Result<std::string> DefaultStateDir(const LoadRequest& request) {
 
 Status LoadEnds(const LoadRequest& request, const Gathered& gathered, RunOptions& options) {
   if (const Given* source = gathered.Find("source")) options.pipeline.source = source->value();
+  if (const Given* primary = gathered.Find("primary")) options.pipeline.primary = primary->value();
   if (const Given* file = gathered.FindKey("source.password_file")) {
     auto text = request.read_file(Absolute(request, file->value()));
     if (!text) {
@@ -149,6 +150,8 @@ Status LoadEnds(const LoadRequest& request, const Gathered& gathered, RunOptions
     }
     const std::string password = text->substr(0, text->find_first_of("\r\n"));
     options.pipeline.source = WithPassword(options.pipeline.source, password);
+    if (!options.pipeline.primary.empty())
+      options.pipeline.primary = WithPassword(options.pipeline.primary, password);
   }
   if (const Given* destination = gathered.Find("destination")) {
     SLUICE_ASSIGN_OR_RETURN(options.destination,

@@ -346,6 +346,12 @@ TEST_F(LoadOptionsTest, MissingEndsAreNamedOnlyWhereNeeded) {
   EXPECT_EQ(Load().pipeline.pipeline, "");
 }
 
+TEST_F(LoadOptionsTest, GivesThePasswordOfTheSourceToItsPrimary) {
+  UseFile("source: {password_file: pw, primary_url: postgres://app@main/shop}\n");
+  files_["/home/me/pw"] = "secret\n";
+  EXPECT_EQ(Load().pipeline.primary, "postgres://app@main/shop?password=%73%65%63%72%65%74");
+}
+
 TEST_F(LoadOptionsTest, AMissingFileIsAnError) {
   request_.flags["config"] = {"nope.yaml"};
   EXPECT_FALSE(LoadOptions(request_));

@@ -79,6 +79,7 @@ void ControlLoop::Loop(std::stop_token stop) {
 }
 
 Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now) {
+  if (options_.is_standby) SLUICE_RETURN_IF_ERROR(LookForPromotion(connection));
   SLUICE_RETURN_IF_ERROR(FeedMachine(connection));
   SLUICE_RETURN_IF_ERROR(FollowSeen());
   if (now - identities_at_ >= kIdentityInterval) {
@@ -90,6 +91,16 @@ Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now
     SLUICE_RETURN_IF_ERROR(LookAtSlot(connection, now));
   }
   return LookAtSchemas(connection, now);
+}
+
+/// A stream goes on over a promotion; the new timeline has to be stored before the next start.
+Status ControlLoop::LookForPromotion(postgres::Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(const postgres::QueryResult rows,
+                          connection.Exec("look for a promotion", "SELECT pg_is_in_recovery()"));
+  if (rows.is_true(0, 0) || !options_.on_failure) return {};
+  options_.on_failure(Error{
+      .kind = ErrorKind::kConnection, .message = "the standby was promoted", .code = "SLU-3024"});
+  return {};
 }
 
 void ControlLoop::FollowAll() {
@@ -312,8 +323,8 @@ void ControlLoop::LookAtBudget(const postgres::SlotRow& slot, Clock::time_point 
   }
   if (verdict.is_back) logger_.Info("the slot keeps no more WAL than it may again");
   progress_.copies_pause.store(budget_.pauses_copies());
-  if (verdict.drops_slot && options_.on_budget_spent) {
-    options_.on_budget_spent(
+  if (verdict.drops_slot && options_.on_failure) {
+    options_.on_failure(
         Error{.kind = ErrorKind::kConfig,
               .message = "the slot kept " +
                          base::FormatSize(static_cast<std::uint64_t>(slot.retained_bytes)) +

@@ -45,9 +45,10 @@ struct ControlOptions {
   /// Called every 10 s with what was read of the slot. May be null.
   std::function<void(const postgres::SlotRow&)> on_slot = nullptr;
   WalBudgetOptions wal_budget = {};
-  /// The slot has to be dropped, by whoever is called: it ends the pipeline (SLU-3030). May be
-  /// null.
-  std::function<void(const Error&)> on_budget_spent = nullptr;
+  /// It cannot go on so: the slot has to be dropped, by whoever is called (SLU-3030), or the
+  /// standby was promoted (SLU-3024). May be null.
+  std::function<void(const Error&)> on_failure = nullptr;
+  bool is_standby = false;  ///< the source was one when this began
 };
 
 /// What was last read of the slot.
@@ -79,6 +80,7 @@ class ControlLoop {
  private:
   void Loop(std::stop_token stop);
   Status Tick(postgres::Connection& connection, Clock::time_point now);
+  Status LookForPromotion(postgres::Connection& connection);
   Status FeedMachine(postgres::Connection& connection);
   Status LookAtIdentities(postgres::Connection& connection);
   Status LookAtSchemas(postgres::Connection& connection, Clock::time_point now);

@@ -53,6 +53,8 @@ struct TableSelection {
 struct PipelineOptions {
   /// libpq URL or keyword string. Secret: never logged.
   std::string source;
+  /// The primary of a source that is a standby: it writes in its place. Empty: none. Secret.
+  std::string primary;
   /// Parsed and opened by pipeline/; "duckdb:/abs/path", "null:".
   std::string destination;
   std::string pipeline;

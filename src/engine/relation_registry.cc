@@ -5,6 +5,7 @@
 
 #include "columnar/raw_rows.h"
 #include "postgres/catalog.h"
+#include "postgres/server_facts.h"
 #include "postgres/table_facts.h"
 #include "replication/snapshot.h"
 
@@ -335,6 +336,7 @@ Result<SchemaPtr> RelationRegistry::LoadVersion(postgres::Connection& connection
 
 Result<RelationRegistry::Loaded> RelationRegistry::Load(postgres::Connection& connection,
                                                         RelationId relation) {
+  SLUICE_RETURN_IF_ERROR(connection.ForWriting());
   SLUICE_RETURN_IF_ERROR(
       connection.Exec("begin to read a table", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
   const auto read = [&]() -> Result<Loaded> {
@@ -349,16 +351,17 @@ Result<RelationRegistry::Loaded> RelationRegistry::Load(postgres::Connection& co
     for (const postgres::ColumnWrite& write : writes)
       loaded.alterations.push_back({write.attnum, write.written_by});
     // After the snapshot was taken: what it shows lies before.
-    SLUICE_ASSIGN_OR_RETURN(const postgres::QueryResult rows,
-                            connection.Exec("read the insert position",
-                                            "SELECT pg_current_wal_insert_lsn(), "
-                                            "pg_size_bytes(current_setting('wal_segment_size'))"));
+    SLUICE_ASSIGN_OR_RETURN(const postgres::WalPositions positions,
+                            postgres::ReadWalPositions(connection));
+    SLUICE_ASSIGN_OR_RETURN(
+        const postgres::QueryResult rows,
+        connection.Exec("read a setting",
+                        "SELECT pg_size_bytes(current_setting('wal_segment_size'))"));
     RememberHidden(relation, *table->schema);
     auto schema = std::make_shared<TableSchema>(*table->schema);
-    SLUICE_ASSIGN_OR_RETURN(const Lsn insert_lsn, rows.LsnAt(0, 0));
-    SLUICE_ASSIGN_OR_RETURN(const std::uint64_t segment_bytes, rows.Unsigned64(0, 1));
+    SLUICE_ASSIGN_OR_RETURN(const std::uint64_t segment_bytes, rows.Unsigned64(0, 0));
     // Where the stream can come to while nobody writes.
-    schema->since = replication::InsertLsnFloor(insert_lsn, segment_bytes);
+    schema->since = replication::InsertLsnFloor(positions.insert_lsn, segment_bytes);
     loaded.schema = std::move(schema);
     return loaded;
   };

@@ -264,6 +264,7 @@ Result<replication::SourceFacts> ReadSourceFacts(postgres::Connection& control,
   facts.server.system_identifier = identity.system_identifier;
   facts.server.timeline = identity.timeline;
   facts.server.flush_lsn = identity.flush_lsn;
+  facts.server.is_standby = control.is_standby();
   facts.server.database = identity.database;
   if (birth.timeline != 0 && identity.timeline > birth.timeline) {
     SLUICE_ASSIGN_OR_RETURN(

@@ -125,7 +125,7 @@ Status NoteFailover(postgres::Connection& connection, const std::optional<postgr
 Status CheckSource(const engine::PipelineOptions& options, CheckReport& report,
                    SourceCheck& source) {
   SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
-                          postgres::SourceUrl::Parse(options.source));
+                          postgres::SourceUrl::Parse(options.source, options.primary));
   report.source = url.redacted();
   SLUICE_ASSIGN_OR_RETURN(source.control, Connect(options, url, false));
   postgres::Connection& connection = *source.control;

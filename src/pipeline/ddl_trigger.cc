@@ -7,8 +7,9 @@
 namespace sluice::pipeline {
 namespace {
 
-Result<postgres::Connection> Connect(const std::string& source) {
-  SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url, postgres::SourceUrl::Parse(source));
+Result<postgres::Connection> Connect(const std::string& source, const std::string& primary) {
+  SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
+                          postgres::SourceUrl::Parse(source, primary));
   postgres::ConnectOptions connect;
   connect.role = "check";
   connect.accept_sql_ascii = true;
@@ -17,14 +18,15 @@ Result<postgres::Connection> Connect(const std::string& source) {
 
 }  // namespace
 
-Status ChangeDdlTrigger(const std::string& source, DdlTriggerStep step) {
-  SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(source));
+Status ChangeDdlTrigger(const std::string& source, const std::string& primary,
+                        DdlTriggerStep step) {
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(source, primary));
   return step == DdlTriggerStep::kInstall ? postgres::InstallDdlTrigger(connection)
                                           : postgres::RemoveDdlTrigger(connection);
 }
 
 Result<std::string> DdlTriggerScript(const std::string& source, DdlTriggerStep step) {
-  SLUICE_ASSIGN_OR_RETURN(const postgres::Connection connection, Connect(source));
+  SLUICE_ASSIGN_OR_RETURN(const postgres::Connection connection, Connect(source, {}));
   return step == DdlTriggerStep::kInstall
              ? postgres::InstallDdlTriggerSql(connection.server_version())
              : postgres::RemoveDdlTriggerSql();

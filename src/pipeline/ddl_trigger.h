@@ -12,8 +12,8 @@ namespace sluice::pipeline {
 
 enum class DdlTriggerStep : std::uint8_t { kInstall, kRemove };
 
-/// \param source as PipelineOptions::source. Errors: of the connection; kAuth SLU-2116.
-Status ChangeDdlTrigger(const std::string& source, DdlTriggerStep step);
+/// \param source, primary as of PipelineOptions. Errors: of the connection; kAuth SLU-2116.
+Status ChangeDdlTrigger(const std::string& source, const std::string& primary, DdlTriggerStep step);
 /// The same as statements for an administrator; asks the server for its version.
 Result<std::string> DdlTriggerScript(const std::string& source, DdlTriggerStep step);
 

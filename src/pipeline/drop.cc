@@ -148,7 +148,7 @@ Result<DropPlan> PlanDrop(const engine::PipelineOptions& options) {
     }
   }
   SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
-                          postgres::SourceUrl::Parse(options.source));
+                          postgres::SourceUrl::Parse(options.source, options.primary));
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url));
   facts.database = url.database();
   const Result<std::uint64_t> identifier = postgres::ReadSystemIdentifier(connection);
@@ -176,7 +176,7 @@ Status Drop(const engine::PipelineOptions& options, const DropPlan& plan,
             const std::function<void(const std::string&)>& removed) {
   if (plan.slot || plan.publication || plan.has_ddl_trigger) {
     SLUICE_ASSIGN_OR_RETURN(const postgres::SourceUrl url,
-                            postgres::SourceUrl::Parse(options.source));
+                            postgres::SourceUrl::Parse(options.source, options.primary));
     SLUICE_ASSIGN_OR_RETURN(postgres::Connection connection, Connect(options, url));
     if (plan.slot) {
       SLUICE_RETURN_IF_ERROR(postgres::DropSlot(connection, *plan.slot, kSlotPatience));

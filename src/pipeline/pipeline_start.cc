@@ -77,7 +77,7 @@ Result<postgres::Connection> Pipeline::State::AsOfRunning(Result<postgres::Conne
     error.kind = ErrorKind::kConnection;
     return error;
   }
-  if (connection && connection->parameter("in_hot_standby") == "on") {
+  if (connection && connection->is_standby() && connection->url().primary() == nullptr) {
     return Error{.kind = ErrorKind::kConnection,
                  .message = "a standby answers in the place of the source",
                  .code = "SLU-2106",
@@ -90,7 +90,7 @@ Result<postgres::Connection> Pipeline::State::AsOfRunning(Result<postgres::Conne
 
 /// Connects, with patience where the source is not there yet, and finds what is wrong.
 Status Pipeline::State::LookAtSource(std::stop_token stop) {
-  SLUICE_ASSIGN_OR_RETURN(url, postgres::SourceUrl::Parse(options.source));
+  SLUICE_ASSIGN_OR_RETURN(url, postgres::SourceUrl::Parse(options.source, options.primary));
   // Before the first success a minute; after it as long as it takes.
   std::optional<Clock::time_point> give_up;
   if (options.retry_for || !has_begun) {
@@ -258,6 +258,10 @@ Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& 
                           ReadSourceFacts(control, replication, *restored.birth));
   // Who holds it is asked when the stream begins, which waits for a walsender that was killed.
   if (seen.slot) seen.slot->is_active = false;
+  // The stream went on over the promotion, on this server: the position lies in its past.
+  const bool has_seen_it = !promoted_server.empty() && promoted_server == facts->postmaster_start;
+  if (has_seen_it && seen.server.switched_at)
+    seen.server.switched_at = std::max(*seen.server.switched_at, restored.position->lsn);
   auto checked = replication::CheckConnect(*restored.birth, *restored.position, seen);
   if (checked) {
     if (const Status appended = CheckAppended(control, restored); !appended)

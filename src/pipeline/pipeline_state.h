@@ -62,6 +62,8 @@ struct Pipeline::State {
   std::optional<Lsn> undecodable_at;  ///< of the last session
   std::optional<Error> undecodable;   ///< why the next opening passes to the end of the log
   int passes = 0;
+  /// Start time of the server that was promoted under its stream.
+  std::string promoted_server;
   UntilWatch until;
   /// Asked to stop once the grace of a graceful end is over: a source that does not answer holds up
   /// nobody.

@@ -71,7 +71,7 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
            [this](const postgres::SlotRow& slot) { LookAtLag(slot); },
            options_.pipeline->acknowledges ? options_.pipeline->wal_budget
                                            : engine::WalBudgetOptions{},
-           [this](const Error& error) { Fail(error); }},
+           [this](const Error& error) { Fail(error); }, options_.facts.is_in_recovery},
           [this] { return connect_("control", false); }, writer_, registry_, progress, logger),
       watch_({.options = *options_.pipeline,
               .birth = birth_,

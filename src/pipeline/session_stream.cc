@@ -168,8 +168,8 @@ Result<postgres::StreamOptions> Session::StreamOptionsOf(postgres::Connection& c
 }
 
 bool Session::MayReadBySql() const {
-  return options_.pipeline->catch_up_from && options_.pipeline->acknowledges &&
-         Clock::now() >= catch_up_after_.load();
+  return options_.pipeline->catch_up_from && !options_.facts.is_in_recovery &&
+         options_.pipeline->acknowledges && Clock::now() >= catch_up_after_.load();
 }
 
 void Session::GiveUpCatchUp() {

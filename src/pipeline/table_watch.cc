@@ -399,7 +399,9 @@ Status TableWatch::Publish(postgres::Connection& connection, const TableChanges:
 Status TableWatch::Admit(postgres::Connection& connection, std::vector<Candidate> candidates) {
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
                           postgres::ReadPublishedTables(connection, in_.birth.publication));
-  const bool may_list_writers = postgres::MayUseWriterList(connection.server_version());
+  // A standby has no list of them.
+  const bool may_list_writers =
+      !connection.is_standby() && postgres::MayUseWriterList(connection.server_version());
   std::set<RelationId> without_writers;
   std::erase_if(candidates, [&](Candidate& candidate) {
     if (candidate.record.state == TableState::kSkipped) return false;

@@ -88,6 +88,14 @@ class Connection {
   /// Sends the request alone, and waits at most 5 s for it to arrive; Cancel()'s first half.
   void RequestCancel();
 
+  /// Where to write: this session, or, of a server in recovery, a session with its primary, which
+  /// is opened at the first call (not within a transaction) and kept.
+  /// Errors: kUnsupported SLU-2047 (no primary is known), kConfig SLU-2056 (it is no primary, or
+  /// another system's), of Open().
+  Result<Connection*> ForWriting();
+  /// The server was in recovery when it last said.
+  bool is_standby() const { return parameter("in_hot_standby") == "on"; }
+
   /// server_version_num: 140023, 170010.
   int server_version() const;
   bool is_replication() const;
@@ -123,6 +131,7 @@ class Connection {
   /// false: not before `until` or the stop.
   Result<bool> AwaitResult(Clock::time_point until, const std::stop_token& stop);
   std::unique_ptr<State> state_;
+  std::unique_ptr<Connection> primary_;  ///< of ForWriting()
 };
 
 /// BEGIN ... and ROLLBACK at the end of the scope unless Commit() was called.

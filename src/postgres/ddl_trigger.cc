@@ -109,7 +109,9 @@ std::string RemoveDdlTriggerSql() {
   return "BEGIN;\n" + std::string(kDropTriggersSql) + "COMMIT;\n";
 }
 
-Status InstallDdlTrigger(Connection& connection) {
+Status InstallDdlTrigger(Connection& source) {
+  SLUICE_ASSIGN_OR_RETURN(Connection * writing, source.ForWriting());
+  Connection& connection = *writing;
   const auto made =
       connection.Exec("make the event triggers", InstallDdlTriggerSql(connection.server_version()));
   if (made) return {};
@@ -117,7 +119,9 @@ Status InstallDdlTrigger(Connection& connection) {
   return NotAllowed(made.error(), "make event triggers");
 }
 
-Status RemoveDdlTrigger(Connection& connection) {
+Status RemoveDdlTrigger(Connection& source) {
+  SLUICE_ASSIGN_OR_RETURN(Connection * writing, source.ForWriting());
+  Connection& connection = *writing;
   const auto removed = connection.Exec("remove the event triggers", RemoveDdlTriggerSql());
   if (!removed) {
     if (connection.is_alive()) (void)connection.Exec("keep the event triggers", "ROLLBACK");

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "base/backoff.h"
 #include "postgres/partition_selection.h"
 #include "postgres/quote.h"
 
@@ -24,16 +25,53 @@ void Add(Findings& findings, Severity severity, std::string_view code, std::stri
 
 constexpr std::string_view kAfterRestart = ";  -- takes effect when the server is restarted";
 
+/// Logical decoding on standbys came with it.
+constexpr int kStandbyVersion = 160'000;
+
+void CheckStandby(const PreflightRequest& request, const PreflightInput& in, Findings& out) {
+  if (!in.standby) {
+    const bool is_old = in.facts.version_num < kStandbyVersion;
+    Add(out, Severity::kProblem, "SLU-2047",
+        is_old ? "the source is a standby, and PostgreSQL " + in.facts.version +
+                     " cannot decode its log there"
+               : "the source is a standby",
+        request.is_copy_only || is_old ? "use the primary as source"
+                                       : "name its primary with --primary, or use the primary as "
+                                         "source");
+    return;
+  }
+  const StandbyFacts& standby = *in.standby;
+  if (standby.unreachable) {
+    Add(out, Severity::kProblem, standby.unreachable->code,
+        "the standby's primary: " + standby.unreachable->message, standby.unreachable->advice);
+    return;
+  }
+  if (standby.primary_wal_level != "logical") {
+    Add(out, Severity::kProblem, "SLU-2030",
+        "wal_level of the primary is " + standby.primary_wal_level,
+        "set it to logical and restart the primary",
+        "ALTER SYSTEM SET wal_level = logical" + std::string(kAfterRestart));
+  }
+  if (!standby.may_log_running) {
+    Add(out, Severity::kProblem, "SLU-2053",
+        "role " + in.facts.role + " may not call pg_log_standby_snapshot() on the primary",
+        "without it no slot is made on a standby whose primary is idle",
+        "GRANT EXECUTE ON FUNCTION pg_log_standby_snapshot() TO " + QuoteIdentifier(in.facts.role) +
+            ";");
+  }
+  if (!standby.sends_feedback) {
+    Add(out, Severity::kWarning, "SLU-2055", "hot_standby_feedback of the standby is off",
+        "set it to on: the primary's vacuum invalidates the slot and cancels copies otherwise", "");
+  }
+}
+
 void CheckServer(const PreflightRequest& request, const PreflightInput& in, Findings& out) {
   const ServerFacts& facts = in.facts;
   if (facts.encoding == "SQL_ASCII") {
     Add(out, Severity::kProblem, "SLU-2012", "the database's encoding is SQL_ASCII",
         "dump it and restore it into a database with ENCODING 'UTF8'");
   }
-  if (facts.is_in_recovery) {
-    Add(out, Severity::kProblem, "SLU-2047", "the source is a standby",
-        "use the primary as source");
-  }
+  if (facts.is_in_recovery) CheckStandby(request, in, out);
   if (request.is_copy_only) return;
   if (const auto defect = KnownDefect(facts.version_num)) {
     Add(out, Severity::kWarning, "SLU-2042", "PostgreSQL " + facts.version + ": " + *defect,
@@ -374,6 +412,13 @@ std::optional<std::string> KnownDefect(int server_version) {
 Result<PreflightInput> ReadPreflightInput(Connection& connection, const PreflightRequest& request) {
   PreflightInput in;
   SLUICE_ASSIGN_OR_RETURN(in.facts, ReadServerFacts(connection));
+  const bool may_be_standby = !request.is_copy_only && in.facts.version_num >= kStandbyVersion;
+  if (in.facts.is_in_recovery && may_be_standby && connection.url().primary() != nullptr) {
+    SLUICE_ASSIGN_OR_RETURN(in.standby, ReadStandbyFacts(connection));
+    if (in.standby->unreachable && base::IsRetryable(in.standby->unreachable->kind))
+      return *in.standby->unreachable;
+    in.facts.may_create_in_database = in.standby->may_create_in_database;
+  }
   SLUICE_ASSIGN_OR_RETURN(in.tables, ListTables(connection, request.sizes));
   if (!request.publication.empty()) {
     SLUICE_ASSIGN_OR_RETURN(in.publication, ReadPublication(connection, request.publication));

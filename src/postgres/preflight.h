@@ -15,6 +15,7 @@
 #include "postgres/publication.h"
 #include "postgres/server_facts.h"
 #include "postgres/slot.h"
+#include "postgres/standby.h"
 #include "postgres/table_pattern.h"
 #include "types/table_rules.h"
 
@@ -48,6 +49,7 @@ struct PreflightRequest {
 
 struct PreflightInput {
   ServerFacts facts;
+  std::optional<StandbyFacts> standby;  ///< of a source in recovery, where it can be one
   std::vector<SourceTable> tables;
   std::optional<Publication> publication;
   std::vector<PublishedTable> published;

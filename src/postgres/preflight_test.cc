@@ -67,6 +67,29 @@ TEST(FindProblems, NamesEachMissingSetting) {
   EXPECT_TRUE(found.has_problem());
 }
 
+TEST(FindProblems, RefusesAStandbyWhosePrimaryIsNotKnown) {
+  PreflightInput in = GoodServer();
+  in.facts.is_in_recovery = true;
+  EXPECT_THAT(Codes(FindProblems(Request(), in)), Contains("SLU-2047"));
+}
+
+TEST(FindProblems, NamesWhatAStandbyNeedsOfItsPrimary) {
+  PreflightInput in = GoodServer();
+  in.facts.is_in_recovery = true;
+  in.standby = StandbyFacts{.sends_feedback = true,
+                            .unreachable = {},
+                            .primary_wal_level = "logical",
+                            .may_log_running = true,
+                            .may_create_in_database = true};
+  EXPECT_THAT(Codes(FindProblems(Request(), in)), IsEmpty());
+  in.standby->sends_feedback = false;
+  in.standby->primary_wal_level = "replica";
+  in.standby->may_log_running = false;
+  const Preflight found = FindProblems(Request(), in);
+  for (const char* code : {"SLU-2030", "SLU-2053", "SLU-2055"})
+    EXPECT_THAT(Codes(found), Contains(code));
+}
+
 TEST(FindProblems, AsksNothingOfAServerThatIsOnlyCopied) {
   PreflightInput in = GoodServer();
   in.facts.wal_level = "replica";

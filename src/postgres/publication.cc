@@ -5,6 +5,7 @@
 
 #include "postgres/catalog_sql.h"
 #include "postgres/quote.h"
+#include "postgres/standby.h"
 
 namespace sluice::postgres {
 namespace {
@@ -173,28 +174,34 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
 
 Status CreatePublication(Connection& connection, std::string_view name, std::string_view generation,
                          const PublicationContents& contents) {
-  SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(connection));
+  SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
+  SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*primary));
   const std::string comment = GenerationComment(generation);
   SLUICE_RETURN_IF_ERROR(
-      Create(connection, name, contents.tables, "insert, update, delete, truncate", comment));
+      Create(*primary, name, contents.tables, "insert, update, delete, truncate", comment));
   if (contents.has_companion) {
     SLUICE_RETURN_IF_ERROR(
-        Create(connection, CompanionOf(name), contents.append, "insert", comment));
+        Create(*primary, CompanionOf(name), contents.append, "insert", comment));
   }
-  return transaction.Commit();
+  SLUICE_RETURN_IF_ERROR(transaction.Commit());
+  return AwaitReplay(connection);
 }
 
 Status CreateCompanion(Connection& connection, std::string_view name, std::string_view generation) {
-  SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(connection));
-  SLUICE_RETURN_IF_ERROR(Create(connection, CompanionOf(name), {}, "insert",
+  SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
+  SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*primary));
+  SLUICE_RETURN_IF_ERROR(Create(*primary, CompanionOf(name), {}, "insert",
                                 GenerationComment(generation) + std::string(kBeingMade)));
-  return transaction.Commit();
+  SLUICE_RETURN_IF_ERROR(transaction.Commit());
+  return AwaitReplay(connection);
 }
 
 Status SetCompanionSince(Connection& connection, std::string_view name, std::string_view generation,
                          Lsn since) {
-  return CommentOn(connection, "publish by " + CompanionOf(name), CompanionOf(name),
-                   GenerationComment(generation) + std::string(kSince) + ToString(since));
+  SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
+  SLUICE_RETURN_IF_ERROR(CommentOn(*primary, "publish by " + CompanionOf(name), CompanionOf(name),
+                                   GenerationComment(generation) + std::string(kSince) + ToString(since)));
+  return AwaitReplay(connection);
 }
 
 namespace {
@@ -204,12 +211,13 @@ Status Alter(Connection& connection, std::string_view name, std::string_view ver
   const std::string doing = std::string(verb) + " table " + ToString(table) +
                             (verb == "ADD" ? " to" : " from") + " publication " + std::string(name);
   const std::span<const TableName> one(&table, 1);
+  SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
   // One statement string is one transaction: the lock timeout ends with it.
-  auto result = connection.Exec(doing, LockTimeoutSql(lock_timeout) + "ALTER PUBLICATION " +
-                                           QuoteIdentifier(name) + " " + std::string(verb) +
-                                           " TABLE " + TableList(one));
+  auto result = primary->Exec(doing, LockTimeoutSql(lock_timeout) + "ALTER PUBLICATION " +
+                                         QuoteIdentifier(name) + " " + std::string(verb) +
+                                         " TABLE " + TableList(one));
   if (!result) return std::move(result).error();
-  return {};
+  return AwaitReplay(connection);
 }
 
 }  // namespace
@@ -264,10 +272,11 @@ Status DropPublication(Connection& connection, std::string_view name) {
                           ReadPublication(connection, name));
   std::string names = QuoteIdentifier(name);
   if (known && known->companion) names += ", " + QuoteIdentifier(CompanionOf(name));
-  auto dropped = connection.Exec("drop publication " + std::string(name),
-                                 "DROP PUBLICATION IF EXISTS " + names);
+  SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
+  auto dropped =
+      primary->Exec("drop publication " + std::string(name), "DROP PUBLICATION IF EXISTS " + names);
   if (!dropped) return std::move(dropped).error();
-  return {};
+  return AwaitReplay(connection);
 }
 
 std::string_view GenerationOf(std::string_view comment) {

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <string>
 
+#include "postgres/standby.h"
+
 namespace sluice::postgres {
 namespace {
 
@@ -128,6 +130,12 @@ Result<std::optional<Lsn>> ReadTimelineEnd(Connection& connection, std::uint32_t
 }
 
 Result<WalPositions> ReadWalPositions(Connection& connection) {
+  if (connection.is_standby()) {
+    WalPositions positions;
+    SLUICE_ASSIGN_OR_RETURN(positions.insert_lsn, MarkLog(connection));
+    SLUICE_ASSIGN_OR_RETURN(positions.flush_lsn, ReadFlushLsn(connection));
+    return positions;
+  }
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult rows,
       connection.Exec("read the WAL positions",
@@ -155,8 +163,9 @@ Result<std::string> ReadSnapshotText(Connection& connection) {
 }
 
 Result<std::optional<OpenTransaction>> ReadOldestTransaction(Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
   SLUICE_ASSIGN_OR_RETURN(const QueryResult rows,
-                          connection.Exec("look for open transactions", kOldestSql));
+                          primary->Exec("look for open transactions", kOldestSql));
   if (rows.row_count() == 0) return std::optional<OpenTransaction>();
   OpenTransaction out;
   out.pid = static_cast<int>(rows.integer_or(0, 0, 0));
@@ -185,9 +194,20 @@ std::string Describe(const OpenTransaction& transaction) {
 }
 
 Result<std::uint64_t> AssignTransactionId(Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult rows,
-      connection.Exec("assign a transaction id", "SELECT pg_current_xact_id()::text"));
+      primary->Exec("assign a transaction id", "SELECT pg_current_xact_id()::text"));
+  if (primary != &connection) {
+    // Promoted in between it has handed out ids of its own.
+    SLUICE_ASSIGN_OR_RETURN(const QueryResult still,
+                            connection.Exec("look for a promotion", "SELECT pg_is_in_recovery()"));
+    if (!still.is_true(0, 0)) {
+      return Error{.kind = ErrorKind::kConnection,
+                   .message = "the standby was promoted meanwhile",
+                   .code = "SLU-3024"};
+    }
+  }
   return rows.Unsigned64(0, 0);
 }
 

@@ -63,7 +63,9 @@ Result<std::optional<Lsn>> ReadTimelineEnd(Connection& connection, std::uint32_t
 /// The same of the text of a history file. Pure.
 std::optional<Lsn> FindTimelineEnd(std::string_view history, std::uint32_t of);
 
-/// Positions of a primary's WAL now. pg_current_wal_insert_lsn() and pg_current_wal_flush_lsn().
+/// Positions of the WAL now: what the connection's sessions see lies before the first.
+/// pg_current_wal_insert_lsn() and pg_current_wal_flush_lsn(); of a standby MarkLog() and what was
+/// replayed.
 struct WalPositions {
   Lsn insert_lsn;
   Lsn flush_lsn;
@@ -93,7 +95,7 @@ Result<std::optional<OpenTransaction>> ReadOldestTransaction(Connection& connect
 std::string Describe(const OpenTransaction& transaction);
 
 /// Highest xid handed out plus one as a 64-bit number: what pg_current_xact_id() would be. Assigns
-/// an xid, so that everything older is below it (rules 9 and 10).
+/// an xid, so that everything older is below it (rules 9 and 10). Of a standby its primary's.
 Result<std::uint64_t> AssignTransactionId(Connection& connection);
 
 }  // namespace sluice::postgres

@@ -1,9 +1,13 @@
 #include "postgres/slot.h"
 
+#include <atomic>
+#include <functional>
+#include <optional>
 #include <thread>
 
 #include "postgres/publication.h"
 #include "postgres/quote.h"
+#include "postgres/standby.h"
 
 namespace sluice::postgres {
 namespace {
@@ -11,6 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kReportEvery = 1s;
+/// On a standby, until the running transactions are logged again; doubled up to kReportEvery.
+constexpr Duration kFirstLogAgain = 50ms;
 /// Of the advisory locks of HoldSlot().
 constexpr int kHoldClass = 0x534C55;
 constexpr Duration kSlotRetry = 200ms;
@@ -91,18 +97,28 @@ Error RefineCreateError(Error error, std::string_view name) {
   return error;
 }
 
-// Waits for CREATE_REPLICATION_SLOT, telling what it waits for.
+// Waits for CREATE_REPLICATION_SLOT, telling what it waits for. Of a standby only its primary is
+// asked.
 Result<QueryResult> AwaitCreation(Connection& stream, Connection& control,
-                                  const CreateSlotOptions& options, const std::stop_token& stop) {
+                                  const CreateSlotOptions& options, const std::stop_token& stop,
+                                  const std::function<Status()>& look = nullptr) {
   const Clock::time_point deadline = Clock::now() + options.deadline;
+  const bool is_standby = control.is_standby();
+  Duration pause = is_standby ? kFirstLogAgain : kReportEvery;
   while (true) {
     const Clock::time_point now = Clock::now();
-    SLUICE_ASSIGN_OR_RETURN(auto created,
-                            stream.Poll(std::min(deadline, now + kReportEvery), stop));
+    SLUICE_ASSIGN_OR_RETURN(auto created, stream.Poll(std::min(deadline, now + pause), stop));
     if (created) return *std::move(created);
+    pause = std::min(pause * 2, kReportEvery);
     if (stop.stop_requested()) {
       SLUICE_RETURN_IF_ERROR(stream.Cancel());
       return Error{.kind = ErrorKind::kCancelled, .message = "stopped while making the slot"};
+    }
+    Status may_go_on = is_standby ? LogRunningTransactions(control) : Status{};
+    if (may_go_on && look) may_go_on = look();
+    if (!may_go_on) {
+      SLUICE_RETURN_IF_ERROR(stream.Cancel());
+      return std::move(may_go_on).error();
     }
     SLUICE_ASSIGN_OR_RETURN(const auto oldest, ReadOldestTransaction(control));
     if (Clock::now() >= deadline) {
@@ -112,6 +128,39 @@ Result<QueryResult> AwaitCreation(Connection& stream, Connection& control,
     if (options.on_waiting) options.on_waiting(oldest);
   }
 }
+
+/// Whoever holds a lock while a slot is made may wait for himself: the standby does not replay DDL
+/// on the locked table, and the slot waits for what comes behind.
+class ReplayWatch {
+ public:
+  explicit ReplayWatch(const Connection& holder) : holder_(holder) {}
+
+  /// kTimeout SLU-2017: let go.
+  Status Look() {
+    if (Clock::now() < first_look_) return {};
+    if (!session_) {
+      SLUICE_ASSIGN_OR_RETURN(Connection opened,
+                              Connection::Open(holder_.url(), holder_.options()));
+      session_.emplace(std::move(opened));
+    }
+    SLUICE_ASSIGN_OR_RETURN(
+        const QueryResult rows,
+        session_->Exec(
+            "look whether replay waits",
+            "SELECT EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND "
+            "w.mode = 'AccessExclusiveLock' AND $1::int = ANY (pg_blocking_pids(w.pid)))",
+            {std::to_string(holder_.backend_pid())}));
+    if (!rows.is_true(0, 0)) return {};
+    return Error{.kind = ErrorKind::kTimeout,
+                 .message = "the standby waits for the lock of the copy, to alter its table",
+                 .code = "SLU-2017"};
+  }
+
+ private:
+  const Connection& holder_;
+  const Clock::time_point first_look_ = Clock::now() + kReportEvery;
+  std::optional<Connection> session_;
+};
 
 Error InUse(std::string_view name, const std::optional<SlotRow>& row, ErrorKind kind) {
   Error error{.kind = kind,
@@ -149,6 +198,33 @@ Status ExecWhenFree(Connection& connection, const std::string& doing, const std:
 bool IsSlotName(std::string_view name) {
   return !name.empty() && name.size() <= 63 &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
+}
+
+Result<TemporarySlot> TemporarySlot::Create(Connection& control, Duration deadline,
+                                            std::stop_token stop) {
+  static std::atomic<unsigned> count{0};
+  ConnectOptions wanted = control.options();
+  wanted.role += " snapshot";
+  wanted.is_replication = true;
+  SLUICE_ASSIGN_OR_RETURN(Connection stream, Connection::Open(control.url(), wanted, stop));
+  // Not as slots that stay are called: nobody is to take it for one.
+  const std::string name =
+      "snapshot_of_sluice_" + std::to_string(stream.backend_pid()) + "_" + std::to_string(++count);
+  SLUICE_RETURN_IF_ERROR(
+      stream.Start("create a temporary slot", "CREATE_REPLICATION_SLOT " + QuoteIdentifier(name) +
+                                                  " TEMPORARY LOGICAL pgoutput (SNAPSHOT "
+                                                  "'export')"));
+  const CreateSlotOptions options{.name = name, .deadline = deadline, .on_waiting = nullptr};
+  ReplayWatch replay(control);
+  auto created = AwaitCreation(stream, control, options, stop, [&] { return replay.Look(); });
+  if (!created) {
+    Error error = std::move(created).error();
+    // They are given back: it is tried again.
+    if (error.sqlstate == "53400") error.kind = ErrorKind::kConnection;
+    return error;
+  }
+  SLUICE_ASSIGN_OR_RETURN(const Lsn point, created->LsnAt(0, 1));
+  return TemporarySlot(std::move(stream), point, created->str(0, 2));
 }
 
 std::string CreateSlotSql(std::string_view name, int server_version, bool failover) {
@@ -209,18 +285,24 @@ Result<CreatedSlot> CreateSlot(Connection& stream, Connection& control,
                  .code = "SLU-2112",
                  .advice = "use a to z, 0 to 9 and _, at most 63 characters"};
   }
+  SLUICE_RETURN_IF_ERROR(control.ForWriting());
+  const bool failover = options.failover && !control.is_standby();
   // The slot's snapshot becomes this transaction's: its text is what the slot starts after.
   SLUICE_ASSIGN_OR_RETURN(Transaction transaction,
                           Transaction::Begin(stream, "ISOLATION LEVEL REPEATABLE READ READ ONLY"));
   SLUICE_RETURN_IF_ERROR(
       stream.Start("create slot " + options.name,
-                   CreateSlotSql(options.name, stream.server_version(), options.failover)));
+                   CreateSlotSql(options.name, stream.server_version(), failover)));
   auto created = AwaitCreation(stream, control, options, stop);
   if (!created) return RefineCreateError(std::move(created).error(), options.name);
   CreatedSlot slot;
   SLUICE_ASSIGN_OR_RETURN(slot.consistent_point, created->LsnAt(0, 1));
   SLUICE_ASSIGN_OR_RETURN(slot.slot_snapshot, ReadSnapshotText(stream));
-  SLUICE_ASSIGN_OR_RETURN(slot.first_snapshot, ReadSnapshotText(control));
+  SLUICE_ASSIGN_OR_RETURN(const QueryResult first,
+                          control.Exec("read the current snapshot",
+                                       "SELECT pg_is_in_recovery(), pg_current_snapshot()::text"));
+  // A standby decodes what it has replayed: that is visible.
+  slot.first_snapshot = first.is_true(0, 0) ? slot.slot_snapshot : first.str(0, 1);
   SLUICE_RETURN_IF_ERROR(transaction.Commit());
   return slot;
 }

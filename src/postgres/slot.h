@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sluice/lsn.h"
@@ -56,17 +57,39 @@ Result<std::vector<SluiceSlot>> ListSluiceSlots(Connection& connection);
 struct CreateSlotOptions {
   std::string name;
   Duration deadline = std::chrono::minutes(10);
-  bool failover = false;  ///< 17 or newer
+  bool failover = false;  ///< 17 or newer, and no standby
   /// Called about every second while the server waits for older transactions.
   std::function<void(const std::optional<OpenTransaction>& oldest)> on_waiting;
 };
 
 /// A slot that was just made, and what rule 9 of the copy boundary wants to know: the passed list
-/// is what `slot_snapshot` (E) sees and `first_snapshot` (S, taken just after) does not.
+/// is what `slot_snapshot` (E) sees and `first_snapshot` (S, taken just after) does not. On a
+/// standby the two are the same.
 struct CreatedSlot {
   Lsn consistent_point;
   std::string slot_snapshot;
   std::string first_snapshot;
+};
+
+/// A slot for the sake of its snapshot, which sees exactly the transactions that committed before
+/// `point`. Slot and snapshot end with this object; who has imported the snapshot keeps it.
+class TemporarySlot {
+ public:
+  /// \param control to a standby, ForWriting() was asked; nothing is run on it, so it may be in a
+  /// transaction. Errors: as CreateSlot(); kConnection where no slot is left.
+  static Result<TemporarySlot> Create(Connection& control, Duration deadline,
+                                      std::stop_token stop = {});
+
+  Lsn point() const { return point_; }
+  const std::string& snapshot() const { return snapshot_; }
+
+ private:
+  TemporarySlot(Connection stream, Lsn point, std::string snapshot)
+      : stream_(std::move(stream)), point_(point), snapshot_(std::move(snapshot)) {}
+
+  Connection stream_;
+  Lsn point_;
+  std::string snapshot_;
 };
 
 /// Creates a permanent logical slot for pgoutput. The server waits for every transaction open in

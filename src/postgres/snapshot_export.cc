@@ -4,6 +4,8 @@
 #include <thread>
 
 #include "postgres/quote.h"
+#include "postgres/server_facts.h"
+#include "postgres/slot.h"
 
 namespace sluice::postgres {
 namespace {
@@ -24,6 +26,7 @@ FROM unnest($1::oid[], $2::text[], $3::text[]) AS w(oid, schema, name)
 LEFT JOIN pg_class c ON c.oid = w.oid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace)";
 
 constexpr int kAttemptsMax = 5;
+constexpr Duration kSlotTimeout = 10min;
 
 Error TableIsGone(std::string_view which) {
   return Error{.kind = ErrorKind::kConfig,
@@ -93,12 +96,49 @@ Status SnapshotExporter::CheckAlive() {
                .code = "SLU-2107"};
 }
 
+Result<ExportedSnapshot> SnapshotExporter::TakeOrdinary(const ExecOptions& options) {
+  SLUICE_ASSIGN_OR_RETURN(
+      const QueryResult rows,
+      connection_.Exec("take a snapshot",
+                       "SELECT pg_export_snapshot(), pg_current_snapshot()::text, "
+                       "pg_current_wal_insert_lsn()",
+                       {}, options));
+  ExportedSnapshot snapshot{.id = rows.str(0, 0), .text = rows.str(0, 1), .insert_lsn = {}};
+  SLUICE_ASSIGN_OR_RETURN(snapshot.insert_lsn, rows.LsnAt(0, 2));
+  return snapshot;
+}
+
+/// A standby's own snapshots leave running transactions out of their text. A slot's snapshot is
+/// made from the log, and its text is whole; it becomes the transaction's, which has run nothing
+/// but LOCK so far.
+Result<ExportedSnapshot> SnapshotExporter::TakeBySlot(const ExecOptions& options) {
+  SLUICE_ASSIGN_OR_RETURN(const TemporarySlot slot,
+                          TemporarySlot::Create(connection_, kSlotTimeout, options.stop));
+  SLUICE_RETURN_IF_ERROR(
+      connection_.Exec("import a snapshot",
+                       "SET TRANSACTION SNAPSHOT " + QuoteLiteral(slot.snapshot()), {}, options));
+  SLUICE_ASSIGN_OR_RETURN(const QueryResult rows,
+                          connection_.Exec("take a snapshot",
+                                           "SELECT pg_is_in_recovery(), pg_export_snapshot(), "
+                                           "pg_current_snapshot()::text",
+                                           {}, options));
+  // What a primary decodes need not be visible yet, and this snapshot would take it for undone.
+  if (!rows.is_true(0, 0)) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "the standby was promoted meanwhile",
+                 .code = "SLU-3024"};
+  }
+  return ExportedSnapshot{.id = rows.str(0, 1), .text = rows.str(0, 2), .insert_lsn = slot.point()};
+}
+
 Result<ExportedSnapshot> SnapshotExporter::Take(std::span<const LockTarget> tables,
                                                 Duration lock_timeout, std::stop_token stop) {
   const ExecOptions options{.timeout = lock_timeout * static_cast<int>(tables.size() + 1) + 30s,
                             .stop = stop};
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     SLUICE_RETURN_IF_ERROR(Release());
+    const bool is_standby = connection_.is_standby();
+    SLUICE_RETURN_IF_ERROR(connection_.ForWriting());
     SLUICE_RETURN_IF_ERROR(connection_.Exec("begin a snapshot", kReadOnly, {}, options));
     // Locks first: they take no snapshot, and what committed before them is in the one taken next.
     auto locked = connection_.Exec("lock a table", LockSql(tables, lock_timeout), {}, options);
@@ -106,29 +146,13 @@ Result<ExportedSnapshot> SnapshotExporter::Take(std::span<const LockTarget> tabl
       SLUICE_RETURN_IF_ERROR(Release());
       return RefineTakeError(std::move(locked).error(), tables);
     }
-    auto rows = connection_.Exec(
-        "take a snapshot",
-        "SELECT pg_is_in_recovery(), CASE WHEN NOT pg_is_in_recovery() THEN pg_export_snapshot() "
-        "END, pg_current_snapshot()::text, "
-        "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() END",
-        {}, options);
-    if (!rows) {
+    Result<ExportedSnapshot> snapshot = is_standby ? TakeBySlot(options) : TakeOrdinary(options);
+    if (!snapshot) {
       SLUICE_RETURN_IF_ERROR(Release());
-      return std::move(rows).error();
+      return std::move(snapshot).error();
     }
-    if (rows->is_true(0, 0)) {
-      SLUICE_RETURN_IF_ERROR(Release());
-      return Error{.kind = ErrorKind::kUnsupported,
-                   .message =
-                       "the source is a standby: its snapshots do not tell which "
-                       "transactions they see",
-                   .code = "SLU-2106",
-                   .advice = "use the primary as source"};
-    }
-    ExportedSnapshot snapshot{.id = rows->str(0, 1), .text = rows->str(0, 2), .insert_lsn = {}};
-    SLUICE_ASSIGN_OR_RETURN(snapshot.insert_lsn, rows->LsnAt(0, 3));
     SLUICE_ASSIGN_OR_RETURN(const bool is_whole, AreLocksWhole(connection_, tables));
-    if (is_whole) return snapshot;
+    if (is_whole) return *std::move(snapshot);
   }
   SLUICE_RETURN_IF_ERROR(Release());
   return Error{.kind = ErrorKind::kTimeout,
@@ -166,14 +190,11 @@ Status LockForReading(Connection& connection, const LockTarget& table, Duration 
 
 Status WaitForFlush(Connection& control, Lsn insert_lsn, Duration timeout, std::stop_token stop) {
   const Clock::time_point deadline = Clock::now() + timeout;
-  const std::string check =
-      "SELECT pg_current_wal_flush_lsn() >= '" + ToString(insert_lsn) + "'::pg_lsn";
   bool has_emitted = false;
   while (true) {
-    SLUICE_ASSIGN_OR_RETURN(const QueryResult rows,
-                            control.Exec("wait for the WAL to be flushed", check));
-    if (rows.is_true(0, 0)) return {};
-    if (!has_emitted) {
+    SLUICE_ASSIGN_OR_RETURN(const Lsn flushed, ReadFlushLsn(control));
+    if (flushed >= insert_lsn) return {};
+    if (!has_emitted && !control.is_standby()) {
       // local: a standby that is named synchronous and down must not hold us up.
       SLUICE_RETURN_IF_ERROR(
           control.Exec("flush the WAL",

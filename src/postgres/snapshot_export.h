@@ -39,8 +39,11 @@ class SnapshotExporter {
   /// (G1). A former one is released. Checks that the locked names are still these relations and,
   /// of partitioned tables, that every leaf is locked.
   ///
-  /// Errors: kTimeout SLU-2017 (lock), kConfig SLU-2103 (table is gone), kUnsupported SLU-2106
-  /// (the server is in recovery), kConnection.
+  /// On a standby the snapshot is a temporary slot's, and the insert LSN the slot's point: the two
+  /// see the same transactions. It waits for every transaction open in the cluster.
+  ///
+  /// Errors: kTimeout SLU-2017 (lock), SLU-2104 (the slot), kConfig SLU-2103 (table is gone),
+  /// kUnsupported SLU-2047 (a standby without its primary), kConnection.
   Result<ExportedSnapshot> Take(std::span<const LockTarget> tables, Duration lock_timeout,
                                 std::stop_token stop = {});
   /// For catalog queries under the snapshot.
@@ -50,6 +53,9 @@ class SnapshotExporter {
   Status Release();
 
  private:
+  Result<ExportedSnapshot> TakeOrdinary(const ExecOptions& options);
+  Result<ExportedSnapshot> TakeBySlot(const ExecOptions& options);
+
   Connection connection_;
 };
 
@@ -71,7 +77,7 @@ inline constexpr std::string_view kReadByPagesSql =
 
 /// G2: waits until the server has flushed `insert_lsn`. Where it has not, a transactional message
 /// is committed with synchronous_commit = local on this connection, which flushes it; an idle
-/// server would not flush for hours.
+/// server would not flush for hours. Of a standby: until it has replayed that.
 /// \param control not the exporter.
 Status WaitForFlush(Connection& control, Lsn insert_lsn, Duration timeout,
                     std::stop_token stop = {});

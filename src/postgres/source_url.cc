@@ -105,6 +105,14 @@ bool IsLocalHost(std::string_view hosts) {
   }
 }
 
+Result<SourceUrl> SourceUrl::Parse(std::string_view text, std::string_view primary) {
+  SLUICE_ASSIGN_OR_RETURN(SourceUrl url, Parse(text));
+  if (primary.empty()) return url;
+  SLUICE_ASSIGN_OR_RETURN(SourceUrl other, Parse(primary));
+  url.primary_ = std::make_shared<const SourceUrl>(std::move(other));
+  return url;
+}
+
 Result<SourceUrl> SourceUrl::Parse(std::string_view text) {
   if (text.find('\0') != std::string_view::npos) {
     return Error{.kind = ErrorKind::kConfig,

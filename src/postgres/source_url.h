@@ -10,6 +10,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,8 @@ class SourceUrl {
   /// environment.
   /// Errors: kConfig SLU-2001. The text is never quoted, it may hold a password.
   static Result<SourceUrl> Parse(std::string_view text);
+  /// \param primary where the primary of a source in recovery is; empty: nowhere.
+  static Result<SourceUrl> Parse(std::string_view text, std::string_view primary);
 
   /// What is in force after defaults, for people and for telling pipelines apart. Several hosts:
   /// as given, comma-separated.
@@ -36,6 +39,9 @@ class SourceUrl {
 
   /// "postgres://app@db:5432/shop": no password, no other setting.
   const std::string& redacted() const { return redacted_; }
+
+  /// Of a source in recovery: who writes in its place. nullptr: not known.
+  const SourceUrl* primary() const { return primary_.get(); }
 
   /// The same with another password (a password file of the configuration).
   SourceUrl WithPassword(std::string password) const;
@@ -55,6 +61,7 @@ class SourceUrl {
   std::string ssl_mode_;
   std::string redacted_;
   bool is_ssl_mode_ours_ = false;
+  std::shared_ptr<const SourceUrl> primary_;
 };
 
 /// Every host of a comma-separated list is a socket directory, "localhost", 127.0.0.0/8 or ::1; an

@@ -53,6 +53,14 @@ Status CheckServer(const Birth& birth, const Position& position, const SourceFac
                        ToString(position.lsn) + ": it may lack transactions that the mirror has",
                    kLostAdvice);
   }
+  // Started again it replays what it has received; it cannot have lost it alone.
+  if (position.lsn > server.flush_lsn && server.is_standby) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "the standby has replayed its log up to " + ToString(server.flush_lsn) +
+                            ", and the mirror stands at " + ToString(position.lsn),
+                 .code = "SLU-3027",
+                 .advice = "it goes on when the standby is there"};
+  }
   if (position.lsn > server.flush_lsn) {
     return Refusal("SLU-3006",
                    "the source's log ends at " + ToString(server.flush_lsn) +

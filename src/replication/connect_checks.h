@@ -26,6 +26,7 @@ struct ServerIdentity {
   std::uint64_t system_identifier = 0;
   std::uint32_t timeline = 0;
   Lsn flush_lsn;
+  bool is_standby = false;
   std::string database;
   /// Where `timeline` left the stored one (TIMELINE_HISTORY); none: unknown, or the same timeline.
   std::optional<Lsn> switched_at{};

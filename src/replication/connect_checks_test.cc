@@ -90,6 +90,17 @@ TEST(NotBefore, AsksForNothingThatCommitsEarlier) {
   EXPECT_TRUE(later.knows_past);
 }
 
+TEST(CheckConnect, WaitsForAStandbyThatHasNotReplayedUpToTheMirror) {
+  SourceFacts facts = Healthy();
+  facts.server.is_standby = true;
+  facts.server.flush_lsn = {999};
+  const auto start = CheckConnect(kBirth, kPosition, facts);
+  ASSERT_FALSE(start);
+  EXPECT_EQ(start.error().code, "SLU-3027");
+  EXPECT_EQ(start.error().kind, ErrorKind::kConnection);
+  EXPECT_FALSE(IsLostStream(start.error()));
+}
+
 TEST(LostStream, IsWhatTheSameSourceCannotSendAnyMore) {
   const auto is_lost = [](const char* code) { return IsLostStream(Error{.code = code}); };
   for (const char* code :

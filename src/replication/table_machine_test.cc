@@ -206,6 +206,19 @@ TEST_F(TableMachineTest, SeesNothingBeyondTheInsertPosition) {
   EXPECT_EQ(Decide(Mark(49, 2008)), Decision::kHold);
 }
 
+// Its xmax is one past the last commit before its point, and whoever has not committed before is
+// listed: ids and LSNs say the same.
+TEST_F(TableMachineTest, DropsUnderASlotsSnapshotWhatCommitsBeforeItsPointAndHoldsTheRest) {
+  Process({Mark(40, 1100)});
+  const CopyTicket ticket = Begin();
+  ASSERT_TRUE(machine_.OfferSnapshot(ticket, Taken(Upto(50, {44, 47}), 2000), kNow).usable());
+  EXPECT_EQ(Decide(Mark(49, 1200)), Decision::kDrop);
+  EXPECT_EQ(Decide(Mark(45, 2000)), Decision::kDrop);
+  EXPECT_EQ(Decide(Mark(44, 2016)), Decision::kHold);
+  EXPECT_EQ(Decide(Mark(47, 2032)), Decision::kHold);
+  EXPECT_EQ(Decide(Mark(50, 2048)), Decision::kHold);
+}
+
 TEST_F(TableMachineTest, AnswersTheSameForEveryPieceOfATransaction) {
   const CopyTicket ticket = Begin();
   ASSERT_TRUE(machine_.OfferSnapshot(ticket, Taken(Upto(50), 2000), kNow).usable());
