@@ -392,6 +392,18 @@ Status ScratchPostgres::StartStandby(
                               "1", kStartTimeout);
 }
 
+Status ScratchPostgres::RestartStandby() {
+  standby_[0].Signal(SIGINT);
+  if (!standby_[0].WaitExit(kStopTimeout))
+    return Error{.kind = ErrorKind::kTimeout, .message = "the standby did not stop"};
+  standby_.clear();
+  SLUICE_ASSIGN_OR_RETURN(Process process, LaunchOn(folder_ + "/standby", standby_port_));
+  standby_.push_back(std::move(process));
+  SLUICE_ASSIGN_OR_RETURN(SqlSession session, SqlSession::Open(Url()));
+  return session.WaitForValue("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'",
+                              "1", kStartTimeout);
+}
+
 std::string ScratchPostgres::StandbyUrl(const std::string& database) const {
   return "postgres://postgres@127.0.0.1:" + std::to_string(standby_port_) + "/" + database;
 }

@@ -74,6 +74,10 @@ class ScratchPostgres {
   Status StartStandby(const std::vector<std::pair<std::string, std::string>>& settings);
   /// Stops the standby's streaming, so that it lacks what is written from now on.
   Status CutStandby();
+  /// Stops it fast and starts it again, on the same port.
+  Status RestartStandby();
+  /// Makes a primary of it, beside this one.
+  Status PromoteStandby() { return Promote(StandbyUrl()); }
   std::string StandbyUrl(const std::string& database = "postgres") const;
   /// Kills it, promotes the standby and starts that in its place, on the same port. After
   /// CutStandby() too.

@@ -31,6 +31,7 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"file-limit", 1, 1, false, false},  {"administrator", 0, kAny, false, false},
     {"write-file", 1, 1, true, false},   {"own-server", 0, kAny, false, false},
     {"mirror", 1, 1, false, false},      {"standby-eventually", 0, 0, true, true},
+    {"standby", 0, 0, true, false},
 });
 
 Error At(int line, const std::string& message) {

@@ -32,6 +32,8 @@
 ///   -- postgres standby [NAME=VALUE ...] | cut-standby | fail-over   a streaming standby | which
 ///   gets
 ///                                    no more | and takes over, on the same port
+///   -- postgres restart-standby | promote-standby   it is a primary then, beside the other
+///   -- standby                       SQL, run at the standby
 ///   -- standby-eventually            as source-eventually, asked of the standby
 ///   -- mirror save | put-back        the destination file, sluice not running
 ///   -- destination [eventually]      a query on the mirror; cells joined with |, NULL as NULL

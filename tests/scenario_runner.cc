@@ -125,6 +125,7 @@ Status ScenarioRunner::RunStep(const ScenarioStep& raw) {
   if (verb == "source") return Source(step);
   if (verb == "source-fails") return SourceFails(step);
   if (verb == "source-eventually") return Eventually(step, /*at_source=*/true);
+  if (verb == "standby") return Standby(step);
   if (verb == "standby-eventually") return StandbyEventually(step);
   if (verb == "mirror") return Mirror(step);
   if (verb == "writer") return Writer(step);
@@ -235,6 +236,14 @@ Status ScenarioRunner::Eventually(const ScenarioStep& step, bool at_source) {
   }
 }
 
+Status ScenarioRunner::Standby(const ScenarioStep& step) {
+  SLUICE_ASSIGN_OR_RETURN(SqlSession session, SqlSession::Open(server_.StandbyUrl(name_)));
+  for (const std::string& statement : SplitStatements(step.body)) {
+    SLUICE_RETURN_IF_ERROR(session.Exec(statement));
+  }
+  return {};
+}
+
 Status ScenarioRunner::StandbyEventually(const ScenarioStep& step) {
   const Clock::time_point deadline = Clock::now() + kSettleTimeout;
   while (true) {
@@ -332,6 +341,8 @@ Status ScenarioRunner::Postgres(const ScenarioStep& step) {
   if (act == "standby")
     return server_.StartStandby(SettingsOf(std::span(step.arguments).subspan(1)));
   if (act == "cut-standby") return server_.CutStandby();
+  if (act == "restart-standby") return server_.RestartStandby();
+  if (act == "promote-standby") return server_.PromoteStandby();
   if (act == "fail-over") return server_.FailOver();
   if (act != "kill") return Differs("unknown: postgres " + act);
   server_.Kill();

@@ -57,6 +57,7 @@ class ScenarioRunner {
   Status Source(const ScenarioStep& step);
   Status SourceFails(const ScenarioStep& step);
   Status Eventually(const ScenarioStep& step, bool at_source);
+  Status Standby(const ScenarioStep& step);
   Status StandbyEventually(const ScenarioStep& step);
   Status Writer(const ScenarioStep& step);
   Status StopWriters();
