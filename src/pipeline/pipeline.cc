@@ -37,7 +37,7 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
     if (failure) {
       if (!base::IsRetryable(failure->kind)) return *failure;
       if (failure->code == "SLU-3024" && facts->is_in_recovery)
-        promoted_server = facts->postmaster_start;
+        promoted_server = running->stream_server();
       logger.Warn("the destination is opened again: {} ({})", failure->message, failure->code);
       return false;
     }

@@ -185,6 +185,11 @@ std::optional<Lsn> Session::undecodable_at() const {
   return undecodable_at_;
 }
 
+std::string Session::stream_server() const {
+  const base::MutexLock lock(mutex_);
+  return stream_server_;
+}
+
 void Session::NoteStreamError(const std::string& message) {
   const base::MutexLock lock(mutex_);
   stream_error_ = message;

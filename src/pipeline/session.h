@@ -79,6 +79,8 @@ class Session {
   const Birth& birth() const { return birth_; }
   /// Why the stream is not connected now; empty: it is.
   std::string last_stream_error() const;
+  /// When the server was started that the last stream was begun at; empty: none was.
+  std::string stream_server() const;
   /// Where the server cannot decode its log, behind a Failure() SLU-2111: the place it names, else
   /// the durable position.
   std::optional<Lsn> undecodable_at() const;
@@ -148,6 +150,7 @@ class Session {
   std::optional<Error> failure_ SLUICE_GUARDED_BY(mutex_);
   std::string stream_error_ SLUICE_GUARDED_BY(mutex_);
   std::optional<Lsn> undecodable_at_ SLUICE_GUARDED_BY(mutex_);
+  std::string stream_server_ SLUICE_GUARDED_BY(mutex_);
 };
 
 }  // namespace sluice::pipeline

@@ -104,6 +104,9 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
                  ToString(start), form);
     return OpenCatchUp(std::move(control), std::move(stream_options), places.confirmed);
   }
+  SLUICE_ASSIGN_OR_RETURN(
+      const postgres::QueryResult server,
+      control.Exec("read the server's start", "SELECT pg_postmaster_start_time()::text"));
   const int walsender = replication.backend_pid();
   SLUICE_ASSIGN_OR_RETURN(
       postgres::ReplicationStream stream,
@@ -115,6 +118,10 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
       SLUICE_ASSIGN_OR_RETURN([[maybe_unused]] const auto message, stream.Read(until, stop));
     }
     return taken.error();
+  }
+  {
+    const base::MutexLock lock(mutex_);
+    stream_server_ = server.str(0, 0);
   }
   logger_.Info("streaming from {} (durable {}{})", ToString(point.start_lsn), ToString(start),
                form);
