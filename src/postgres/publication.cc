@@ -180,8 +180,7 @@ Status CreatePublication(Connection& connection, std::string_view name, std::str
   SLUICE_RETURN_IF_ERROR(
       Create(*primary, name, contents.tables, "insert, update, delete, truncate", comment));
   if (contents.has_companion) {
-    SLUICE_RETURN_IF_ERROR(
-        Create(*primary, CompanionOf(name), contents.append, "insert", comment));
+    SLUICE_RETURN_IF_ERROR(Create(*primary, CompanionOf(name), contents.append, "insert", comment));
   }
   SLUICE_RETURN_IF_ERROR(transaction.Commit());
   return AwaitReplay(connection);
@@ -199,8 +198,9 @@ Status CreateCompanion(Connection& connection, std::string_view name, std::strin
 Status SetCompanionSince(Connection& connection, std::string_view name, std::string_view generation,
                          Lsn since) {
   SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
-  SLUICE_RETURN_IF_ERROR(CommentOn(*primary, "publish by " + CompanionOf(name), CompanionOf(name),
-                                   GenerationComment(generation) + std::string(kSince) + ToString(since)));
+  SLUICE_RETURN_IF_ERROR(
+      CommentOn(*primary, "publish by " + CompanionOf(name), CompanionOf(name),
+                GenerationComment(generation) + std::string(kSince) + ToString(since)));
   return AwaitReplay(connection);
 }
 
