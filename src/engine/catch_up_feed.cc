@@ -35,11 +35,19 @@ Status CatchUpFeed::Read(Clock::time_point deadline, const std::stop_token& stop
       return {};
     }
   }
-  return TakeRows(stop, reader);
+  Status taken = TakeRows(stop, reader);
+  // Whoever waits for the writer now must not hold the source's snapshot meanwhile.
+  if (!taken) calls_->Abandon();
+  return taken;
 }
 
 Result<bool> CatchUpFeed::BeginCall(const std::stop_token& stop, StreamReader& reader) {
-  if (may_forget_ < wanted_durable_) return false;
+  if (may_forget_ < wanted_durable_) {
+    if (waits_since_ == Clock::time_point{}) waits_since_ = Clock::now();
+    if (Clock::now() - waits_since_ < options_.call_max) return false;
+    return GiveUp("the destination is slow");
+  }
+  waits_since_ = {};
   SLUICE_ASSIGN_OR_RETURN(const Lsn flushed, calls_->ReadFlushLsn());
   reader.NoteServerFlush(flushed);
   replication::LogPlaces places{.restart = {},
@@ -134,8 +142,8 @@ Status CatchUpFeed::EndCall(StreamReader& reader) {
   const bool is_barren = !is_whole && reader.transactions() == transactions_before_;
   past_.barren = is_barren ? past_.barren + 1 : 0;
   if (reader.received() > received_before_) {
-    past_.log_bytes = reader.received().value - received_before_.value;
-    past_.result_bytes = calls_->received_bytes() - bytes_before_;
+    past_.Add(reader.received().value - received_before_.value,
+              calls_->received_bytes() - bytes_before_);
   }
   const auto most = std::find_if(marks_.begin(), marks_.end(), [this](const auto& mark) {
     return mark.first * 4 >= changes_ * 3;
@@ -154,7 +162,8 @@ void CatchUpFeed::Close(Duration timeout) {
   if (!calls_->is_calling()) (void)calls_->Advance(may_forget_, {}, timeout);
 }
 
-Error CatchUpFeed::GiveUp(const std::string& why) const {
+Error CatchUpFeed::GiveUp(const std::string& why) {
+  calls_->Abandon();
   if (options_.on_given_up) options_.on_given_up();
   return Error{.kind = ErrorKind::kConnection,
                .message = "the log is read as a stream again, not by SQL: " + why,

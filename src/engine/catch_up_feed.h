@@ -32,7 +32,9 @@ namespace sluice::engine {
 struct CatchUpFeedOptions {
   /// See IsNearEnough().
   std::uint64_t from = 0;
-  /// A call that lasts so long is given up, whoever is slow: it holds a snapshot at the source.
+  /// A call that lasts so long is given up, whoever is slow: it holds a snapshot at the source. So
+  /// is a wait for the destination between two calls, where nobody reads the slot: a server may
+  /// have a limit for that (idle_replication_slot_timeout, 18).
   Duration call_max = std::chrono::minutes(2);
   /// It is not to be read by SQL for a while.
   std::function<void()> on_given_up;
@@ -58,7 +60,7 @@ class CatchUpFeed final : public LogFeed {
   Status TakeMessage(const postgres::SlotCalls::Message& row, StreamReader& reader);
   Status EndCall(StreamReader& reader);
   bool IsOverdue() const;
-  Error GiveUp(const std::string& why) const;
+  Error GiveUp(const std::string& why);
   Error TakeOver(const StreamReader& reader) const;
 
   const std::unique_ptr<postgres::SlotCalls> calls_;
@@ -66,6 +68,7 @@ class CatchUpFeed final : public LogFeed {
   Lsn may_forget_;
   /// The next call begins when this is durable.
   Lsn wanted_durable_;
+  Clock::time_point waits_since_{};  ///< for that; default: it does not
 
   // Of the call that runs, or ran last.
   replication::NextCall call_;

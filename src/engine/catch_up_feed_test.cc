@@ -58,6 +58,7 @@ struct Script {
 
   std::vector<PeekCall> begun;
   std::vector<Lsn> advanced;
+  int abandoned = 0;
   int portions = 0;
   int stops_at = -1;  ///< while that portion is waited for
 };
@@ -97,6 +98,10 @@ class FakeCalls final : public postgres::SlotCalls {
     script_.calls.pop_front();
     if (error) return *error;
     return std::span<const Message>();
+  }
+  void Abandon() override {
+    script_.abandoned += is_calling_ ? 1 : 0;
+    is_calling_ = false;
   }
   bool is_calling() const override { return is_calling_; }
   bool is_alive() const override { return script_.is_alive; }
@@ -257,6 +262,16 @@ TEST_F(CatchUpFeedTest, ReadsNoFurtherWhileTheDestinationIsBusyAndGivesUpACallTh
   EXPECT_THAT(reader.Run({}), CodeIs("SLU-3093"));
   EXPECT_EQ(given_up_, 1);
   EXPECT_LE(script_.portions, 4);
+  EXPECT_EQ(script_.abandoned, 1) << "before anybody waits for the writer";
+}
+
+TEST_F(CatchUpFeedTest, IsGivenUpWhereTheDestinationKeepsItWaitingBetweenTwoCalls) {
+  options_.call_max = std::chrono::milliseconds(50);
+  script_.calls = {{.rows = Transaction(7, 200), .error = {}},
+                   {.rows = Transaction(8, 300), .error = {}}};
+  EXPECT_THAT(RunReader(), CodeIs("SLU-3093")) << "nothing becomes durable";
+  EXPECT_EQ(given_up_, 1);
+  EXPECT_EQ(script_.begun.size(), 1U);
 }
 
 TEST_F(CatchUpFeedTest, StopsInTheMiddleOfACall) {

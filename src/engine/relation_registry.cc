@@ -6,6 +6,7 @@
 #include "columnar/raw_rows.h"
 #include "postgres/catalog.h"
 #include "postgres/server_facts.h"
+#include "postgres/standby.h"
 #include "postgres/table_facts.h"
 #include "replication/snapshot.h"
 
@@ -336,7 +337,8 @@ Result<SchemaPtr> RelationRegistry::LoadVersion(postgres::Connection& connection
 
 Result<RelationRegistry::Loaded> RelationRegistry::Load(postgres::Connection& connection,
                                                         RelationId relation) {
-  SLUICE_RETURN_IF_ERROR(connection.ForWriting());
+  if (const auto writing = connection.ForWriting(); !writing)
+    return postgres::TroubleOfTheLine(writing.error());
   SLUICE_RETURN_IF_ERROR(
       connection.Exec("begin to read a table", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
   const auto read = [&]() -> Result<Loaded> {

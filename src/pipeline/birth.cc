@@ -13,6 +13,7 @@
 #include "engine/progress.h"
 #include "pipeline/compare_rows.h"
 #include "postgres/publication.h"
+#include "postgres/standby.h"
 #include "replication/passed_list.h"
 #include "replication/snapshot.h"
 #include "replication/table_machine.h"
@@ -74,6 +75,8 @@ Status ClearEarlierTry(const std::optional<Birth>& earlier, const BirthRequest& 
                        const std::stop_token& stop) {
   const Birth asked = AskedBirth(earlier, request);
   if (earlier) SLUICE_RETURN_IF_ERROR(EndLingeringBirth(*earlier, control));
+  // What an earlier try made on the primary is to be seen.
+  SLUICE_RETURN_IF_ERROR(postgres::AwaitReplay(control, stop));
   SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts facts,
                           ReadSourceFacts(control, replication, asked));
   Status judged = JudgeNamesAtSource(asked, facts, request);
@@ -213,8 +216,11 @@ Status ForgetPosition(const replication::SourceFacts& facts, const Error& why, b
 
 bool UndoBirth(const Birth& birth, bool made_slot, postgres::Connection& control) {
   if (birth.generation.empty()) return true;
+  // Where it was made: a standby may not have it yet.
+  const Result<postgres::Connection*> writing = control.ForWriting();
+  if (!writing) return false;
   const Result<std::optional<postgres::Publication>> publication =
-      postgres::ReadPublication(control, birth.publication);
+      postgres::ReadPublication(**writing, birth.publication);
   if (!publication) return false;
   const bool is_ours = birth.owns_publication && publication->has_value() &&
                        postgres::GenerationOf((*publication)->comment) == birth.generation;

@@ -36,8 +36,7 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
     const std::optional<Error> failure = running->Failure();
     if (failure) {
       if (!base::IsRetryable(failure->kind)) return *failure;
-      if (failure->code == "SLU-3024" && facts->is_in_recovery)
-        promoted_server = running->stream_server();
+      if (facts->is_in_recovery) promoted_server = running->stream_server();
       logger.Warn("the destination is opened again: {} ({})", failure->message, failure->code);
       return false;
     }

@@ -16,6 +16,8 @@
 namespace sluice::pipeline {
 namespace {
 
+/// What reads by SQL and is dead has let the slot go by then (CatchUpReader::Open()).
+constexpr Duration kDeadPeerMax = std::chrono::seconds(45);
 constexpr Duration kFirstWait = std::chrono::milliseconds(100);
 constexpr Duration kLongestWait = std::chrono::seconds(10);
 /// So many internal errors of the server in a row, at one position, are no accident.
@@ -227,6 +229,9 @@ void Session::StreamThread(std::stop_token stop) {
     }
     const bool is_wanted = ended.error().code == "SLU-3090" || ended.error().code == "SLU-3091" ||
                            ended.error().code == "SLU-3093";
+    const bool is_caught_up = ended.error().code == "SLU-3093" && progress_.reads_by_sql.load() &&
+                              Clock::now() >= catch_up_after_.load();
+    if (is_caught_up) catch_up_pause_ = kCatchUpPause;
     if (is_wanted) logger_.Info("{} ({})", ended.error().message, ended.error().code);
     if (is_wanted) continue;
     // A walsender that was killed lingers; one that stays belongs to somebody.
@@ -247,8 +252,9 @@ void Session::StreamThread(std::stop_token stop) {
       FailToDecode(ended.error());
       return;
     }
-    const bool is_held =
-        held_since != Clock::time_point{} && Clock::now() - held_since > held_timeout_;
+    const Duration patience =
+        progress_.reads_by_sql.load() ? std::max(held_timeout_, kDeadPeerMax) : held_timeout_;
+    const bool is_held = held_since != Clock::time_point{} && Clock::now() - held_since > patience;
     if (ended.error().code == "SLU-2111") {
       FailToDecode(ended.error());
       return;

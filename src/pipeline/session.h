@@ -106,6 +106,7 @@ class Session {
                                                        postgres::StreamOptions options,
                                                        Lsn confirmed);
   bool MayReadBySql() const;
+  /// Not by SQL for a while, each time for twice as long as the time before.
   void GiveUpCatchUp();
   void LookAtLag(const postgres::SlotRow& slot);
   Status CheckTaken(postgres::Connection& control, const replication::SlotRow& judged,
@@ -143,6 +144,8 @@ class Session {
   engine::AtomicLsn companion_since_;
   /// Not by SQL before.
   std::atomic<Clock::time_point> catch_up_after_{Clock::time_point{}};
+  static constexpr Duration kCatchUpPause = std::chrono::minutes(1);
+  Duration catch_up_pause_ = kCatchUpPause;  ///< of the next time; stream thread only
   /// The stream was asked for messages: the source tells of its schema changes.
   std::atomic<bool> gets_messages_{false};
 

@@ -18,7 +18,7 @@ namespace {
 
 constexpr Duration kLastWords = std::chrono::seconds(1);
 /// What could not be read by SQL is not tried so again for so long.
-constexpr Duration kCatchUpPause = std::chrono::minutes(1);
+constexpr Duration kCatchUpPauseMax = std::chrono::hours(1);
 /// Without a byte for so long, although asked, the source's connection is given up: see
 /// SilenceMax().
 constexpr Duration kSilenceLeast = std::chrono::seconds(10);
@@ -78,6 +78,14 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
   if (facts.slot) facts.slot->is_active = false;
   SLUICE_ASSIGN_OR_RETURN(const Durable durable, ReadDurable());
   SLUICE_ASSIGN_OR_RETURN(
+      const postgres::QueryResult server,
+      control.Exec("read the server's start", "SELECT pg_postmaster_start_time()::text"));
+  // A standby's stream goes on over its promotion: the position lies in this server's past.
+  if (options_.facts.is_in_recovery && facts.server.switched_at &&
+      stream_server() == server.str(0, 0)) {
+    facts.server.switched_at = std::max(*facts.server.switched_at, durable.position.lsn);
+  }
+  SLUICE_ASSIGN_OR_RETURN(
       replication::StartPoint point,
       replication::CheckConnect(birth_, durable.position, facts, durable.knows_last));
   if (facts.server.timeline != birth_.timeline) {
@@ -104,9 +112,6 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
                  ToString(start), form);
     return OpenCatchUp(std::move(control), std::move(stream_options), places.confirmed);
   }
-  SLUICE_ASSIGN_OR_RETURN(
-      const postgres::QueryResult server,
-      control.Exec("read the server's start", "SELECT pg_postmaster_start_time()::text"));
   const int walsender = replication.backend_pid();
   SLUICE_ASSIGN_OR_RETURN(
       postgres::ReplicationStream stream,
@@ -175,12 +180,16 @@ Result<postgres::StreamOptions> Session::StreamOptionsOf(postgres::Connection& c
 }
 
 bool Session::MayReadBySql() const {
-  return options_.pipeline->catch_up_from && !options_.facts.is_in_recovery &&
+  // Before these a session can begin to decode only some seven times.
+  const int version = options_.facts.version_num;
+  const bool can_repeat = version >= 150003 || (version >= 140008 && version < 150000);
+  return can_repeat && options_.pipeline->catch_up_from && !options_.facts.is_in_recovery &&
          options_.pipeline->acknowledges && Clock::now() >= catch_up_after_.load();
 }
 
 void Session::GiveUpCatchUp() {
-  catch_up_after_.store(Clock::now() + kCatchUpPause);
+  catch_up_after_.store(Clock::now() + catch_up_pause_);
+  catch_up_pause_ = std::min(catch_up_pause_ * 2, kCatchUpPauseMax);
 }
 
 Result<std::unique_ptr<engine::LogFeed>> Session::OpenCatchUp(postgres::Connection control,

@@ -27,6 +27,15 @@ constexpr std::string_view kSessionSql =
     "SET work_mem = '32MB'; SET logical_decoding_work_mem = '64MB'; "
     "SET client_min_messages = 'warning'";
 
+/// What the server sees of a walsender's client it sees of this one too: a dead peer is noticed
+/// within half a minute, also while the server sends or decodes, and lets the slot go. A server
+/// whose system has no such thing refuses.
+constexpr std::string_view kDeadPeerSql =
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
+    "SET tcp_user_timeout = 30000";
+constexpr std::string_view kDeadPeerWhileDecodingSql =
+    "SET client_connection_check_interval = 5000";
+
 Error Malformed() {
   return Error{.kind = ErrorKind::kProtocol,
                .message = "a row of the log that was read by SQL is malformed",
@@ -102,6 +111,8 @@ struct CatchUpReader::State {
   std::optional<CopyReader> reader;
   std::stop_source unwanted;
   bool has_rows = false;
+  /// A call failed. Servers of some minor versions crash where a session decodes after an error.
+  bool is_spent = false;
   std::uint64_t received_bytes = 0;
 
   Status CheckFirstRow();
@@ -115,6 +126,10 @@ CatchUpReader& CatchUpReader::operator=(CatchUpReader&&) noexcept = default;
 
 Result<CatchUpReader> CatchUpReader::Open(Connection control, Connection calls,
                                           StreamOptions options, Lsn confirmed) {
+  for (const std::string_view sql : {kDeadPeerSql, kDeadPeerWhileDecodingSql}) {
+    const auto set = calls.Exec("ask for a look at the client", sql);
+    if (!set && !calls.is_alive()) return set.error();
+  }
   SLUICE_RETURN_IF_ERROR(HoldSlot(calls, options.slot));
   SLUICE_RETURN_IF_ERROR(calls.Exec("prepare to read the log", kSessionSql));
   return CatchUpReader(
@@ -166,6 +181,11 @@ Status CatchUpReader::Advance(Lsn to, std::stop_token stop, Duration limit) {
 
 Status CatchUpReader::Begin(const PeekCall& call, std::function<bool()> is_wanted) {
   State& s = *state_;
+  if (s.is_spent) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message = "a session reads no log after an error",
+                 .code = "SLU-2007"};
+  }
   s.unwanted = {};
   s.has_rows = false;
   (void)s.calls.TakeNotices();
@@ -209,17 +229,22 @@ Result<std::span<const CatchUpReader::Message>> CatchUpReader::Next(const std::s
   auto rows = s.reader->NextRows(s.unwanted.get_token());
   s.received_bytes += s.reader->received_bytes() - before;
   if (!rows) {
-    s.reader.reset();
+    Abandon();
     return s.Refine(std::move(rows).error());
   }
   if (!s.has_rows) {
     if (Status checked = s.CheckFirstRow(); !checked) {
-      s.reader.reset();
+      Abandon();
       return std::move(checked).error();
     }
   }
   if (rows->empty()) s.reader.reset();
   return *rows;
+}
+
+void CatchUpReader::Abandon() {
+  state_->is_spent = state_->is_spent || state_->reader.has_value();
+  state_->reader.reset();
 }
 
 bool CatchUpReader::is_calling() const {

@@ -83,6 +83,9 @@ class SlotCalls {
   /// since Look()), SLU-2007; kProtocol SLU-2110; whatever else the server has against the
   /// statement, with is_alive() still true.
   virtual Result<std::span<const Message>> Next(const std::stop_token& stop) = 0;
+  /// Cancels the call that runs, so that the source's snapshot goes; no other one may follow. What
+  /// Next() gave is gone.
+  virtual void Abandon() = 0;
 
   virtual bool is_calling() const = 0;
   /// The connection for calls works as far as known.
@@ -108,6 +111,7 @@ class CatchUpReader final : public SlotCalls {
                  Duration limit = std::chrono::minutes(10)) override;
   Status Begin(const PeekCall& call, std::function<bool()> is_wanted) override;
   Result<std::span<const Message>> Next(const std::stop_token& stop) override;
+  void Abandon() override;
   bool is_calling() const override;
   bool is_alive() const override;
   Lsn confirmed() const override;

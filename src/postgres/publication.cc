@@ -138,8 +138,8 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
       has_schemas ? "pr.prqual IS NOT NULL, pr.prattrs IS NOT NULL" : "false, false";
   const std::string entry =
       "CASE WHEN (c.relispartition OR c.relkind = 'p') AND coalesce(obj_description(p.oid, "
-      "'pg_publication'), '') NOT LIKE 'sluice generation %' THEN " +
-      PartitionEntrySql(has_schemas) + " ELSE " +
+      "'pg_publication'), '') NOT LIKE 'sluice generation %' THEN coalesce(" +
+      PartitionEntrySql(has_schemas) + ", 1) ELSE " +
       (has_schemas ? "coalesce(pr.oid, (SELECT pn.oid FROM pg_publication_namespace pn WHERE "
                      "pn.pnpubid = other.oid AND pn.pnnspid = c.relnamespace), 0)"
                    : "coalesce(pr.oid, 0)") +
@@ -268,11 +268,10 @@ Result<MembershipChange> KeepPublication(Connection& connection, std::string_vie
 }
 
 Status DropPublication(Connection& connection, std::string_view name) {
-  SLUICE_ASSIGN_OR_RETURN(const std::optional<Publication> known,
-                          ReadPublication(connection, name));
+  SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<Publication> known, ReadPublication(*primary, name));
   std::string names = QuoteIdentifier(name);
   if (known && known->companion) names += ", " + QuoteIdentifier(CompanionOf(name));
-  SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
   auto dropped =
       primary->Exec("drop publication " + std::string(name), "DROP PUBLICATION IF EXISTS " + names);
   if (!dropped) return std::move(dropped).error();

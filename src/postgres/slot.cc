@@ -147,8 +147,11 @@ class ReplayWatch {
         const QueryResult rows,
         session_->Exec(
             "look whether replay waits",
-            "SELECT EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND "
-            "w.mode = 'AccessExclusiveLock' AND $1::int = ANY (pg_blocking_pids(w.pid)))",
+            // pg_blocking_pids() knows nothing of the process that replays.
+            "SELECT EXISTS (SELECT FROM pg_locks w JOIN pg_locks h ON h.locktype = w.locktype AND "
+            "h.database = w.database AND h.relation = w.relation WHERE NOT w.granted AND "
+            "w.locktype = 'relation' AND w.mode = 'AccessExclusiveLock' AND h.granted AND "
+            "h.pid = $1::int)",
             {std::to_string(holder_.backend_pid())}));
     if (!rows.is_true(0, 0)) return {};
     return Error{.kind = ErrorKind::kTimeout,

@@ -6,6 +6,7 @@
 #include "postgres/quote.h"
 #include "postgres/server_facts.h"
 #include "postgres/slot.h"
+#include "postgres/standby.h"
 
 namespace sluice::postgres {
 namespace {
@@ -138,7 +139,8 @@ Result<ExportedSnapshot> SnapshotExporter::Take(std::span<const LockTarget> tabl
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     SLUICE_RETURN_IF_ERROR(Release());
     const bool is_standby = connection_.is_standby();
-    SLUICE_RETURN_IF_ERROR(connection_.ForWriting());
+    if (const auto writing = connection_.ForWriting(); !writing)
+      return TroubleOfTheLine(writing.error());
     SLUICE_RETURN_IF_ERROR(connection_.Exec("begin a snapshot", kReadOnly, {}, options));
     // Locks first: they take no snapshot, and what committed before them is in the one taken next.
     auto locked = connection_.Exec("lock a table", LockSql(tables, lock_timeout), {}, options);
@@ -149,7 +151,8 @@ Result<ExportedSnapshot> SnapshotExporter::Take(std::span<const LockTarget> tabl
     Result<ExportedSnapshot> snapshot = is_standby ? TakeBySlot(options) : TakeOrdinary(options);
     if (!snapshot) {
       SLUICE_RETURN_IF_ERROR(Release());
-      return std::move(snapshot).error();
+      Error error = std::move(snapshot).error();
+      return is_standby ? TroubleOfTheLine(std::move(error)) : std::move(error);
     }
     SLUICE_ASSIGN_OR_RETURN(const bool is_whole, AreLocksWhole(connection_, tables));
     if (is_whole) return *std::move(snapshot);

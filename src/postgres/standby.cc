@@ -119,6 +119,11 @@ Status AwaitReplay(Connection& connection, std::stop_token stop) {
   }
 }
 
+Error TroubleOfTheLine(Error error) {
+  if (error.kind != ErrorKind::kCancelled) error.kind = ErrorKind::kConnection;
+  return error;
+}
+
 Status LogRunningTransactions(Connection& connection) {
   SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
   auto logged = primary->Exec("log the running transactions", "SELECT pg_log_standby_snapshot()");

@@ -38,6 +38,10 @@ Result<Lsn> MarkLog(Connection& connection);
 /// Errors: kTimeout SLU-2054; of ForWriting().
 Status AwaitReplay(Connection& connection, std::stop_token stop = {});
 
+/// Trouble with the primary, or with a slot for a snapshot, is no table's: kConnection, to be tried
+/// again. Only a stop stays what it is.
+Error TroubleOfTheLine(Error error);
+
 /// Who makes a slot on a standby waits for a record of the transactions that run on the primary:
 /// this has one written. Errors: kAuth SLU-2053; of ForWriting().
 Status LogRunningTransactions(Connection& connection);

@@ -25,17 +25,21 @@ std::uint64_t ReadAgain(const LogPlaces& places) {
   return Between(places.restart, Begin(places));
 }
 
-/// So much log that its result, if it is like the last one, is no larger than it may be.
+/// So much log that its result, if it grows like the worst so far, is no larger than it may be.
 std::uint64_t SizeFor(const PastCalls& past, std::uint64_t wanted) {
   if (past.log_bytes == 0) return kCallShort;
-  const double growth =
-      static_cast<double>(past.result_bytes) / static_cast<double>(past.log_bytes);
-  if (static_cast<double>(wanted) * growth <= static_cast<double>(kResultMost)) return wanted;
-  return std::clamp(static_cast<std::uint64_t>(static_cast<double>(kResultMost) / growth),
-                    kCallShort, wanted);
+  const std::uint64_t most = std::min(wanted, std::max(kCallShort, past.log_bytes * 2));
+  if (static_cast<double>(most) * past.growth <= static_cast<double>(kResultMost)) return most;
+  return std::clamp(static_cast<std::uint64_t>(static_cast<double>(kResultMost) / past.growth),
+                    kCallShort, most);
 }
 
 }  // namespace
+
+void PastCalls::Add(std::uint64_t log, std::uint64_t result) {
+  log_bytes = log;
+  growth = std::max(growth, static_cast<double>(result) / static_cast<double>(log));
+}
 
 bool IsFarBehind(const LogPlaces& places, std::uint64_t from) {
   return Between(places.received, places.flushed) >= from && ReadAgain(places) <= kReadAgainMax;

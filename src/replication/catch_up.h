@@ -5,8 +5,8 @@
 /// transaction is open, and the server keeps its result until it is sent. So a call reads as much
 /// new log as it has to read again, between a least and a most; and where it would have to read
 /// too much again, the log is read as a stream. What is compressed in the log is larger in a
-/// result: where the last one was much larger than its log, the next call reads less, and the first
-/// call reads little.
+/// result: where one was much larger than its log, the calls behind it read less; the first call
+/// reads little, and none more than twice as much as the one before.
 #pragma once
 
 #include <cstdint>
@@ -40,10 +40,11 @@ struct NextCall {
 };
 /// What is known of the calls before.
 struct PastCalls {
-  int barren = 0;  ///< the last so many brought nothing new
-  /// The last one that went on: by how much, and what its result took.
-  std::uint64_t log_bytes = 0;
-  std::uint64_t result_bytes = 0;
+  int barren = 0;               ///< the last so many brought nothing new
+  std::uint64_t log_bytes = 0;  ///< by how much the last one that went on did
+  double growth = 0;            ///< the largest of result over log
+
+  void Add(std::uint64_t log, std::uint64_t result);
 };
 /// nullopt: it is not to be read by SQL any more.
 std::optional<NextCall> PlanCall(const LogPlaces& places, const PastCalls& past);

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1ULL << 20;
 /// Its result was as large as its log.
-constexpr PastCalls kPlain{.log_bytes = 128 * kMiB, .result_bytes = 128 * kMiB};
+constexpr PastCalls kPlain{.log_bytes = 128 * kMiB, .growth = 1};
 
 LogPlaces Places(std::uint64_t restart, std::uint64_t confirmed, std::uint64_t received,
                  std::uint64_t flushed) {
@@ -59,12 +59,24 @@ TEST(CatchUp, ReadsLittleBeforeItKnowsHowLargeAResultIs) {
 
 TEST(CatchUp, ReadsLessWhereResultsAreLargerThanTheirLog) {
   const auto upto = [](std::uint64_t growth) {
-    const PastCalls past{.log_bytes = kMiB, .result_bytes = growth * kMiB};
+    PastCalls past;
+    past.Add(64 * kMiB, 64 * kMiB * growth);
+    past.Add(64 * kMiB, 64 * kMiB);  // the largest counts
     return PlanCall(Places(100, 100, 100, 9000), past)->upto.value;
   };
   EXPECT_EQ(upto(4), 228 * kMiB);
   EXPECT_EQ(upto(8), 164 * kMiB);
   EXPECT_EQ(upto(100), 116 * kMiB);
+}
+
+TEST(CatchUp, ReadsAtMostTwiceAsMuchAsTheCallBefore) {
+  const auto upto = [](std::uint64_t log) {
+    const PastCalls past{.log_bytes = log * kMiB, .growth = 1};
+    return PlanCall(Places(100, 100, 100, 9000), past)->upto.value;
+  };
+  EXPECT_EQ(upto(1), 116 * kMiB);
+  EXPECT_EQ(upto(16), 132 * kMiB);
+  EXPECT_EQ(upto(64), 228 * kMiB);
 }
 
 TEST(CatchUp, HasReachedTheEndOnlyWithFewerChangesThanTheLimit) {
