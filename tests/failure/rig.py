@@ -25,6 +25,8 @@ CACHE = os.environ.get("SLUICE_CACHE") or ("/var/cache/sluice" if os.geteuid() =
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended on the way out
+# A shell lets what it starts in the background ignore this, and so would what is started here, pgbench for one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Failure(Exception):
