@@ -22,8 +22,8 @@ constexpr auto kDropOptions = std::to_array<std::string_view>(
     {"pipeline", "config", "state", "publication", "primary", "slot"});
 constexpr auto kCopyOptions = std::to_array<std::string_view>(
     {"config", "pipeline", "state", "table", "exclude-table", "schema", "exclude-schema",
-     "publication", "primary", "existing", "copy-workers", "memory", "retry-for", "log-format",
-     "log-level", "progress", "quiet", "report", "on-misfit"});
+     "publication", "existing", "copy-workers", "memory", "retry-for", "log-format", "log-level",
+     "progress", "quiet", "report", "on-misfit"});
 
 constexpr auto kRepairFlags = std::to_array<CommandFlag>({
     {.name = "dry-run", .help = "Only say what would be done."},
