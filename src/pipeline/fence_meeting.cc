@@ -16,6 +16,7 @@ constexpr Duration kLockTimeout = std::chrono::milliseconds(500);
 constexpr Duration kFlushTimeout = std::chrono::seconds(30);
 constexpr Duration kFenceDeadline = std::chrono::minutes(2);
 constexpr Duration kTryFor = std::chrono::minutes(5);
+constexpr Duration kLookFor = std::chrono::seconds(30);
 
 /// Releases the writer whatever happens.
 class FenceGuard {
@@ -36,6 +37,12 @@ class FenceGuard {
   const std::uint64_t ticket_;
 };
 
+/// On the writer's thread.
+TableRecord Newest(engine::DeliveryWriter& writer, const TableRecord& known) {
+  const bool is_there = writer.machine().has_table(known.relation);
+  return is_there ? writer.machine().record(known.relation) : known;
+}
+
 Error Stopped() {
   return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
 }
@@ -49,14 +56,17 @@ FenceMeeting::FenceMeeting(Session& session, Connect connect, std::uint64_t wal_
       wal_segment_bytes_(wal_segment_bytes),
       progress_(progress) {}
 
-Result<AtFence> FenceMeeting::Meet(const TableRecord& record, const Standing& standing,
+Result<AtFence> FenceMeeting::Meet(TableRecord record, const Standing& standing,
                                    std::stop_token stop) {
   base::Backoff backoff(std::chrono::milliseconds(5), std::chrono::seconds(1));
-  const Clock::time_point give_up = Clock::now() + kTryFor;
+  const Clock::time_point begun = Clock::now();
   for (;;) {
     Result<AtFence> fence = Try(record, standing, stop);
-    if (fence || fence.error().kind != ErrorKind::kTimeout) return fence;
-    if (Clock::now() > give_up) {
+    if (fence) return fence;
+    const bool is_gone = fence.error().code == "SLU-2103";
+    if (!is_gone && fence.error().kind != ErrorKind::kTimeout) return fence;
+    if (is_gone && (!session_.LookAtTables() || Clock::now() > begun + kLookFor)) return fence;
+    if (Clock::now() > begun + kTryFor) {
       return Error{.kind = ErrorKind::kTimeout,
                    .message = "no point could be found where " + ToString(record.source) +
                               " can be compared: " + fence.error().message,
@@ -65,6 +75,11 @@ Result<AtFence> FenceMeeting::Meet(const TableRecord& record, const Standing& st
     }
     base::SleepFor(backoff.Next(0), stop);
     if (stop.stop_requested()) return Stopped();
+    if (!is_gone) continue;
+    SLUICE_ASSIGN_OR_RETURN(record, RecordNow(record));
+    AtFence known;
+    known.record = record;
+    if (!known.is_live()) return known;
   }
 }
 
@@ -147,15 +162,18 @@ Status FenceMeeting::Stand(AtFence& fence, const Standing& standing, std::stop_t
   return {};
 }
 
+Result<TableRecord> FenceMeeting::RecordNow(const TableRecord& known) {
+  engine::DeliveryWriter& writer = session_.writer();
+  return writer.inbox().CallAndWait([&]() -> Result<TableRecord> { return Newest(writer, known); });
+}
+
 Result<TableRecord> FenceMeeting::RecordAt(const AtFence& fence) {
   engine::DeliveryWriter& writer = session_.writer();
   return writer.inbox().CallAndWait([&]() -> Result<TableRecord> {
     if (!writer.fence().StandsAt(fence.ticket)) {
       return Error{.kind = ErrorKind::kTimeout, .message = "the fence was left too early"};
     }
-    return writer.machine().has_table(fence.record.relation)
-               ? writer.machine().record(fence.record.relation)
-               : fence.record;
+    return Newest(writer, fence.record);
   });
 }
 

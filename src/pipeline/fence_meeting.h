@@ -7,7 +7,8 @@
 ///
 /// Thread safety: one object, one thread; the session's threads go on. Connections: one a meeting,
 /// which lives as long as the AtFence. Limits: a lock that is not had at once, and a fence that is
-/// spoiled, are tried again for five minutes.
+/// spoiled, are tried again for five minutes; a table that is no longer there by its name, for half
+/// a minute, until the pipeline has seen what became of it.
 #pragma once
 
 #include <cstdint>
@@ -47,14 +48,19 @@ class FenceMeeting {
   FenceMeeting(Session& session, Connect connect, std::uint64_t wal_segment_bytes,
                engine::Progress& progress);
 
-  /// Errors: kTimeout SLU-3081 (no fence could be had), kConnection, kCancelled, of `standing`.
-  Result<AtFence> Meet(const TableRecord& record, const Standing& standing, std::stop_token stop);
+  /// \param record the last one known. What is met is the table as it is called by then; where it
+  /// is not live any more, AtFence has no more than its record.
+  /// Errors: kTimeout SLU-3081 (no fence could be had), kConfig SLU-2103 (the source has no table
+  /// of that name, and the pipeline does not know why yet), kConnection, kCancelled, of `standing`.
+  Result<AtFence> Meet(TableRecord record, const Standing& standing, std::stop_token stop);
 
  private:
   /// kTimeout SLU-3080: spoiled, again.
   Result<AtFence> Try(const TableRecord& record, const Standing& standing, std::stop_token stop);
   Status Stand(AtFence& fence, const Standing& standing, std::stop_token stop);
-  /// The writer's record. kTimeout: it does not stand at the fence any more.
+  /// The writer's record, or `known` where it has none.
+  Result<TableRecord> RecordNow(const TableRecord& known);
+  /// RecordNow(). kTimeout: the writer does not stand at the fence any more.
   Result<TableRecord> RecordAt(const AtFence& fence);
 
   Session& session_;

@@ -168,17 +168,15 @@ Result<std::string> RepairRunner::RepairKeys(const TableRecord& record,
   for (std::size_t done = 0; done < keys.size();) {
     const auto next = std::span(keys).subspan(done, std::min(chunk, keys.size() - done));
     bool is_repaired = false;
-    bool is_live = true;
     const auto standing = [&](AtFence& fence) -> Status {
-      is_live = fence.is_live();
-      if (!is_live) return {};
+      if (!fence.is_live()) return {};
       SLUICE_ASSIGN_OR_RETURN(is_repaired, RepairChunk(fence, next, stop));
       return {};
     };
     const auto fence = meeting_.Meet(record, standing, stop);
     if (!fence && IsOfTable(fence.error())) return fence.error().message;
     if (!fence) return fence.error();
-    if (!is_live) return std::string();  // the next comparison says what became of it
+    if (!fence->is_live()) return std::string();  // the next comparison says what became of it
     repair.longest_pause = std::max(repair.longest_pause, fence->stood);
     if (is_repaired) {
       done += next.size();

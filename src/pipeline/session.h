@@ -73,6 +73,11 @@ class Session {
   const engine::ControlLoop& control() const { return control_; }
   /// What became of tables before the start is known and carried out: --until may be asked for.
   bool knows_tables() const { return !watches_tables_ || watch_.is_settled(); }
+  /// Somebody found a table gone: look what became of it. false: nobody watches the tables here.
+  bool LookAtTables() {
+    if (watches_tables_) watch_.Wake();
+    return watches_tables_;
+  }
   /// ControlLoop's, for a run that is about to end.
   void FollowSchemas() { control_.FollowAll(); }
   bool has_followed_schemas() const { return control_.has_followed_all(); }
