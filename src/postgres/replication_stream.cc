@@ -135,12 +135,13 @@ Result<ReplicationStream> ReplicationStream::Start(Connection connection,
 // false: the deadline or a stop came first.
 Result<bool> ReplicationStream::Wait(Clock::time_point deadline, const std::stop_token& stop) {
   Source& s = *source_;
-  const bool is_high = s.policy.mode() == WakePolicy::Mode::kHigh && s.low_water.is_effective();
+  const bool is_high = s.policy.mode() == WakePolicy::Mode::kHigh;
   s.low_water.Set(is_high ? static_cast<int>(WakePolicy::kHighBytes) : 1);
   const Clock::time_point until =
-      is_high ? std::min(deadline, Clock::now() + WakePolicy::kHighWait) : deadline;
+      is_high ? std::min(deadline, Clock::now() + s.policy.high_wait()) : deadline;
   const Readiness ready =
-      WaitSocket(PQsocket(s.connection.native()), {.writable = s.has_unsent}, until, stop);
+      WaitSocket(PQsocket(s.connection.native()),
+                 {.readable = !s.policy.naps(), .writable = s.has_unsent}, until, stop);
   ++s.wake_ups;
   if (ready == Readiness::kStopped) return false;
   const bool timed_out = ready == Readiness::kDeadline;

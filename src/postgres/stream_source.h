@@ -23,7 +23,9 @@ inline constexpr std::string_view kReadingStream = "read the replication stream"
 class ReplicationStream::Source {
  public:
   explicit Source(Connection opened)
-      : connection(std::move(opened)), low_water(PQsocket(connection.native())) {}
+      : connection(std::move(opened)),
+        low_water(PQsocket(connection.native())),
+        policy(low_water.is_effective()) {}
   virtual ~Source() = default;
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;

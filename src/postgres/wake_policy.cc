@@ -4,7 +4,7 @@ namespace sluice::postgres {
 
 WakePolicy::Mode WakePolicy::OnWake(Clock::time_point now, bool timed_out, std::size_t bytes) {
   if (mode_ == Mode::kHigh) {
-    if (timed_out && bytes < kBackToLowBytes) {
+    if (timed_out && bytes < (has_mark_ ? kBackToLowBytes : kNapBackToLowBytes)) {
       mode_ = Mode::kLow;
       wake_ups_ = 0;
       window_start_ = now;
