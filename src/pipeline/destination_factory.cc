@@ -48,6 +48,11 @@ MemoryShares ShareMemory(const engine::PipelineOptions& options) {
   shares.held = ours / 8;
   shares.inbox = std::min(ours / 8, kHeldMax);
   // A set is held once while it is built, once in the queue, and once more by fold and destination.
+  // DuckDB takes up a vector, 32 KiB for texts, for each column that a transaction appends to, and
+  // cannot spill it.
+  constexpr std::size_t kVectorBytes = std::size_t{32} << 10;
+  constexpr std::size_t kColumnsMax = 65'536;
+  shares.columns = has_engine_inside ? shares.destination / 4 / kVectorBytes : kColumnsMax;
   shares.batch = std::clamp<std::size_t>(ours / 32, std::size_t{1} << 20, options.batch_bytes);
   return shares;
 }

@@ -42,6 +42,7 @@ Status Session::RunStream(std::stop_token stop) {
   engine::StreamReaderOptions reader_options;
   reader_options.assembler.batch_rows = options_.pipeline->batch_rows;
   reader_options.assembler.batch_bytes = options_.memory.batch;
+  reader_options.assembler.batch_columns = options_.memory.columns;
   reader_options.assembler.staging_bytes = options_.memory.staging;
   reader_options.assembler.knows_past = past.knows_past;
   if (progress_.reads_by_sql.load()) reader_options.assembler.asked_from = past.start_lsn;

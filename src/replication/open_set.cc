@@ -49,6 +49,7 @@ void OpenSet::Touch(OpenTable& table) {
 }
 
 void OpenSet::EnterSchema(OpenTable& table, const SchemaPtr& schema) {
+  if (!table.is_touched) column_count_ += schema->columns.size();
   Touch(table);
   if (table.emitted == schema) return;
   SealRows(table);
@@ -101,6 +102,7 @@ ChangeSet OpenSet::Close(bool at_boundary) {
   touched_.clear();
   set.bytes = std::exchange(bytes_, 0);
   set.row_count = std::exchange(row_count_, 0);
+  column_count_ = 0;
   set.continues_previous = std::exchange(continues_previous_, !at_boundary);
   set.ends_at_boundary = at_boundary;
   bytes_before_ = 0;

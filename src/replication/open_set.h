@@ -101,6 +101,8 @@ class OpenSet {
   bool has_content() const { return !transactions_.empty() || end_ > sealed_end_; }
   std::size_t bytes() const { return bytes_; }
   std::size_t row_count() const { return row_count_; }
+  /// Of the tables with a place in it, together.
+  std::size_t column_count() const { return column_count_; }
   std::size_t transaction_count() const { return transactions_.size(); }
   /// Of the current transaction, in this set.
   std::size_t transaction_bytes() const {
@@ -123,6 +125,7 @@ class OpenSet {
   Lsn sealed_end_;  ///< of the last set that left
   std::size_t bytes_ = 0;
   std::size_t row_count_ = 0;
+  std::size_t column_count_ = 0;
   std::size_t bytes_before_ = 0;  ///< before the current transaction
   std::size_t rows_before_ = 0;
 };

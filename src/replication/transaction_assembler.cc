@@ -197,7 +197,7 @@ Status TransactionAssembler::State::OnCommit(const pgoutput::Commit& message) {
 
 void TransactionAssembler::State::CloseAtBoundary() {
   if (set.row_count() < options.batch_rows && set.bytes() < options.batch_bytes &&
-      set.transaction_count() < options.batch_rows) {
+      set.transaction_count() < options.batch_rows && set.column_count() < options.batch_columns) {
     return;
   }
   ready.push_back(set.Close(true));

@@ -68,9 +68,11 @@
 namespace sluice::replication {
 
 struct AssemblerOptions {
-  /// A set is closed when it has so many rows or transactions, or bytes.
+  /// A set is closed when it has so many rows or transactions, or bytes, or its tables together so
+  /// many columns: a destination takes up memory for each, however few rows there are.
   std::size_t batch_rows = 65'536;
   std::size_t batch_bytes = 16U << 20;
+  std::size_t batch_columns = 65'536;
   /// Rows of open streamed transactions in memory; beyond it they spill.
   std::size_t staging_bytes = 128U << 20;
   /// Wanted logical messages kept in memory for open streamed transactions, all together;

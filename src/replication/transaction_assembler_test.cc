@@ -140,6 +140,23 @@ TEST(TransactionAssembler, ClosesASetAtTheBoundaryOnceItIsFull) {
   EXPECT_EQ(driver.Drain(), "7@700..710 8@800..810 | 1: v1 +1x#0 +2x#1 +1x#0/1 +2x#1/1 | end 810");
 }
 
+TEST(TransactionAssembler, ClosesASetWhoseTablesHaveManyColumnsTogether) {
+  AssemblerDriver driver({.batch_columns = 4});
+  const auto write = [&](std::uint32_t xid, RelationId relation) {
+    driver.Begin(xid, xid * 100);
+    driver.SendAll({driver.Describe(relation), WriteInsert(relation, Row(1, "x"))});
+    driver.Commit();
+  };
+  write(7, kA);
+  write(8, kA);
+  EXPECT_TRUE(driver.sets.empty()) << "one table counts once";
+  write(9, kB);
+  ASSERT_EQ(driver.sets.size(), 1U);
+  write(10, kB);
+  EXPECT_EQ(driver.sets.size(), 1U);
+  driver.Drain();
+}
+
 TEST(TransactionAssembler, SendsALargeTransactionInPieces) {
   AssemblerDriver driver({.batch_rows = 2});
   driver.Begin(7, 100);
