@@ -314,6 +314,16 @@ Result<StoredState> ReadState(Connection& connection) {
   return out;
 }
 
+Status LookAtState(Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use,
+                          LookUpName(connection, {std::string(kSchema), "position"}));
+  if (use != NameUse::kTable) return {};
+  SLUICE_ASSIGN_OR_RETURN(const SmallResult epoch,
+                          connection.Query("SELECT epoch FROM " + In("position"), "begin to read"));
+  (void)epoch;
+  return {};
+}
+
 Status CreateState(Connection& connection, const OpenRequest& request) {
   SLUICE_RETURN_IF_ERROR(connection.Run(CreateSql(), "make schema sluice"));
   const std::string position =

@@ -39,6 +39,9 @@ struct StoredState {
 /// Errors: SLU-5009 (newer format), SLU-5013 (schema sluice is somebody else's), SLU-5016.
 Result<StoredState> ReadState(Connection& connection);
 
+/// The least that touches the file, whether it has a schema sluice or not.
+Status LookAtState(Connection& connection);
+
 /// Makes schema sluice with one position row: the pipeline, epoch 0, no position.
 Status CreateState(Connection& connection, const OpenRequest& request);
 

@@ -73,8 +73,7 @@ Result<std::unique_ptr<DestinationReader>> NewReader(std::unique_ptr<Database::L
   Connection& connection = lease->connection();
   SLUICE_RETURN_IF_ERROR(connection.Run("BEGIN TRANSACTION READ ONLY", "begin to read"));
   // A transaction takes its snapshot of a file at the first look into it.
-  SLUICE_ASSIGN_OR_RETURN(const StoredState state, ReadState(connection));
-  (void)state;
+  SLUICE_RETURN_IF_ERROR(LookAtState(connection));
   return std::unique_ptr<DestinationReader>(std::make_unique<Reader>(std::move(lease)));
 }
 
