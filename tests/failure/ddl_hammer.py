@@ -342,9 +342,11 @@ def hammer(rig, options, seed):
         if len(report["tables"]) == len(tables) and not waits:
             break
     equal = [t for t in report["tables"] if t["status"] == "equal"]
-    if len(equal) != len(tables):
+    # 18: an index may have a generated column in it, which is not published.
+    refused = int(rig.query("SELECT count(*) AS n FROM sluice.tables WHERE state = 'skipped' AND reason LIKE '%has no usable identity%'")[0]["n"])
+    if len(equal) + refused < len(tables):
         raise Failure(f"verify: {verified.returncode} {verified.stderr[-1500:]} {json.dumps(report)[:3000]}")
-    return f"{len(equal)} equal, {rig.log().count('is copied again')} copies again, {kills} kills"
+    return f"{len(equal)} equal, {refused} refused, {rig.log().count('is copied again')} copies again, {kills} kills"
 
 
 def main():
