@@ -71,6 +71,8 @@ class Table:
     def reset(self):
         self.next += 1
         self.key, self.columns, self.index = "id", [("a", "text"), ("b", "int"), ("c", "varchar(8)")], f"{self.first}_key{next(NUMBERS)}"
+        # The two together 18 refuses to update in any publication without publish_generated_columns.
+        self.has_full, self.has_generated = False, False
 
     @property
     def name(self):
@@ -149,15 +151,17 @@ def ddl(dice, t, risky):
         name = t.fresh(dice)
         t.columns.append((name, "int"))
         return alter + f"ADD COLUMN {q(name)} int NOT NULL DEFAULT 7; " + alter + f"ALTER COLUMN {q(name)} DROP NOT NULL;"
-    if kind == "generated":
-        name = t.fresh(dice)
+    if kind == "generated" and not t.has_full:
+        name, t.has_generated = t.fresh(dice), True
         return alter + f"ADD COLUMN {q(name)} int GENERATED ALWAYS AS ({dice.randint(1, 9)}) STORED;"
     if kind == "vacuum" and not t.is_partitioned:
         return dice.choice([f"VACUUM FULL {t.name};", f"CLUSTER {t.name} USING {t.index};"])
     if kind == "identity" and not t.is_partitioned:
         index = f"{t.first}_i{next(NUMBERS)}"
-        return dice.choice([alter + "REPLICA IDENTITY FULL;", alter + "REPLICA IDENTITY DEFAULT;",
-                            f"CREATE UNIQUE INDEX {index} ON {t.name} ({q(t.key)}); " + alter + f"REPLICA IDENTITY USING INDEX {index};"])
+        t.has_full = not t.has_generated and dice.random() < 0.4
+        return alter + "REPLICA IDENTITY FULL;" if t.has_full else dice.choice(
+            [alter + "REPLICA IDENTITY DEFAULT;",
+             f"CREATE UNIQUE INDEX {index} ON {t.name} ({q(t.key)}); " + alter + f"REPLICA IDENTITY USING INDEX {index};"])
     if kind == "table":
         t.base = f"{t.first}_{next(NUMBERS)}"
         return alter + f"RENAME TO {t.base};"
@@ -342,11 +346,9 @@ def hammer(rig, options, seed):
         if len(report["tables"]) == len(tables) and not waits:
             break
     equal = [t for t in report["tables"] if t["status"] == "equal"]
-    # 18: an index may have a generated column in it, which is not published.
-    refused = int(rig.query("SELECT count(*) AS n FROM sluice.tables WHERE state = 'skipped' AND reason LIKE '%has no usable identity%'")[0]["n"])
-    if len(equal) + refused < len(tables):
+    if len(equal) != len(tables):
         raise Failure(f"verify: {verified.returncode} {verified.stderr[-1500:]} {json.dumps(report)[:3000]}")
-    return f"{len(equal)} equal, {refused} refused, {rig.log().count('is copied again')} copies again, {kills} kills"
+    return f"{len(equal)} equal, {rig.log().count('is copied again')} copies again, {kills} kills"
 
 
 def main():
