@@ -60,6 +60,19 @@ bool LeaveOutWaiting(const Birth& birth, const Error& reason,
   return waits;
 }
 
+bool HoldBackAppended(engine::DeliveryWriter& writer, const types::TableRules& rules,
+                      const Error& reason) {
+  const std::vector<TableRecord> records = writer.Records();
+  if (HasAppended(records)) return false;
+  for (const TableRecord& record : records) {
+    const bool is_on_its_way =
+        record.state == TableState::kPending || record.state == TableState::kCopying;
+    if (is_on_its_way && rules.For(record.source).mode == TableMode::kAppend)
+      writer.Skip(record.relation, reason);
+  }
+  return true;
+}
+
 bool CompanionMaker::IsRead(const std::optional<postgres::Publication>& publication) const {
   if (!publication || !publication->companion) return false;
   const postgres::Companion& companion = *publication->companion;

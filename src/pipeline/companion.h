@@ -24,11 +24,13 @@
 
 #include "sluice/destination.h"
 
+#include "engine/delivery_writer.h"
 #include "engine/progress.h"
 #include "postgres/connection.h"
 #include "postgres/preflight.h"
 #include "postgres/publication.h"
 #include "telemetry/log.h"
+#include "types/table_rules.h"
 
 namespace sluice::pipeline {
 
@@ -49,6 +51,12 @@ Status CheckCompanion(const Birth& birth, const std::optional<postgres::Publicat
 bool LeaveOutWaiting(const Birth& birth, const Error& reason,
                      std::vector<postgres::PlannedTable>& planned);
 Error WaitsForCompanion(const Birth& birth);
+
+/// The stream does not read it: what is inserted into these tables from here on comes by no stream,
+/// so none of them may go live by a copy that has begun. They are skipped until they join it.
+/// In the writer's thread. \return false: one gets rows already (HasAppended()), and is lost.
+bool HoldBackAppended(engine::DeliveryWriter& writer, const types::TableRules& rules,
+                      const Error& reason);
 
 /// Thread safety: none; is_under_way() from any thread.
 class CompanionMaker {

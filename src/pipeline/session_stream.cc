@@ -155,10 +155,17 @@ Result<postgres::StreamOptions> Session::StreamOptionsOf(postgres::Connection& c
       .slot = birth_.slot, .publications = {birth_.publication}, .start_lsn = {}};
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
                           postgres::ReadPublication(control, birth_.publication));
-  SLUICE_RETURN_IF_ERROR(
-      CheckCompanion(birth_, publication, durable.has_appended, durable.position.lsn));
   const bool reads_companion = publication && publication->companion &&
                                publication->companion->may_be_read_from(durable.position.lsn);
+  bool has_appended = durable.has_appended;
+  if (!reads_companion && birth_.owns_publication && options_.pipeline->acknowledges) {
+    // One may have landed since.
+    SLUICE_ASSIGN_OR_RETURN(const bool has_none, writer_.inbox().CallAndWait([&]() -> Result<bool> {
+      return HoldBackAppended(writer_, options_.pipeline->tables, WaitsForCompanion(birth_));
+    }));
+    has_appended = !has_none;
+  }
+  SLUICE_RETURN_IF_ERROR(CheckCompanion(birth_, publication, has_appended, durable.position.lsn));
   if (reads_companion) {
     stream_options.publications.push_back(postgres::CompanionOf(birth_.publication));
     point = replication::NotBefore(point, *publication->companion->since);

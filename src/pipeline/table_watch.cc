@@ -174,7 +174,7 @@ Status TableWatch::Look(postgres::Connection& connection, const std::stop_token&
       in_.writer.inbox().CallAndWait(
           [this]() -> Result<std::vector<TableRecord>> { return in_.writer.Records(); }));
   TableChanges changes = PlanChanges(*look, records);
-  if (look->waits_for_companion) WaitForCompanion(*look, records, changes);
+  if (look->waits_for_companion) SLUICE_RETURN_IF_ERROR(WaitForCompanion(*look, records, changes));
   SLUICE_RETURN_IF_ERROR(Defer(connection, changes, records, *look));
   SLUICE_RETURN_IF_ERROR(LeaveOut(changes.left_out));
   wants_retry_ = look->waits_for_companion;
@@ -184,11 +184,22 @@ Status TableWatch::Look(postgres::Connection& connection, const std::stop_token&
 }
 
 /// The publication is made for them, and who has rows and is not read says why.
-void TableWatch::WaitForCompanion(const CatalogLook& look, const std::vector<TableRecord>& records,
-                                  TableChanges& changes) {
-  // What was appended to by one that is gone is lost (SLU-3018), and a new one would hide it.
-  if (!HasAppended(records)) companion_.Want();
-  const std::string reason = companion_.Reason().message;
+Status TableWatch::WaitForCompanion(const CatalogLook& look,
+                                    const std::vector<TableRecord>& records,
+                                    TableChanges& changes) {
+  const Error why = companion_.Reason();
+  SLUICE_ASSIGN_OR_RETURN(const bool may_be_made,
+                          in_.writer.inbox().CallAndWait([&]() -> Result<bool> {
+                            return HoldBackAppended(in_.writer, in_.options.tables, why);
+                          }));
+  // What was appended to by one that is gone is lost, and a new one would hide it: the next start
+  // of the stream says so (SLU-3018).
+  if (may_be_made) {
+    companion_.Want();
+  } else {
+    in_.restart_stream.store(true);
+  }
+  const std::string& reason = why.message;
   for (const postgres::PlannedTable& table : look.planned) {
     const TableRecord* record = Find(records, table.table.relation);
     const bool is_waiting = table.is_append && table.is_skipped && table.reason == reason;
@@ -196,6 +207,7 @@ void TableWatch::WaitForCompanion(const CatalogLook& look, const std::vector<Tab
                            record->schema && record->reason != reason;
     if (is_waiting && says_else) changes.left_out.push_back(table);
   }
+  return {};
 }
 
 // What waits for the stream

@@ -99,8 +99,8 @@ class TableWatch {
   Status Tick(postgres::Connection& connection, const std::stop_token& stop);
   Status Look(postgres::Connection& connection, const std::stop_token& stop);
   Result<std::optional<CatalogLook>> ReadCatalog(postgres::Connection& connection);
-  void WaitForCompanion(const CatalogLook& look, const std::vector<TableRecord>& records,
-                        TableChanges& changes);
+  Status WaitForCompanion(const CatalogLook& look, const std::vector<TableRecord>& records,
+                          TableChanges& changes);
   Status Defer(postgres::Connection& connection, const TableChanges& changes,
                const std::vector<TableRecord>& records, const CatalogLook& look);
   Status ApplyDeferred();
