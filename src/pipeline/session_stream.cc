@@ -114,6 +114,8 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
     return OpenCatchUp(std::move(control), std::move(stream_options), places.confirmed);
   }
   const int walsender = replication.backend_pid();
+  // Between two calls of who reads by SQL the server would start a stream without a word.
+  SLUICE_RETURN_IF_ERROR(postgres::HoldSlot(replication, control, birth_.slot, stop));
   SLUICE_ASSIGN_OR_RETURN(
       postgres::ReplicationStream stream,
       postgres::ReplicationStream::Start(std::move(replication), stream_options, stop));

@@ -124,14 +124,31 @@ TEST_F(CatchUpTest, HoldsTheSlotBetweenCallsToo) {
   {
     CatchUpReader reader = Reader(start_);
     EXPECT_TRUE((*ReadSlot(*sql_, "sluice_pg_catch_up"))->is_active);
-    EXPECT_THAT(HoldSlot(*sql_, "sluice_pg_catch_up"), CodeIs("SLU-2105"));
-    EXPECT_THAT(HoldSlot(*sql_, "sluice_pg_another"), IsOk());
+    EXPECT_THAT(HoldSlot(*sql_, *sql_, "sluice_pg_catch_up"), CodeIs("SLU-2105"));
+    EXPECT_THAT(HoldSlot(*sql_, *sql_, "sluice_pg_another"), IsOk());
   }
   // The server notices a closed connection a little later.
-  const auto deadline = Clock::now() + std::chrono::seconds(10);
-  Status held = HoldSlot(*sql_, "sluice_pg_catch_up");
-  while (!held && Clock::now() < deadline) held = HoldSlot(*sql_, "sluice_pg_catch_up");
-  EXPECT_THAT(held, IsOk());
+  EXPECT_THAT(HoldSlot(*sql_, *sql_, "sluice_pg_catch_up"), IsOk());
+}
+
+TEST_F(CatchUpTest, AStreamHoldsTheSlotAgainstReadersBySql) {
+  Connection walsender = Open(true);
+  {
+    CatchUpReader reader = Reader(start_);
+    const Status held = HoldSlot(walsender, *sql_, "sluice_pg_catch_up");
+    ASSERT_THAT(held, CodeIs("SLU-2105"));
+    EXPECT_NE(held.error().message.find("by pid "), std::string::npos);
+  }
+  ASSERT_THAT(HoldSlot(walsender, *sql_, "sluice_pg_catch_up"), IsOk());
+  EXPECT_THAT(HoldSlot(*sql_, *sql_, "sluice_pg_catch_up"), CodeIs("SLU-2105"));
+  {
+    auto stream = ReplicationStream::Start(
+        std::move(walsender),
+        {.slot = "sluice_pg_catch_up", .publications = {"My \"Pub\", x"}, .start_lsn = start_});
+    ASSERT_THAT(stream, IsOk());
+    EXPECT_THAT(HoldSlot(*sql_, *sql_, "sluice_pg_catch_up"), CodeIs("SLU-2105"));
+  }
+  EXPECT_THAT(HoldSlot(*sql_, *sql_, "sluice_pg_catch_up"), IsOk());
 }
 
 TEST_F(CatchUpTest, NoticesThatSomebodyMovedTheSlotEvenBehindItsBack) {

@@ -130,7 +130,7 @@ Result<CatchUpReader> CatchUpReader::Open(Connection control, Connection calls,
     const auto set = calls.Exec("ask for a look at the client", sql);
     if (!set && !calls.is_alive()) return set.error();
   }
-  SLUICE_RETURN_IF_ERROR(HoldSlot(calls, options.slot));
+  SLUICE_RETURN_IF_ERROR(HoldSlot(calls, control, options.slot));
   SLUICE_RETURN_IF_ERROR(calls.Exec("prepare to read the log", kSessionSql));
   return CatchUpReader(
       std::make_unique<State>(std::move(control), std::move(calls), std::move(options), confirmed));

@@ -19,6 +19,7 @@ constexpr Duration kReportEvery = 1s;
 constexpr Duration kFirstLogAgain = 50ms;
 /// Of the advisory locks of HoldSlot().
 constexpr int kHoldClass = 0x534C55;
+constexpr std::chrono::milliseconds kHoldWait = 1s;
 constexpr Duration kSlotRetry = 200ms;
 
 // What a server version lacks is filled with its default.
@@ -318,14 +319,18 @@ Status DropSlot(Connection& connection, std::string_view name, Duration wait,
       name, wait, {.stop = stop});
 }
 
-Status HoldSlot(Connection& connection, std::string_view name) {
-  SLUICE_ASSIGN_OR_RETURN(const QueryResult rows,
-                          connection.Exec("hold the slot",
-                                          "SELECT pg_try_advisory_lock(" +
-                                              std::to_string(kHoldClass) + ", hashtext($1))",
-                                          {std::string(name)}));
-  if (rows.is_true(0, 0)) return {};
-  SLUICE_ASSIGN_OR_RETURN(const auto row, ReadSlot(connection, name));
+Status HoldSlot(Connection& reader, Connection& control, std::string_view name,
+                std::stop_token stop) {
+  // One string is one transaction, which the timeout ends with; the lock is the session's. A
+  // replication connection takes no parameters.
+  const auto held = reader.Exec("hold the slot",
+                                "SET LOCAL lock_timeout = " + std::to_string(kHoldWait.count()) +
+                                    "; SELECT pg_advisory_lock(" + std::to_string(kHoldClass) +
+                                    ", hashtext(" + QuoteLiteral(name) + "))",
+                                {}, {.stop = std::move(stop)});
+  if (held) return {};
+  if (held.error().sqlstate != "55P03") return held.error();
+  SLUICE_ASSIGN_OR_RETURN(const auto row, ReadSlot(control, name));
   return InUse(name, row, ErrorKind::kConnection);
 }
 

@@ -106,11 +106,14 @@ Result<CreatedSlot> CreateSlot(Connection& stream, Connection& control,
 Status DropSlot(Connection& connection, std::string_view name, Duration wait,
                 std::stop_token stop = {});
 
-/// Who reads the slot by SQL holds it only while a call is decoded. For the rest of this session
-/// ReadSlot() shows it as active all the same, and nobody else can hold it so; the server itself
-/// knows nothing of it.
+/// Who reads the slot by SQL holds it only while a call is decoded. For the rest of `reader`'s
+/// session ReadSlot() shows it as active all the same, and nobody else can hold it so; the server
+/// itself knows nothing of it, so whoever reads as a stream holds it in this way too. Waits a
+/// moment for a session that is about to end.
+/// \param reader idle; also a replication connection \param control an ordinary one
 /// Errors: kConnection SLU-2105 (somebody holds it, names who).
-Status HoldSlot(Connection& connection, std::string_view name);
+Status HoldSlot(Connection& reader, Connection& control, std::string_view name,
+                std::stop_token stop = {});
 
 /// What ends at or before `to`, which is flushed, is not sent any more; nothing happens where the
 /// slot is there already. Waits up to `wait` while another session uses it. Until its next
