@@ -43,6 +43,7 @@ ControlLoop::~ControlLoop() {
 
 void ControlLoop::Start() {
   thread_ = std::jthread([this](std::stop_token stop) {
+    stop_ = stop;
     pthread_setname_np(pthread_self(), "control");
     Loop(std::move(stop));
   });
@@ -256,10 +257,10 @@ Status ControlLoop::LookAtIdentities(postgres::Connection& connection) {
   if (!options_.owns_publication) return {};
   // Only these: tables that join at this moment are another thread's.
   for (const postgres::LostIdentity& table : lost) {
-    const Status dropped =
-        postgres::DropFromPublication(connection, options_.publication, table.name, kLockTimeout);
+    const Status dropped = postgres::DropFromPublication(connection, options_.publication,
+                                                         table.name, kLockTimeout, stop_);
     if (dropped) continue;
-    if (!connection.is_alive()) return dropped;
+    if (!connection.is_alive() || stop_.stop_requested()) return dropped;
     logger_.Failed("table {} lost its identity and could not be taken out of the publication: {}",
                    ToString(table.name), dropped.error().message);
   }

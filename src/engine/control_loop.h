@@ -121,6 +121,7 @@ class ControlLoop {
   mutable base::Mutex mutex_;
   SlotInfo slot_ SLUICE_GUARDED_BY(mutex_);
   base::WakeableSleep sleep_;
+  std::stop_token stop_;  ///< the thread's own
   std::jthread thread_;
 };
 

@@ -310,7 +310,7 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
   // Publication first, slot second: what is decoded from the slot's start on knows the publication.
   if (request.owns_publication) {
     Status made = postgres::CreatePublication(control, request.publication, birth.generation,
-                                              request.published);
+                                              request.published, stop);
     if (!made) {
       Error error = std::move(made).error();
       // A table was dropped or renamed since they were listed: the next try lists them again.

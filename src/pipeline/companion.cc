@@ -93,15 +93,15 @@ void CompanionMaker::Compare(const postgres::Publication& publication) {
   if (read_.load() > 0 && read_.load() != now) restart_stream_.store(true);
 }
 
-Result<bool> CompanionMaker::Step(postgres::Connection& connection) {
+Result<bool> CompanionMaker::Step(postgres::Connection& connection, const std::stop_token& stop) {
   if (!is_wanted_) return false;
   SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::Publication> publication,
                           postgres::ReadPublication(connection, birth_.publication));
   if (!publication) return false;  // the connect checks say what that means
-  if (!publication->companion) return Make(connection);
+  if (!publication->companion) return Make(connection, stop);
   const postgres::Companion& companion = *publication->companion;
   if (!companion.since) {
-    SLUICE_RETURN_IF_ERROR(Date(connection));
+    SLUICE_RETURN_IF_ERROR(Date(connection, stop));
     return false;
   }
   if (!IsRead(publication)) {
@@ -118,16 +118,16 @@ Result<bool> CompanionMaker::Step(postgres::Connection& connection) {
   return true;
 }
 
-Result<bool> CompanionMaker::Make(postgres::Connection& connection) {
+Result<bool> CompanionMaker::Make(postgres::Connection& connection, const std::stop_token& stop) {
   older_than_.reset();
-  Status made = postgres::CreateCompanion(connection, birth_.publication, birth_.generation);
+  Status made = postgres::CreateCompanion(connection, birth_.publication, birth_.generation, stop);
   if (made) {
     logger_.Info("publication {} is made, for tables that are appended to",
                  postgres::CompanionOf(birth_.publication));
     SLUICE_FAILPOINT("companion.made");
     return false;
   }
-  if (!connection.is_alive()) return std::move(made).error();
+  if (!connection.is_alive() || stop.stop_requested()) return std::move(made).error();
   problem_ = std::move(made).error();
   problem_->message = "it is appended to, and " + problem_->message;
   if (problem_->sqlstate == "42710")
@@ -138,7 +138,7 @@ Result<bool> CompanionMaker::Make(postgres::Connection& connection) {
 }
 
 /// Whoever began before it must have ended, as a slot's first snapshot waits, too.
-Status CompanionMaker::Date(postgres::Connection& connection) {
+Status CompanionMaker::Date(postgres::Connection& connection, const std::stop_token& stop) {
   if (!older_than_) {
     SLUICE_ASSIGN_OR_RETURN(older_than_, postgres::AssignTransactionId(connection));
     waits_since_ = Clock::now();
@@ -149,8 +149,8 @@ Status CompanionMaker::Date(postgres::Connection& connection) {
   if (!have_ended) return SayWhom(connection);
   SLUICE_ASSIGN_OR_RETURN(const postgres::WalPositions positions,
                           postgres::ReadWalPositions(connection));
-  SLUICE_RETURN_IF_ERROR(postgres::SetCompanionSince(connection, birth_.publication,
-                                                     birth_.generation, positions.insert_lsn));
+  SLUICE_RETURN_IF_ERROR(postgres::SetCompanionSince(
+      connection, birth_.publication, birth_.generation, positions.insert_lsn, stop));
   SLUICE_FAILPOINT("companion.dated");
   older_than_.reset();
   return {};

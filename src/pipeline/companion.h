@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -81,13 +82,13 @@ class CompanionMaker {
   /// What `publication` says was looked at: a stream that asks for another one begins again.
   void Compare(const postgres::Publication& publication);
   /// Goes on as far as it can. \return true: it is read now, or cannot be made.
-  Result<bool> Step(postgres::Connection& connection);
+  Result<bool> Step(postgres::Connection& connection, const std::stop_token& stop);
   /// Whoever waited has joined.
   void Finish() { is_under_way_.store(false); }
 
  private:
-  Result<bool> Make(postgres::Connection& connection);
-  Status Date(postgres::Connection& connection);
+  Result<bool> Make(postgres::Connection& connection, const std::stop_token& stop);
+  Status Date(postgres::Connection& connection, const std::stop_token& stop);
   Status SayWhom(postgres::Connection& connection);
 
   const Birth& birth_;

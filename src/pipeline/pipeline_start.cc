@@ -203,7 +203,8 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
                               .existing = existing,
                               .types = *types,
                               .control = control,
-                              .logger = logger};
+                              .logger = logger,
+                              .stop = stop};
   SLUICE_RETURN_IF_ERROR(CheckDestinationTables(tables, *opened, restored));
   if (on_plan && !has_begun) ShowPlan(restored);
   if (!restored.position) {

@@ -183,9 +183,10 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   const auto planned = WithoutWaiting(input, *publication, state);
   TableSet tables = PlanTables(planned, input.existing, state.tables, {}, input.options);
   if (birth.owns_publication) {
-    SLUICE_ASSIGN_OR_RETURN(const postgres::MembershipChange change,
-                            postgres::KeepPublication(input.control, birth.publication,
-                                                      tables.published, std::chrono::seconds(5)));
+    SLUICE_ASSIGN_OR_RETURN(
+        const postgres::MembershipChange change,
+        postgres::KeepPublication(input.control, birth.publication, tables.published,
+                                  std::chrono::seconds(5), input.stop));
     for (const auto& [name, error] : change.not_done) {
       input.logger.Warn("publication {}: table {} could not be changed: {}", birth.publication,
                         ToString(name), error.message);

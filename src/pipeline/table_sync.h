@@ -4,6 +4,7 @@
 #pragma once
 
 #include <set>
+#include <stop_token>
 #include <vector>
 
 #include "sluice/destination.h"
@@ -25,6 +26,7 @@ struct TableSyncInput {
   const types::TypeCatalog& types;
   postgres::Connection& control;
   telemetry::Logger& logger;
+  std::stop_token stop;
 };
 
 /// A destination table that is not ours is found before anything is made at the source, and so is a

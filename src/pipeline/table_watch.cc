@@ -108,8 +108,8 @@ void TableWatch::Loop(std::stop_token stop) {
 Status TableWatch::Tick(postgres::Connection& connection, const std::stop_token& stop) {
   SLUICE_RETURN_IF_ERROR(ApplyDeferred());
   SLUICE_RETURN_IF_ERROR(LookAtOlderWriters(connection));
-  const Result<bool> companion = companion_.Step(connection);
-  if (!companion && !connection.is_alive()) return companion.error();
+  const Result<bool> companion = companion_.Step(connection, stop);
+  if (!companion && (!connection.is_alive() || stop.stop_requested())) return companion.error();
   if (!companion) in_.logger.Debug("tables: {}", companion.error().message);
   const bool is_woken = is_woken_.exchange(false) || (companion && *companion);
   const Clock::time_point now = Clock::now();
@@ -175,7 +175,7 @@ Status TableWatch::Look(postgres::Connection& connection, const std::stop_token&
           [this]() -> Result<std::vector<TableRecord>> { return in_.writer.Records(); }));
   TableChanges changes = PlanChanges(*look, records);
   if (look->waits_for_companion) SLUICE_RETURN_IF_ERROR(WaitForCompanion(*look, records, changes));
-  SLUICE_RETURN_IF_ERROR(Defer(connection, changes, records, *look));
+  SLUICE_RETURN_IF_ERROR(Defer(connection, changes, records, *look, stop));
   SLUICE_RETURN_IF_ERROR(LeaveOut(changes.left_out));
   wants_retry_ = look->waits_for_companion;
   if (!changes.joining.empty()) SLUICE_RETURN_IF_ERROR(TakeIn(connection, changes, records, stop));
@@ -214,7 +214,8 @@ Status TableWatch::WaitForCompanion(const CatalogLook& look,
 // -------------------------------------------------------------------------------------------
 
 Status TableWatch::Defer(postgres::Connection& connection, const TableChanges& changes,
-                         const std::vector<TableRecord>& records, const CatalogLook& look) {
+                         const std::vector<TableRecord>& records, const CatalogLook& look,
+                         const std::stop_token& stop) {
   std::set<Deferred> wanted;
   for (const TableChanges::Renaming& renaming : changes.renamed)
     wanted.insert({Kind::kRenamed, renaming.relation, renaming.source});
@@ -228,8 +229,8 @@ Status TableWatch::Defer(postgres::Connection& connection, const TableChanges& c
     const Status left = postgres::DropFromPublication(
         connection,
         entry.is_append ? postgres::CompanionOf(in_.birth.publication) : in_.birth.publication,
-        entry.name, kLockTimeout);
-    if (!left && !connection.is_alive()) return left;
+        entry.name, kLockTimeout, stop);
+    if (!left && (!connection.is_alive() || stop.stop_requested())) return left;
     if (!left) wanted.erase({Kind::kLeft, entry.relation, {}});  // seen again by the next look
   }
   // Read after the look: what it saw is before this.
@@ -327,7 +328,7 @@ Status TableWatch::TakeIn(postgres::Connection& connection, const TableChanges& 
     SLUICE_ASSIGN_OR_RETURN(std::optional<Candidate> candidate, Prepare(connection, join));
     if (!candidate) continue;
     if (candidate->record.state != TableState::kSkipped)
-      SLUICE_RETURN_IF_ERROR(Publish(connection, join, *candidate));
+      SLUICE_RETURN_IF_ERROR(Publish(connection, join, *candidate, stop));
     const TableRecord* known = Find(records, candidate->record.relation);
     const bool is_told = known != nullptr && candidate->record.state == TableState::kSkipped &&
                          known->state == TableState::kSkipped;
@@ -372,7 +373,7 @@ Result<std::optional<TableWatch::Candidate>> TableWatch::Prepare(postgres::Conne
 
 /// The stream can describe it before the first change of it comes.
 Status TableWatch::Publish(postgres::Connection& connection, const TableChanges::Join& join,
-                           Candidate& candidate) {
+                           Candidate& candidate, const std::stop_token& stop) {
   const TableName& name = join.table.table.name;
   in_.registry.AddTable(candidate.record.relation, name, nullptr);
   candidate.is_done = true;
@@ -383,15 +384,15 @@ Status TableWatch::Publish(postgres::Connection& connection, const TableChanges:
   Status added;
   if (join.is_misplaced) {
     added = postgres::DropFromPublication(connection, called(!join.table.is_append), name,
-                                          kLockTimeout);
+                                          kLockTimeout, stop);
   }
   if (added) {
-    added =
-        postgres::AddToPublication(connection, called(join.table.is_append), name, kLockTimeout);
+    added = postgres::AddToPublication(connection, called(join.table.is_append), name, kLockTimeout,
+                                       stop);
   }
   SLUICE_FAILPOINT("join.published");
   if (added || added.error().sqlstate == "42710") return {};
-  if (!connection.is_alive()) return added;
+  if (!connection.is_alive() || stop.stop_requested()) return added;
   candidate.is_done = false;
   wants_retry_ = true;
   if (IsGone(added.error())) return {};

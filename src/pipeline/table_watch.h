@@ -102,7 +102,8 @@ class TableWatch {
   Status WaitForCompanion(const CatalogLook& look, const std::vector<TableRecord>& records,
                           TableChanges& changes);
   Status Defer(postgres::Connection& connection, const TableChanges& changes,
-               const std::vector<TableRecord>& records, const CatalogLook& look);
+               const std::vector<TableRecord>& records, const CatalogLook& look,
+               const std::stop_token& stop);
   Status ApplyDeferred();
   Status Apply(const Deferred& what);
   Status LeaveOut(const std::vector<postgres::PlannedTable>& tables);
@@ -111,7 +112,7 @@ class TableWatch {
   Result<std::optional<Candidate>> Prepare(postgres::Connection& connection,
                                            const TableChanges::Join& join);
   Status Publish(postgres::Connection& connection, const TableChanges::Join& join,
-                 Candidate& candidate);
+                 Candidate& candidate, const std::stop_token& stop);
   Status Admit(postgres::Connection& connection, std::vector<Candidate> candidates);
   Status LookAtOlderWriters(postgres::Connection& connection);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "postgres/catalog_sql.h"
 #include "postgres/quote.h"
@@ -173,7 +174,7 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
 }
 
 Status CreatePublication(Connection& connection, std::string_view name, std::string_view generation,
-                         const PublicationContents& contents) {
+                         const PublicationContents& contents, std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
   SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*primary));
   const std::string comment = GenerationComment(generation);
@@ -183,31 +184,32 @@ Status CreatePublication(Connection& connection, std::string_view name, std::str
     SLUICE_RETURN_IF_ERROR(Create(*primary, CompanionOf(name), contents.append, "insert", comment));
   }
   SLUICE_RETURN_IF_ERROR(transaction.Commit());
-  return AwaitReplay(connection);
+  return AwaitReplay(connection, std::move(stop));
 }
 
-Status CreateCompanion(Connection& connection, std::string_view name, std::string_view generation) {
+Status CreateCompanion(Connection& connection, std::string_view name, std::string_view generation,
+                       std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
   SLUICE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*primary));
   SLUICE_RETURN_IF_ERROR(Create(*primary, CompanionOf(name), {}, "insert",
                                 GenerationComment(generation) + std::string(kBeingMade)));
   SLUICE_RETURN_IF_ERROR(transaction.Commit());
-  return AwaitReplay(connection);
+  return AwaitReplay(connection, std::move(stop));
 }
 
 Status SetCompanionSince(Connection& connection, std::string_view name, std::string_view generation,
-                         Lsn since) {
+                         Lsn since, std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(Connection * primary, connection.ForWriting());
   SLUICE_RETURN_IF_ERROR(
       CommentOn(*primary, "publish by " + CompanionOf(name), CompanionOf(name),
                 GenerationComment(generation) + std::string(kSince) + ToString(since)));
-  return AwaitReplay(connection);
+  return AwaitReplay(connection, std::move(stop));
 }
 
 namespace {
 
 Status Alter(Connection& connection, std::string_view name, std::string_view verb,
-             const TableName& table, Duration lock_timeout) {
+             const TableName& table, Duration lock_timeout, std::stop_token stop) {
   const std::string doing = std::string(verb) + " table " + ToString(table) +
                             (verb == "ADD" ? " to" : " from") + " publication " + std::string(name);
   const std::span<const TableName> one(&table, 1);
@@ -217,24 +219,24 @@ Status Alter(Connection& connection, std::string_view name, std::string_view ver
                                          QuoteIdentifier(name) + " " + std::string(verb) +
                                          " TABLE " + TableList(one));
   if (!result) return std::move(result).error();
-  return AwaitReplay(connection);
+  return AwaitReplay(connection, std::move(stop));
 }
 
 }  // namespace
 
 Status AddToPublication(Connection& connection, std::string_view name, const TableName& table,
-                        Duration lock_timeout) {
-  return Alter(connection, name, "ADD", table, lock_timeout);
+                        Duration lock_timeout, std::stop_token stop) {
+  return Alter(connection, name, "ADD", table, lock_timeout, std::move(stop));
 }
 
 Status DropFromPublication(Connection& connection, std::string_view name, const TableName& table,
-                           Duration lock_timeout) {
-  return Alter(connection, name, "DROP", table, lock_timeout);
+                           Duration lock_timeout, std::stop_token stop) {
+  return Alter(connection, name, "DROP", table, lock_timeout, std::move(stop));
 }
 
 Result<MembershipChange> KeepPublication(Connection& connection, std::string_view name,
-                                         std::span<const WantedTable> wanted,
-                                         Duration lock_timeout) {
+                                         std::span<const WantedTable> wanted, Duration lock_timeout,
+                                         std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(const std::vector<PublishedTable> published,
                           ReadPublishedTables(connection, name));
   // Of each, in which of the two.
@@ -247,12 +249,12 @@ Result<MembershipChange> KeepPublication(Connection& connection, std::string_vie
   const auto alter = [&](std::string_view verb, const TableName& table, bool is_append,
                          std::vector<TableName>& done) -> Status {
     Status result = Alter(connection, is_append ? CompanionOf(name) : std::string(name), verb,
-                          table, lock_timeout);
+                          table, lock_timeout, stop);
     if (result) {
       done.push_back(table);
       return {};
     }
-    if (!connection.is_alive()) return std::move(result).error();
+    if (!connection.is_alive() || stop.stop_requested()) return std::move(result).error();
     change.not_done.emplace_back(table, std::move(result).error());
     return {};
   };
@@ -274,8 +276,7 @@ Status DropPublication(Connection& connection, std::string_view name) {
   if (known && known->companion) names += ", " + QuoteIdentifier(CompanionOf(name));
   auto dropped =
       primary->Exec("drop publication " + std::string(name), "DROP PUBLICATION IF EXISTS " + names);
-  if (!dropped) return std::move(dropped).error();
-  return AwaitReplay(connection);
+  return dropped ? Status{} : Status(std::move(dropped).error());
 }
 
 std::string_view GenerationOf(std::string_view comment) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -88,13 +89,14 @@ struct PublicationContents {
 /// Creates ours with the comment, in one transaction. Errors: kAuth SLU-2010 (not owner, no
 /// CREATE), kTimeout SLU-2017.
 Status CreatePublication(Connection& connection, std::string_view name, std::string_view generation,
-                         const PublicationContents& contents);
+                         const PublicationContents& contents, std::stop_token stop = {});
 /// The companion of a publication that has none: empty, and not to be read yet. Errors: as
 /// CreatePublication(); kConfig where a publication of that name is there.
-Status CreateCompanion(Connection& connection, std::string_view name, std::string_view generation);
+Status CreateCompanion(Connection& connection, std::string_view name, std::string_view generation,
+                       std::stop_token stop = {});
 /// It may be read from `since` on.
 Status SetCompanionSince(Connection& connection, std::string_view name, std::string_view generation,
-                         Lsn since);
+                         Lsn since, std::stop_token stop = {});
 /// Brings ours from what it holds to `wanted`. One ALTER a table, each with the lock timeout; a
 /// table that cannot be locked is in `not_done`, and the caller tries again.
 struct MembershipChange {
@@ -108,16 +110,16 @@ struct WantedTable {
   bool is_append = false;
 };
 Result<MembershipChange> KeepPublication(Connection& connection, std::string_view name,
-                                         std::span<const WantedTable> wanted,
-                                         Duration lock_timeout);
+                                         std::span<const WantedTable> wanted, Duration lock_timeout,
+                                         std::stop_token stop = {});
 /// One of ours joins or leaves the publication called `name`, which may be the companion; the lock
 /// on the table is waited for at most `lock_timeout`. Errors: kTimeout (the lock), kConfig (the
 /// table is gone), kAuth, of the connection.
 Status AddToPublication(Connection& connection, std::string_view name, const TableName& table,
-                        Duration lock_timeout);
+                        Duration lock_timeout, std::stop_token stop = {});
 Status DropFromPublication(Connection& connection, std::string_view name, const TableName& table,
-                           Duration lock_timeout);
-/// With its companion. Not an error when it is not there.
+                           Duration lock_timeout, std::stop_token stop = {});
+/// With its companion. Not an error when it is not there. A standby sees that later.
 Status DropPublication(Connection& connection, std::string_view name);
 
 /// The generation in a comment, or empty.
