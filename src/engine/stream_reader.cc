@@ -109,7 +109,7 @@ Status StreamReader::CheckPast(Lsn reached) {
 }
 
 Status StreamReader::CheckRestart() const {
-  if (options_.restart != nullptr && options_.restart->load()) {
+  if (options_.restart != nullptr && options_.restart->is_any_open()) {
     return Error{.kind = ErrorKind::kConnection,
                  .message = "the stream starts again to describe its tables anew",
                  .code = "SLU-3091"};

@@ -22,6 +22,7 @@
 
 #include "engine/log_feed.h"
 #include "engine/progress.h"
+#include "engine/restart_wishes.h"
 #include "engine/writer_inbox.h"
 #include "replication/position_tracker.h"
 #include "replication/transaction_assembler.h"
@@ -41,7 +42,7 @@ struct StreamReaderOptions {
   /// What is acknowledged never passes this; empty: durable is acknowledged.
   std::optional<Lsn> acknowledge_limit;
   /// Set by another thread: end with SLU-3091, for a fresh description of every table. May be null.
-  const std::atomic<bool>* restart = nullptr;
+  const RestartWishes* restart = nullptr;
   /// Set by another thread: end with SLU-3093 where no transaction is half received. May be null.
   const std::atomic<bool>* leave = nullptr;
   /// Gets the logical messages it wants; null: nobody does. Must outlive the reader.

@@ -90,7 +90,7 @@ void CompanionMaker::Want() {
 
 void CompanionMaker::Compare(const postgres::Publication& publication) {
   const std::int64_t now = publication.companion ? publication.companion->oid.value : 0;
-  if (read_.load() > 0 && read_.load() != now) restart_stream_.store(true);
+  if (read_.load() > 0 && read_.load() != now) restart_stream_.Wish();
 }
 
 Result<bool> CompanionMaker::Step(postgres::Connection& connection, const std::stop_token& stop) {
@@ -108,7 +108,7 @@ Result<bool> CompanionMaker::Step(postgres::Connection& connection, const std::s
     // An idle server is asked how far its log goes.
     if (!wish_) wish_ = std::make_unique<engine::PositionWish>(progress_);
     if (companion.may_be_read_from(progress_.durable.Load()) && read_.load() != kNotKnown)
-      restart_stream_.store(true);
+      restart_stream_.Wish();
     return false;
   }
   SLUICE_FAILPOINT("companion.read");

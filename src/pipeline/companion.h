@@ -27,6 +27,7 @@
 
 #include "engine/delivery_writer.h"
 #include "engine/progress.h"
+#include "engine/restart_wishes.h"
 #include "postgres/connection.h"
 #include "postgres/preflight.h"
 #include "postgres/publication.h"
@@ -64,7 +65,7 @@ class CompanionMaker {
  public:
   /// All outlive it.
   CompanionMaker(const Birth& birth, engine::Progress& progress, telemetry::Logger& logger,
-                 const ReadCompanion& read, std::atomic<bool>& restart_stream)
+                 const ReadCompanion& read, engine::RestartWishes& restart_stream)
       : birth_(birth),
         progress_(progress),
         logger_(logger),
@@ -95,7 +96,7 @@ class CompanionMaker {
   engine::Progress& progress_;
   telemetry::Logger& logger_;
   const ReadCompanion& read_;
-  std::atomic<bool>& restart_stream_;
+  engine::RestartWishes& restart_stream_;
 
   bool is_wanted_ = false;
   std::optional<Error> problem_;

@@ -68,7 +68,7 @@ Session::Session(SessionOptions options, Connect connect, Destination& destinati
       control_(
           {birth_.slot, birth_.publication, birth_.owns_publication,
            [this](bool has_trigger) {
-             if (has_trigger != gets_messages_.load()) restart_stream_.store(true);
+             if (has_trigger != gets_messages_.load()) restart_stream_.Wish();
            },
            [this](const postgres::SlotRow& slot) { LookAtLag(slot); },
            options_.pipeline->acknowledges ? options_.pipeline->wal_budget
@@ -120,7 +120,7 @@ engine::WriterOptions Session::WriterOptionsOf() {
   writer.keep_for = options_.pipeline->keep_halted_for;
   writer.on_raw = [this](RelationId relation, bool is_raw, bool again) {
     registry_.SetRaw(relation, is_raw);
-    if (again) restart_stream_.store(true);
+    if (again) restart_stream_.Wish();
   };
   writer.redeclare = [this](const SchemaPtr& version) { return registry_.Redeclare(version); };
   return writer;
@@ -292,8 +292,8 @@ void Session::StreamThread(std::stop_token stop) {
 }
 
 void Session::RestartStream(Clock::time_point deadline) {
-  restart_stream_.store(true);
-  while (restart_stream_.load() && Clock::now() < deadline && !Failure()) {
+  const std::uint64_t wish = restart_stream_.Wish();
+  while (!restart_stream_.is_met(wish) && Clock::now() < deadline && !Failure()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
 }

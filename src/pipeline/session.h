@@ -22,6 +22,7 @@
 #include "engine/delivery_writer.h"
 #include "engine/options.h"
 #include "engine/relation_registry.h"
+#include "engine/restart_wishes.h"
 #include "engine/stream_reader.h"
 #include "pipeline/companion.h"
 #include "pipeline/destination_factory.h"
@@ -126,7 +127,7 @@ class Session {
   const Birth birth_;
   engine::Progress& progress_;
   telemetry::Logger& logger_;
-  std::atomic<bool> restart_stream_{false};
+  engine::RestartWishes restart_stream_;
   ReadCompanion read_companion_{kNotKnown};
   engine::RelationRegistry registry_;
   engine::DeliveryWriter writer_;

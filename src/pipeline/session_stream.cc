@@ -37,6 +37,7 @@ Status Session::RunStream(std::stop_token stop) {
   replication::StartPoint past;
   leave_stream_.store(false);
   progress_.reads_by_sql.store(false);
+  const std::uint64_t begun_with = restart_stream_.StartBegins();
   SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<engine::LogFeed> feed, StartStream(start, past, stop));
   SLUICE_FAILPOINT("stream.started");
   engine::StreamReaderOptions reader_options;
@@ -55,7 +56,7 @@ Status Session::RunStream(std::stop_token stop) {
                                    : SilenceMax(options_.wal_sender_timeout) * silence_patience_;
   reader_options.spill_dir = options_.pipeline->state_dir;
   if (!options_.pipeline->acknowledges) reader_options.acknowledge_limit = Lsn{};
-  restart_stream_.store(false);
+  restart_stream_.Started(begun_with);
   reader_options.restart = &restart_stream_;
   reader_options.leave = &leave_stream_;
   reader_options.listener = &ddl_messages_;
@@ -113,9 +114,9 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
                  ToString(start), form);
     return OpenCatchUp(std::move(control), std::move(stream_options), places.confirmed);
   }
-  const int walsender = replication.backend_pid();
   // Between two calls of who reads by SQL the server would start a stream without a word.
   SLUICE_RETURN_IF_ERROR(postgres::HoldSlot(replication, control, birth_.slot, stop));
+  const int walsender = replication.backend_pid();
   SLUICE_ASSIGN_OR_RETURN(
       postgres::ReplicationStream stream,
       postgres::ReplicationStream::Start(std::move(replication), stream_options, stop));

@@ -197,7 +197,7 @@ Status TableWatch::WaitForCompanion(const CatalogLook& look,
   if (may_be_made) {
     companion_.Want();
   } else {
-    in_.restart_stream.store(true);
+    in_.restart_stream.Wish();
   }
   const std::string& reason = why.message;
   for (const postgres::PlannedTable& table : look.planned) {

@@ -33,6 +33,7 @@
 #include "engine/delivery_writer.h"
 #include "engine/options.h"
 #include "engine/relation_registry.h"
+#include "engine/restart_wishes.h"
 #include "pipeline/companion.h"
 #include "pipeline/table_changes.h"
 #include "postgres/connection.h"
@@ -53,7 +54,7 @@ struct TableWatchInput {
   engine::Progress& progress;
   telemetry::Logger& logger;
   const ReadCompanion& read_companion;
-  std::atomic<bool>& restart_stream;
+  engine::RestartWishes& restart_stream;
 };
 
 class TableWatch {
