@@ -18,6 +18,13 @@ constexpr Duration kLookAgain = std::chrono::milliseconds(1);
 constexpr Duration kAskAgain = std::chrono::milliseconds(20);
 constexpr Duration kAdvanceMax = std::chrono::minutes(10);
 
+/// Of Advance(): neither the line broke, nor did the server end, nor has somebody else the slot.
+bool IsServersRefusal(const Error& error) {
+  const bool is_line = error.kind == ErrorKind::kConnection && error.sqlstate.empty();
+  return !is_line && error.kind != ErrorKind::kCancelled && error.code != "SLU-2015" &&
+         error.code != "SLU-2105";
+}
+
 }  // namespace
 
 Status CatchUpFeed::Read(Clock::time_point deadline, const std::stop_token& stop,
@@ -57,7 +64,12 @@ Result<bool> CatchUpFeed::BeginCall(const std::stop_token& stop, StreamReader& r
   if (!began_from_.is_valid()) began_from_ = places.received;
   if (may_forget_ > calls_->confirmed()) {
     SLUICE_FAILPOINT("catch_up.advance");
-    SLUICE_RETURN_IF_ERROR(calls_->Advance(may_forget_, stop, kAdvanceMax));
+    const Status advanced = calls_->Advance(may_forget_, stop, kAdvanceMax);
+    if (!advanced && IsServersRefusal(advanced.error()) && !stop.stop_requested()) {
+      return GiveUp("the slot cannot be moved: " + advanced.error().message + ": " +
+                    advanced.error().server_message);
+    }
+    SLUICE_RETURN_IF_ERROR(advanced);
     SLUICE_FAILPOINT("catch_up.advanced");
   }
   const bool is_last_durable = marks_.empty() || may_forget_ >= marks_.back().second;

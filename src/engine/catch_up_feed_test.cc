@@ -54,6 +54,7 @@ struct Script {
   std::deque<ScriptedCall> calls;
   bool is_alive = true;
   std::optional<Error> look_error;
+  std::optional<Error> advance_error;
   std::stop_source stop;  ///< asked for where another call would begin
 
   std::vector<PeekCall> begun;
@@ -73,6 +74,7 @@ class FakeCalls final : public postgres::SlotCalls {
     return SlotPlace{confirmed_, confirmed_};
   }
   Status Advance(Lsn to, std::stop_token, Duration) override {
+    if (script_.advance_error) return *script_.advance_error;
     confirmed_ = std::max(confirmed_, to);
     script_.advanced.push_back(to);
     return {};
@@ -229,6 +231,24 @@ TEST_F(CatchUpFeedTest, EndsWhereTheSlotIsNotWhereItWasLeft) {
       Error{.kind = ErrorKind::kConnection, .message = "moved", .code = "SLU-3026"};
   EXPECT_THAT(Run(), CodeIs("SLU-3026"));
   EXPECT_TRUE(script_.begun.empty());
+}
+
+TEST_F(CatchUpFeedTest, GivesUpWhereTheSlotCannotBeMoved) {
+  script_.calls = {{.rows = Transaction(7, 200), .error = {}}};
+  script_.advance_error = Error{.kind = ErrorKind::kConnection,
+                                .message = "internal",
+                                .sqlstate = "XX000",
+                                .code = "SLU-2013"};
+  EXPECT_THAT(Run(), CodeIs("SLU-3093"));
+  EXPECT_EQ(given_up_, 1);
+}
+
+TEST_F(CatchUpFeedTest, ConnectsAgainWhereTheSlotIsHeldByAnother) {
+  script_.calls = {{.rows = Transaction(7, 200), .error = {}}};
+  script_.advance_error =
+      Error{.kind = ErrorKind::kConnection, .sqlstate = "55006", .code = "SLU-2105"};
+  EXPECT_THAT(Run(), CodeIs("SLU-2105"));
+  EXPECT_EQ(given_up_, 0);
 }
 
 TEST_F(CatchUpFeedTest, RefusesACallThatEndsInsideATransaction) {

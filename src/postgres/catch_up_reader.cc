@@ -172,7 +172,7 @@ Status CatchUpReader::Advance(Lsn to, std::stop_token stop, Duration limit) {
   if (!advanced) {
     Error error = std::move(advanced).error();
     // Whoever connects again finds out what happened to the slot.
-    if (error.kind != ErrorKind::kCancelled) error.kind = ErrorKind::kConnection;
+    if (error.code == "SLU-2105") error.kind = ErrorKind::kConnection;
     return error;
   }
   s.confirmed = to;

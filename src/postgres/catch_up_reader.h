@@ -71,7 +71,8 @@ class SlotCalls {
   /// slot), SLU-2108 (invalidated), SLU-2105 (in use), SLU-3026 (it is not where it was left).
   virtual Result<SlotPlace> Look() = 0;
   /// What ends at or before `to`, which is flushed, is not read any more; never back. Not during a
-  /// call. Errors: kConnection SLU-2105.
+  /// call. Errors: kCancelled (stop); kConnection SLU-2105, or of the line; whatever else the
+  /// server has against it.
   virtual Status Advance(Lsn to, std::stop_token stop, Duration limit) = 0;
 
   /// Sends a call; errors of the server come with the first Next().
