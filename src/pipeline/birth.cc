@@ -271,6 +271,10 @@ Result<replication::SourceFacts> ReadSourceFacts(postgres::Connection& control,
   facts.server.timeline = identity.timeline;
   facts.server.flush_lsn = identity.flush_lsn;
   facts.server.is_standby = control.is_standby();
+  // IDENTIFY_SYSTEM says what a standby has received.
+  if (facts.server.is_standby) {
+    SLUICE_ASSIGN_OR_RETURN(facts.server.flush_lsn, postgres::ReadFlushLsn(control));
+  }
   facts.server.database = identity.database;
   if (birth.timeline != 0 && identity.timeline > birth.timeline) {
     SLUICE_ASSIGN_OR_RETURN(
