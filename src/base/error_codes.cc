@@ -30,8 +30,6 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "${NAME} in the config file stands for an environment variable that is not set, or a "
      "password_file cannot be read.",
      "Set the variable, or correct the path."},
-    {"SLU-1008", "two options exclude each other", "They ask for different things.",
-     "Leave one of them out."},
     {"SLU-1011", "the HTTP port cannot be used",
      "Another program listens there, the address is not one of this machine, or the port needs "
      "more "
@@ -552,9 +550,6 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "`columns: {exclude: ...}` of a table names a column that it does not have. A column that was "
      "renamed before it was ever excluded would be copied under its new name.",
      "Correct the name in the config file."},
-    {"SLU-4201", "the table was renamed",
-     "The source table has another name or schema than the one that was copied.",
-     "`sluice resync TABLE` copies it again; other tables go on."},
     {"SLU-4202", "rows of an older version cannot be brought to the new one",
      "A column of the key was dropped between rows of one destination transaction.",
      "Nothing: the table copies itself again."},
