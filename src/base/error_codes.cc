@@ -259,6 +259,13 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "The pipeline was made without one, and `mode: append` was added since. It is made while the "
      "pipeline runs; the tables join once every transaction that was open then has ended.",
      "Nothing to do."},
+    {"SLU-2058", "too many open transactions for a slot's snapshot",
+     "The server (\"initial slot snapshot too large\") lists every transaction and subtransaction "
+     "that is open when a slot is made, up to a limit that follows max_connections. Copies from a "
+     "standby take such a snapshot each. Savepoints and PL/pgSQL blocks with EXCEPTION are "
+     "subtransactions.",
+     "Nothing where such transactions end: it is tried again. Else end them, on a standby those of "
+     "its primary, or raise max_connections of the server that is the source."},
     {"SLU-2101", "the slot exists already",
      "Another pipeline, or an earlier one of this name, made it.",
      "Choose another name with --slot or --pipeline, or remove it with `sluice drop`."},

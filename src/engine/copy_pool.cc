@@ -611,9 +611,9 @@ Status CopyPool::HandleFailure(const Claimed& claimed, const Error& error, std::
   const int count = std::min(++failures_[unit.relation], 6);
   const Duration wait = std::chrono::milliseconds(500) * (1 << count);
   not_before_[unit.relation] = Clock::now() + wait;
-  logger_.Warn("the copy of {} begins again in {} ms: {} ({})", name,
+  logger_.Warn("the copy of {} begins again in {} ms: {} ({}){}{}", name,
                std::chrono::duration_cast<std::chrono::milliseconds>(wait).count(), error.message,
-               error.code);
+               error.code, error.advice.empty() ? "" : "; to do: ", error.advice);
   return {};
 }
 

@@ -87,6 +87,24 @@ Error WaitedTooLong(const std::optional<OpenTransaction>& oldest) {
                .advice = std::move(advice)};
 }
 
+}  // namespace
+
+Error RefineSnapshotError(Error error) {
+  // Internal errors are not translated.
+  if (error.server_message.find("initial slot snapshot too large") == std::string::npos)
+    return error;
+  error.kind = ErrorKind::kConnection;
+  error.code = "SLU-2058";
+  error.message =
+      "too many transactions and subtransactions are open for a slot's snapshot; it is tried again";
+  error.advice =
+      "end transactions with many savepoints or PL/pgSQL EXCEPTION blocks (pg_stat_activity, "
+      "backend_xid), or raise max_connections";
+  return error;
+}
+
+namespace {
+
 Error RefineCreateError(Error error, std::string_view name) {
   if (error.sqlstate == "42710") {
     error.code = "SLU-2101";
@@ -95,7 +113,7 @@ Error RefineCreateError(Error error, std::string_view name) {
   } else if (error.sqlstate == "53400") {
     error.message = "every replication slot is taken";
   }
-  return error;
+  return RefineSnapshotError(std::move(error));
 }
 
 // Waits for CREATE_REPLICATION_SLOT, telling what it waits for. Of a standby only its primary is
@@ -225,7 +243,7 @@ Result<TemporarySlot> TemporarySlot::Create(Connection& control, Duration deadli
     Error error = std::move(created).error();
     // They are given back: it is tried again.
     if (error.sqlstate == "53400") error.kind = ErrorKind::kConnection;
-    return error;
+    return RefineSnapshotError(std::move(error));
   }
   SLUICE_ASSIGN_OR_RETURN(const Lsn point, created->LsnAt(0, 1));
   return TemporarySlot(std::move(stream), point, created->str(0, 2));

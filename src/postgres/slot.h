@@ -126,6 +126,10 @@ Status AdvanceSlot(Connection& connection, std::string_view name, Lsn to, Durati
 /// [a-z0-9_]{1,63} (T108).
 bool IsSlotName(std::string_view name);
 
+/// A slot's snapshot lists every transaction and subtransaction that was open, up to a limit of the
+/// server's: kConnection SLU-2058 where that is what `error` says.
+Error RefineSnapshotError(Error error);
+
 /// CREATE_REPLICATION_SLOT in the grammar of that server version.
 std::string CreateSlotSql(std::string_view name, int server_version, bool failover);
 
