@@ -532,14 +532,22 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "An update made the row pass the publication's row filter, so that it comes as an insert, and "
      "a large value that the update did not touch was not sent.",
      "Set REPLICA IDENTITY FULL on the table, then `sluice resync TABLE`."},
+    {"SLU-4114", "a value came as text, and its bytes are to be kept",
+     "The column is declared as bytes, the binary form of its type, and a column of this or "
+     "another "
+     "table is only understood as text, so that the stream, or the copy of this table, is text.",
+     "`sluice check` names such columns (SLU-1033). Declare them as bytes too, or leave them out "
+     "of "
+     "the publication or with `exclude`, or declare this column as text; start again, then `sluice "
+     "resync TABLE`."},
     {"SLU-4120", "types are nested too deeply",
      "Domains, arrays and composites are nested more than 16 levels deep.",
      "Leave the column out with a column list in the publication."},
     {"SLU-4121", "a column's type cannot be kept as declared",
      "`types` in the config file asks for a decimal or double where the column is no numeric, for "
      "trimmed where it is no character(n), for wkb where it is no geometry or geography of "
-     "PostGIS, "
-     "or for double where rows are found by the column.",
+     "PostGIS, for bytes where the type is not kept as text by default or the server has no other "
+     "binary form of it, or for double or bytes where rows are found by the column.",
      "Take the line out, or declare text, which every type has."},
     {"SLU-4122", "a numeric column could be a number",
      "The column declares no digits, so that its values are kept as text. Those that were looked "

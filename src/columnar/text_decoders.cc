@@ -187,6 +187,16 @@ ValueFault DecodeTrimmedText(ColumnBuilder& column, std::string_view text) {
   return DecodeVerbatimText(column, types::WithoutPadding(text));
 }
 
+// A text has not the bytes of the binary form.
+ValueFault DecodeNoText(ColumnBuilder& /*column*/, std::string_view /*text*/) {
+  return ValueFault::kNotSent;
+}
+
+DecodeText BytesTextDecoder(const ColumnType& type) {
+  if (types::IsSentBytes(type)) return &DecodeNoText;
+  return types::IsWkb(type) ? &DecodeHexText : &DecodeBytesText;
+}
+
 }  // namespace
 
 DecodeText TextDecoderFor(const ColumnType& type) {
@@ -213,7 +223,7 @@ DecodeText TextDecoderFor(const ColumnType& type) {
     case Carrier::kJson:
       return &DecodeVerbatimText;
     case Carrier::kBytes:
-      return types::IsWkb(type) ? &DecodeHexText : &DecodeBytesText;
+      return BytesTextDecoder(type);
     case Carrier::kDate:
       return &DecodeDateText;
     case Carrier::kTimestamp:

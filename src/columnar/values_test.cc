@@ -114,6 +114,15 @@ TEST(Values, GeometryIsItsBytesOrTheirDigits) {
   EXPECT_EQ(FromText(type, "\\x01"), Fault(ValueFault::kMalformed));
 }
 
+TEST(Values, DeclaredBytesAreTheBinaryFormAndNeverText) {
+  ColumnType type = Builtin(869);
+  type.carrier = Carrier::kBytes;
+  type.codec = "sent";
+  EXPECT_EQ(FromBinary(type, WireBytes().U8(0x00).U8(0xAF)), FromText(Builtin(17), "\\x00af"));
+  for (const char* text : {"", "10.0.0.1", "\\x00af"})
+    EXPECT_EQ(FromText(type, text), Fault(ValueFault::kNotSent)) << text;
+}
+
 TEST(Values, NestedTypesAgreeWithTheirText) {
   const WireBytes ints =
       WireBytes().I32(1).I32(1).I32(23).I32(3).I32(1).I32(4).I32(1).I32(-1).I32(4).I32(-3);

@@ -282,7 +282,8 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
      .kind = Kind::kMap,
      .default_text = "none",
      .range =
-         "SCHEMA.TABLE.COLUMN: text, decimal(p,s), double, trimmed or wkb; arrays: list or text",
+         "SCHEMA.TABLE.COLUMN: text, decimal(p,s), double, trimmed, wkb or bytes; arrays: list or "
+         "text",
      .help = "How columns are kept instead of by default; docs/types.md."},
     {.name = "on-misfit",
      .key = "on_misfit",

@@ -16,6 +16,7 @@
 #include "replication/gather.h"
 #include "replication/schema_versions.h"
 #include "types/arrow_type.h"
+#include "types/type_policies.h"
 
 namespace sluice::replication {
 namespace {
@@ -56,6 +57,8 @@ std::string CopyLine(const std::string& text) {
 /// What rows from before the column was added have in it.
 Result<ArrayPtr> AddedColumn(const TableSchema& table, const Column& column, std::size_t count) {
   if (!column.missing_value) return Nulls(types::ArrowType(column.type), count);
+  if (types::IsSentBytes(column.type))
+    return CannotLift(table, "the default of added column " + column.name + " is kept as bytes");
   auto one_column = std::make_shared<TableSchema>();
   one_column->relation = table.relation;
   one_column->name = table.name;

@@ -63,6 +63,21 @@ TEST(LiftRows, FillsAddedColumnsOfFullOldRowsToo) {
   EXPECT_EQ(TextRows(lifted->old)[0][3], "a\tb\\c\nd");
 }
 
+TEST(LiftRows, TakeNoTextOfADefaultForBytes) {
+  Column bytes = MakeColumn("i", 869);
+  bytes.type.carrier = Carrier::kBytes;
+  bytes.type.codec = "sent";
+  const auto lifted = [](const Column& added) {
+    BatchMaker maker(Before());
+    maker.Insert({"1", "a"});
+    return LiftRows(maker.Finish(), MakeTable({MakeColumn("id", 23), MakeColumn("v", 25), added},
+                                              {0}, ReplicaIdentity::kDefault));
+  };
+  EXPECT_TRUE(lifted(bytes));
+  bytes.missing_value = "10.0.0.1";
+  EXPECT_THAT(lifted(bytes), CodeIs("SLU-4202"));
+}
+
 Column At(std::int16_t attnum, std::string name, std::uint32_t type) {
   Column column = MakeColumn(std::move(name), type);
   column.attnum = attnum;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "types/builtin_types.h"
@@ -178,7 +180,24 @@ Result<ColumnType> TypeCatalog::ResolveColumn(const TableName& table, std::strin
                                               Oid oid, std::int32_t typmod) const {
   Result<ColumnType> type = Resolve(oid, typmod, 0);
   if (!type || !policies_) return type;
-  return policies_->Apply(table, column, *std::move(type));
+  const bool is_sent = IsSent(oid, *type);
+  return policies_->Apply(table, column, *std::move(type), is_sent);
+}
+
+/// The server has a binary form of the type: one that is understood here, or of a base type.
+bool TypeCatalog::IsSent(Oid oid, const ColumnType& type) const {
+  if (HasCodec(type)) return true;
+  auto found = types_.find(oid);
+  for (int depth = 0; depth < kTypeDepthMax; ++depth) {
+    if (found == types_.end() || found->second.typtype != 'd') break;
+    oid = found->second.typbasetype;
+    found = types_.find(oid);
+  }
+  constexpr std::array kNeverSent = {Oid{1033}, Oid{3642}};  // aclitem, gtsvector
+  if (FindBuiltinType(oid) != nullptr)
+    return std::ranges::find(kNeverSent, oid) == kNeverSent.end();
+  return found != types_.end() && found->second.typtype == 'b' && !found->second.is_array &&
+         found->second.has_send;
 }
 
 Result<ColumnType> TypeCatalog::Resolve(Oid oid, std::int32_t typmod, int depth) const {

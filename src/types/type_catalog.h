@@ -89,6 +89,7 @@ class TypeCatalog {
 
  private:
   Result<ColumnType> Resolve(Oid oid, std::int32_t typmod, int depth) const;
+  bool IsSent(Oid oid, const ColumnType& type) const;
   Result<ColumnType> ResolveRow(const TypeRow& row, std::int32_t typmod, int depth) const;
   Result<ColumnType> ResolveComposite(const TypeRow& row, int depth) const;
 

@@ -19,6 +19,7 @@ constexpr std::uint32_t kNumericOid = 1700;
 constexpr std::uint32_t kBpcharOid = 1042;
 constexpr std::string_view kEwkbCodec = "ewkb";
 constexpr std::string_view kTrimmedCodec = "bpchar_trimmed";
+constexpr std::string_view kSentCodec = "sent";
 constexpr int kDecimalPrecisionMax = 38;
 
 /// The parts of a dotted name, folded; nullopt: a quote is open.
@@ -128,6 +129,11 @@ constexpr auto kMisfitWords =
     std::to_array<std::string_view>({"default", "numeric", "date", "timestamp", "timestamptz",
                                      "interval", "text", "arrays", "composites"});
 
+/// Kept as text by default, while its binary form is neither that text nor declared as wkb.
+bool HasFormOfBytes(const ColumnType& type) {
+  return type.carrier == Carrier::kText && !IsVerbatimText(type.codec) && type.codec != kEwkbCodec;
+}
+
 ColumnType WithArraysAsText(ColumnType type) {
   if (IsVector(type)) return type;
   if (type.carrier == Carrier::kList) return AsText(std::move(type));
@@ -154,11 +160,13 @@ Status TypePolicies::Add(std::string_view name, std::string_view value) {
     policy.kind = Policy::Kind::kTrimmed;
   } else if (value == "wkb") {
     policy.kind = Policy::Kind::kWkb;
+  } else if (value == "bytes") {
+    policy.kind = Policy::Kind::kBytes;
   } else if (value != "text") {
     const auto decimal = ReadDecimal(value);
     if (!decimal) {
       return NotAllowed("types", name, value,
-                        "text, decimal(p,s) with p <= 38 and s <= p, double, trimmed, wkb");
+                        "text, decimal(p,s) with p <= 38 and s <= p, double, trimmed, wkb, bytes");
     }
     policy.kind = Policy::Kind::kDecimal;
     policy.precision = decimal->first;
@@ -170,7 +178,7 @@ Status TypePolicies::Add(std::string_view name, std::string_view value) {
 }
 
 Result<ColumnType> TypePolicies::Apply(const TableName& table, std::string_view column,
-                                       ColumnType type) const {
+                                       ColumnType type, bool is_sent) const {
   const auto found = columns_.find(KeyOf(table, column));
   if (found == columns_.end()) return arrays_as_text_ ? WithArraysAsText(std::move(type)) : type;
   const Policy& policy = found->second;
@@ -203,6 +211,12 @@ Result<ColumnType> TypePolicies::Apply(const TableName& table, std::string_view 
     case Policy::Kind::kWkb:
       if (type.codec != kEwkbCodec) return cannot("wkb");
       type.carrier = Carrier::kBytes;
+      return type;
+    case Policy::Kind::kBytes:
+      if (!is_sent || !HasFormOfBytes(type)) return cannot("bytes");
+      type.carrier = Carrier::kBytes;
+      type.codec = kSentCodec;
+      type.children.clear();
       return type;
   }
   return type;
@@ -270,12 +284,14 @@ bool IsRoundedNumeric(const ColumnType& type) {
 Status CheckKeyTypes(const TableSchema& schema) {
   for (const std::int32_t index : schema.key) {
     const Column& column = schema.columns[static_cast<std::size_t>(index)];
-    if (!IsRoundedNumeric(column.type)) continue;
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = fmt::format("{}.{} is declared as double, and rows are found by it",
-                                        ToString(schema.name), column.name),
-                 .code = "SLU-4121",
-                 .advice = "declare a decimal or text in `types`"};
+    const bool is_rounded = IsRoundedNumeric(column.type);
+    if (!is_rounded && !IsSentBytes(column.type)) continue;
+    return Error{
+        .kind = ErrorKind::kConfig,
+        .message = fmt::format("{}.{} is declared as {}, and rows are found by it",
+                               ToString(schema.name), column.name, DeclaredPolicy(column.type)),
+        .code = "SLU-4121",
+        .advice = is_rounded ? "declare a decimal or text in `types`" : "declare text in `types`"};
   }
   return {};
 }
@@ -288,9 +304,14 @@ bool IsWkb(const ColumnType& type) {
   return type.carrier == Carrier::kBytes && type.codec == kEwkbCodec;
 }
 
+bool IsSentBytes(const ColumnType& type) {
+  return type.carrier == Carrier::kBytes && type.codec == kSentCodec;
+}
+
 std::string DeclaredPolicy(const ColumnType& type) {
   if (IsTrimmed(type)) return "trimmed";
   if (IsWkb(type)) return "wkb";
+  if (IsSentBytes(type)) return "bytes";
   if (FindBuiltinType(type.oid) == nullptr) {
     const bool is_container = type.codec == "array" || type.codec == "record" ||
                               type.codec == "hstore" || type.codec == kVectorCodec ||

@@ -10,6 +10,10 @@
 ///   SCHEMA.TABLE.COLUMN: trimmed         for character(n): without the blanks at the end
 ///   SCHEMA.TABLE.COLUMN: wkb             for geometry and geography: the bytes instead of their
 ///                                        hexadecimal digits
+///   SCHEMA.TABLE.COLUMN: bytes           for types kept as PostgreSQL's text that have a binary
+///   form
+///                                        of another kind: what their send function gives; not for
+///                                        a column that rows are found by
 ///   arrays: text                         every array as PostgreSQL's text; list is the default
 ///
 /// And what becomes of values that have no exact form: `on_misfit:`, one of halt, null, quarantine.
@@ -44,7 +48,9 @@ class TypePolicies {
 
   /// The type with what was declared for the column. Errors: kConfig SLU-4121: the type cannot be
   /// kept that way.
-  Result<ColumnType> Apply(const TableName& table, std::string_view column, ColumnType type) const;
+  /// \param is_sent the server has a binary form of it, whether or not we understand it.
+  Result<ColumnType> Apply(const TableName& table, std::string_view column, ColumnType type,
+                           bool is_sent) const;
   /// What becomes of misfits of a column. kHalt where its type has none.
   OnMisfit MisfitPolicy(const TableName& table, std::string_view column,
                         const ColumnType& type) const;
@@ -58,7 +64,7 @@ class TypePolicies {
 
  private:
   struct Policy {
-    enum class Kind : std::uint8_t { kText, kDecimal, kDouble, kTrimmed, kWkb };
+    enum class Kind : std::uint8_t { kText, kDecimal, kDouble, kTrimmed, kWkb, kBytes };
     Kind kind = Kind::kText;
     int precision = 0;
     int scale = 0;
@@ -79,8 +85,9 @@ class TypePolicies {
 /// A value of this type may have no exact form.
 bool MayMisfit(const ColumnType& type);
 
-/// The error of a column by which rows are found, and which holds values that are not exact: two
-/// keys would become one. Errors: kConfig SLU-4121.
+/// The error of a column by which rows are found, and which is kept in a form that finds none: as
+/// double, where two keys would become one, or as bytes, which are in no text of a key. Errors:
+/// kConfig SLU-4121.
 Status CheckKeyTypes(const TableSchema& schema);
 
 /// A numeric that was declared as a double.
@@ -92,8 +99,11 @@ bool IsTrimmed(const ColumnType& type);
 /// A geometry or geography that was declared as wkb.
 bool IsWkb(const ColumnType& type);
 
-/// "text", "decimal(p,s)", "double", "trimmed", "wkb" where this is not how the type is kept by
-/// default; else empty.
+/// Any type that was declared as bytes: its binary form as it is sent, which has no text here.
+bool IsSentBytes(const ColumnType& type);
+
+/// "text", "decimal(p,s)", "double", "trimmed", "wkb", "bytes" where this is not how the type is
+/// kept by default; else empty.
 std::string DeclaredPolicy(const ColumnType& type);
 
 /// Kept as the text that PostgreSQL prints.

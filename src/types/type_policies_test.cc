@@ -114,6 +114,57 @@ TEST(TypePolicies, KeepVectorsAsTextAndGeometryAsBytes) {
   EXPECT_EQ(catalog.ResolveColumn(table, "other", Oid{20001}, 3)->carrier, Carrier::kList);
 }
 
+TEST(TypePolicies, KeepTheBytesOfTypesThatHaveAnotherFormThanText) {
+  TypePolicies policies;
+  ASSERT_THAT(policies.Add("public.orders.amount", "bytes"), IsOk());
+  // inet, a range, tsvector, money, numeric without digits; regclass, whose form we cannot print.
+  for (const std::uint32_t oid : {869U, 3904U, 3614U, 790U, kNumeric, 2205U}) {
+    const auto type = Kept(policies, oid);
+    ASSERT_THAT(type, IsOk()) << oid;
+    EXPECT_EQ(type->carrier, Carrier::kBytes) << type->name;
+    EXPECT_TRUE(HasCodec(*type)) << type->name;
+    EXPECT_EQ(DeclaredPolicy(*type), "bytes") << type->name;
+    EXPECT_FALSE(MayMisfit(*type)) << type->name;
+  }
+  // Kept otherwise, or text in both forms, or with no binary form: aclitem, a type nobody knows.
+  for (const std::uint32_t oid : {16U, 17U, 25U, 1043U, 142U, 1186U, 3802U, 1041U, 1033U, 19999U})
+    EXPECT_THAT(Kept(policies, oid), CodeIs("SLU-4121")) << oid;
+  EXPECT_THAT(Kept(policies, kNumeric, kTenTwo), CodeIs("SLU-4121"));
+  EXPECT_EQ(DeclaredPolicy(*Kept({}, 17)), "");
+}
+
+TEST(TypePolicies, KeepTheBytesOfTypesOfUsersWhereTheyAreSent) {
+  TypePolicies policies;
+  ASSERT_THAT(policies.Add("public.t.c", "bytes"), IsOk());
+  TypeCatalog catalog;
+  catalog.SetPolicies(std::make_shared<const TypePolicies>(policies));
+  catalog.AddType({.oid = Oid{20000}, .name = "sent"});
+  catalog.AddType({.oid = Oid{20001}, .name = "unsent", .has_send = false});
+  catalog.AddType(
+      {.oid = Oid{20002}, .name = "over_sent", .typtype = 'd', .typbasetype = Oid{20000}});
+  catalog.AddType(
+      {.oid = Oid{20003}, .name = "over_unsent", .typtype = 'd', .typbasetype = Oid{20001}});
+  catalog.AddType(
+      {.oid = Oid{20004}, .name = "over_inet", .typtype = 'd', .typbasetype = Oid{869}});
+  catalog.AddType(
+      {.oid = Oid{20005}, .name = "spans", .typtype = 'r', .range_element = Oid{20001}});
+  catalog.AddType({.oid = Oid{20006}, .name = "mood", .typtype = 'e'});
+  catalog.AddType({.oid = Oid{20007}, .name = "geometry", .extension = "postgis"});
+  const auto kept = [&](std::uint32_t oid) {
+    return catalog.ResolveColumn({"public", "t"}, "c", Oid{oid}, -1);
+  };
+  for (const std::uint32_t oid : {20000U, 20002U, 20004U}) EXPECT_THAT(kept(oid), IsOk()) << oid;
+  for (const std::uint32_t oid : {20001U, 20003U, 20005U, 20006U, 20007U})
+    EXPECT_THAT(kept(oid), CodeIs("SLU-4121")) << oid;
+
+  TableSchema schema;
+  schema.columns.resize(1);
+  schema.columns[0].type = *kept(20000);
+  EXPECT_THAT(CheckKeyTypes(schema), IsOk());
+  schema.key = {0};
+  EXPECT_THAT(CheckKeyTypes(schema), CodeIs("SLU-4121"));
+}
+
 TEST(TypePolicies, KeepArraysAsTextEverywhere) {
   TypePolicies policies;
   ASSERT_THAT(policies.Add("arrays", "text"), IsOk());

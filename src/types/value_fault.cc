@@ -27,6 +27,12 @@ FaultText TextOf(ValueFault fault) {
     case ValueFault::kNotBinary:
       return {ErrorKind::kUnsupported, "SLU-4102", "binary form is not understood",
               "start again: the stream is then asked for text"};
+    case ValueFault::kNotSent:
+      return {
+          ErrorKind::kConversion, "SLU-4114", "value came as text, not in its binary form",
+          "`sluice check` names the columns for which the stream is asked for text: declare them "
+          "as bytes too or leave them out, or this one as text; start again, then `sluice "
+          "resync` the table"};
     case ValueFault::kNotUtf8:
       return {ErrorKind::kConversion, "SLU-4103", "text is not valid UTF-8", kLeaveOut};
     case ValueFault::kDecimalSpecial:
@@ -70,6 +76,7 @@ bool IsMisfit(ValueFault fault) {
     case ValueFault::kNone:
     case ValueFault::kMalformed:
     case ValueFault::kNotBinary:
+    case ValueFault::kNotSent:
     case ValueFault::kCompositeShape:
     case ValueFault::kTooLarge:
       return false;

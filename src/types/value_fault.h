@@ -14,6 +14,7 @@ enum class ValueFault : std::uint8_t {
   kNone,
   kMalformed,       ///< not bytes of this type: kProtocol
   kNotBinary,       ///< the binary form of a type without a codec: kUnsupported
+  kNotSent,         ///< text, where the binary form was declared to be kept: kConversion
   kNotUtf8,         ///< misfits from here on: kConversion
   kDecimalSpecial,  ///< NaN or an infinity in a DECIMAL
   kDecimalDigits,   ///< more digits than the column's precision and scale
