@@ -79,6 +79,7 @@ Status LoadSchemas(const engine::PipelineOptions& options, postgres::Connection&
     source.schemas.push_back(loaded->schema);
   }
   if (options.types) NoteUnknownColumns(*options.types, source.schemas, report);
+  NoteBytesAsText(source.schemas, report);
   return ProposeDecimals(connection, source.schemas, report);
 }
 

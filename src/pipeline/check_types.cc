@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "postgres/quote.h"
+#include "types/type_catalog.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -93,6 +94,30 @@ void NoteUnknownColumns(const types::TypePolicies& policies, const std::vector<S
          .advice = "correct the name in the config file, or take the line out",
          .sql = "",
          .table = {}});
+  }
+}
+
+void NoteBytesAsText(const std::vector<SchemaPtr>& schemas, CheckReport& report) {
+  std::string text_only;
+  for (const SchemaPtr& schema : schemas) {
+    for (const Column& column : schema->columns) {
+      if (!types::HasCodec(column.type)) text_only = ToString(schema->name) + "." + column.name;
+    }
+  }
+  if (text_only.empty()) return;
+  for (const SchemaPtr& schema : schemas) {
+    for (const Column& column : schema->columns) {
+      if (!types::IsSentBytes(column.type)) continue;
+      report.findings.push_back(
+          {.severity = Severity::kProblem,
+           .code = "SLU-4114",
+           .message = fmt::format("{}.{} is declared as bytes, and {} makes the stream text",
+                                  ToString(schema->name), column.name, text_only),
+           .advice =
+               "declare that column as bytes too, or leave it out, or declare this one as text",
+           .sql = "",
+           .table = schema->name});
+    }
   }
 }
 

@@ -18,6 +18,9 @@ namespace sluice::pipeline {
 void NoteUnknownColumns(const types::TypePolicies& policies, const std::vector<SchemaPtr>& schemas,
                         CheckReport& report);
 
+/// Findings SLU-4114 for columns declared as bytes while another column makes the stream text.
+void NoteBytesAsText(const std::vector<SchemaPtr>& schemas, CheckReport& report);
+
 /// Findings SLU-4122. Looks at a part of the values, some seconds at most for all columns together;
 /// a table that takes longer, or may not be read, is passed over.
 /// Errors: kConnection, kTimeout.
