@@ -669,7 +669,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Give this user the right to read and write it."},
     {"SLU-5018", "DuckDB's share of memory is used up",
      "A statement needs more memory than DuckDB was given, and cannot use the disk instead. A run "
-     "opens the file again and goes on in less, five times within an hour at most.",
+     "opens the file again and goes on in less, five times within an hour as long as it gets no "
+     "further.",
      "Raise --memory. A statement holds 2,048 rows at a time: that many of the largest rows have "
      "to "
      "fit into half of it."},

@@ -49,7 +49,7 @@ MemoryShares ShareMemory(const engine::PipelineOptions& options) {
   shares.inbox = std::min(ours / 8, kHeldMax);
   // A set is held once while it is built, once in the queue, and once more by fold and destination.
   // DuckDB takes up a vector, 32 KiB for texts, for each column that a transaction appends to, and
-  // cannot spill it.
+  // a block of 256 KiB for a table that it deletes from; it cannot spill them.
   constexpr std::size_t kVectorBytes = std::size_t{32} << 10;
   constexpr std::size_t kColumnsMax = 65'536;
   shares.columns = has_engine_inside ? shares.destination / 4 / kVectorBytes : kColumnsMax;

@@ -20,7 +20,7 @@ struct MemoryShares {
   std::size_t held = 0;         ///< changes of units being copied before they spill
   std::size_t inbox = 0;        ///< sealed, waiting for the writer
   std::size_t batch = 0;        ///< one change set
-  std::size_t columns = 0;      ///< of the tables of one change set, together
+  std::size_t columns = 0;      ///< of the tables of one change set (OpenSet::column_count())
 };
 MemoryShares ShareMemory(const engine::PipelineOptions& options);
 

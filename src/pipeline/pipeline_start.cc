@@ -25,8 +25,6 @@ constexpr Duration kFileWait = std::chrono::seconds(3);
 constexpr int kSlotsRemadeMax = 3;
 constexpr int kPassesMax = 5;
 constexpr std::size_t kBornAnewMax = 3;
-constexpr std::size_t kShortOfMemoryMax = 5;
-constexpr Duration kShortOfMemoryWindow = std::chrono::hours(1);
 constexpr Duration kBornAnewWindow = std::chrono::hours(1);
 
 /// A walsender that was killed lingers for so long.
@@ -163,7 +161,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   const bool is_new = !has_begun && !file.empty() && !std::filesystem::exists(file, ignored);
   std::filesystem::create_directories(options.state_dir, ignored);
   SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Destination> destination,
-                          MakeDestination(options, !short_of_memory_at.empty()));
+                          MakeDestination(options, memory_shortage.is_recent()));
   const OpenRequest request{.pipeline = options.pipeline, .system_identifier = system_identifier};
   Result<DeliveryState> open = destination->Open(request);
   // `sluice status` and its like hold the file for a moment; a longer holder is named.
@@ -310,10 +308,7 @@ Status Pipeline::State::MayBeBornAnew(const Error& error) {
 /// even so comes back.
 bool Pipeline::State::MayGoOnWithLess(const Error& error) {
   if (error.code != "SLU-5018") return false;
-  const Clock::time_point now = Clock::now();
-  std::erase_if(short_of_memory_at, [&](auto at) { return at < now - kShortOfMemoryWindow; });
-  if (short_of_memory_at.size() >= kShortOfMemoryMax) return false;
-  short_of_memory_at.push_back(now);
+  if (!memory_shortage.MayGoOn(Clock::now(), progress.durable.Load())) return false;
   logger.Warn("the destination is opened again, to go on in less memory: {}{} ({})", error.message,
               Because(error), error.code);
   return true;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "pipeline/fence_meeting.h"
+#include "pipeline/memory_shortage.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/session.h"
 #include "pipeline/table_set.h"
@@ -58,7 +59,7 @@ struct Pipeline::State {
   int slots_remade = 0;
   std::optional<Error> lost;  ///< why the next opening makes slot and publication anew
   std::deque<Clock::time_point> born_anew_at;
-  std::deque<Clock::time_point> short_of_memory_at;
+  MemoryShortage memory_shortage;
   std::optional<Lsn> undecodable_at;  ///< of the last session
   std::optional<Error> undecodable;   ///< why the next opening passes to the end of the log
   int passes = 0;

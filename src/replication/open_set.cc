@@ -49,7 +49,7 @@ void OpenSet::Touch(OpenTable& table) {
 }
 
 void OpenSet::EnterSchema(OpenTable& table, const SchemaPtr& schema) {
-  if (!table.is_touched) column_count_ += schema->columns.size();
+  if (!table.is_touched) column_count_ += kTableColumns + schema->columns.size();
   Touch(table);
   if (table.emitted == schema) return;
   SealRows(table);

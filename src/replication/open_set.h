@@ -67,6 +67,8 @@ struct OpenTable {
 
 class OpenSet {
  public:
+  static constexpr std::size_t kTableColumns = 8;
+
   explicit OpenSet(Lsn end) : end_(end), sealed_end_(end) {}
 
   void BeginTransaction(const TransactionMark& mark);
@@ -101,7 +103,7 @@ class OpenSet {
   bool has_content() const { return !transactions_.empty() || end_ > sealed_end_; }
   std::size_t bytes() const { return bytes_; }
   std::size_t row_count() const { return row_count_; }
-  /// Of the tables with a place in it, together.
+  /// Of the tables with a place in it, together, with kTableColumns for each table itself.
   std::size_t column_count() const { return column_count_; }
   std::size_t transaction_count() const { return transactions_.size(); }
   /// Of the current transaction, in this set.

@@ -69,7 +69,8 @@ namespace sluice::replication {
 
 struct AssemblerOptions {
   /// A set is closed when it has so many rows or transactions, or bytes, or its tables together so
-  /// many columns: a destination takes up memory for each, however few rows there are.
+  /// many columns, where a table by itself is OpenSet::kTableColumns: a destination takes up memory
+  /// for each, however few rows there are.
   std::size_t batch_rows = 65'536;
   std::size_t batch_bytes = 16U << 20;
   std::size_t batch_columns = 65'536;

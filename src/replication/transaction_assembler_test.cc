@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/testing/result_matchers.h"
+#include "replication/open_set.h"
 #include "replication/testing/assembler_driver.h"
 
 namespace sluice::replication {
@@ -141,7 +142,7 @@ TEST(TransactionAssembler, ClosesASetAtTheBoundaryOnceItIsFull) {
 }
 
 TEST(TransactionAssembler, ClosesASetWhoseTablesHaveManyColumnsTogether) {
-  AssemblerDriver driver({.batch_columns = 4});
+  AssemblerDriver driver({.batch_columns = 2 * (OpenSet::kTableColumns + 2)});
   const auto write = [&](std::uint32_t xid, RelationId relation) {
     driver.Begin(xid, xid * 100);
     driver.SendAll({driver.Describe(relation), WriteInsert(relation, Row(1, "x"))});
