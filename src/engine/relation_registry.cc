@@ -130,8 +130,12 @@ std::vector<std::string> RelationRegistry::TextOnlyColumns() const {
   for (const auto& [id, table] : tables_) {
     if (!table.known) continue;
     for (const Column& column : table.known->columns) {
-      if (!types::HasCodec(column.type))
-        columns.push_back(ToString(table.name) + "." + column.name);
+      if (types::HasCodec(column.type)) continue;
+      // What is known may be older than what is declared now.
+      const auto declared =
+          types_->ResolveColumn(table.name, column.name, column.type.oid, column.type.typmod);
+      if (declared && types::HasCodec(*declared)) continue;
+      columns.push_back(ToString(table.name) + "." + column.name);
     }
   }
   return columns;
