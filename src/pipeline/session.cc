@@ -210,11 +210,13 @@ void Session::StreamThread(std::stop_token stop) {
   Clock::time_point last_useful = Clock::now();
   Clock::time_point held_since{};  // default: not held
   int internal_errors = 0;
+  bool has_read_by_sql = false;
   while (!stop.stop_requested()) {
     const std::int64_t transactions_before = progress_.transactions.load();
     const Clock::time_point began = Clock::now();
     const Status ended = RunStream(stop);
     progress_.source_connected.store(false);
+    has_read_by_sql = has_read_by_sql || progress_.reads_by_sql.load();
     // Also at a stop: inside an unfinished transaction the writer takes no calls, and whoever waits
     // for one (copies, control) would never end.
     writer_.inbox().PushStreamLostAndWait();
@@ -253,7 +255,7 @@ void Session::StreamThread(std::stop_token stop) {
       return;
     }
     const Duration patience =
-        progress_.reads_by_sql.load() ? std::max(held_timeout_, kDeadPeerMax) : held_timeout_;
+        has_read_by_sql ? std::max(held_timeout_, kDeadPeerMax) : held_timeout_;
     const bool is_held = held_since != Clock::time_point{} && Clock::now() - held_since > patience;
     if (ended.error().code == "SLU-2111") {
       FailToDecode(ended.error());

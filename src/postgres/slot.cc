@@ -90,7 +90,7 @@ Error WaitedTooLong(const std::optional<OpenTransaction>& oldest) {
 }  // namespace
 
 Error RefineSnapshotError(Error error) {
-  // Internal errors are not translated.
+  // Where the server translates its messages the error stays what it was: 40001 has other reasons.
   if (error.server_message.find("initial slot snapshot too large") == std::string::npos)
     return error;
   error.kind = ErrorKind::kConnection;
@@ -339,15 +339,18 @@ Status DropSlot(Connection& connection, std::string_view name, Duration wait,
 
 Status HoldSlot(Connection& reader, Connection& control, std::string_view name,
                 std::stop_token stop) {
-  // One string is one transaction, which the timeout ends with; the lock is the session's. A
-  // replication connection takes no parameters.
+  // A replication connection takes no parameters, and before 14.2 one statement at a time.
+  SLUICE_RETURN_IF_ERROR(
+      reader.Exec("hold the slot", "SET lock_timeout = " + std::to_string(kHoldWait.count())));
   const auto held = reader.Exec("hold the slot",
-                                "SET LOCAL lock_timeout = " + std::to_string(kHoldWait.count()) +
-                                    "; SELECT pg_advisory_lock(" + std::to_string(kHoldClass) +
+                                "SELECT pg_advisory_lock(" + std::to_string(kHoldClass) +
                                     ", hashtext(" + QuoteLiteral(name) + "))",
                                 {}, {.stop = std::move(stop)});
-  if (held) return {};
-  if (held.error().sqlstate != "55P03") return held.error();
+  if (!held && held.error().sqlstate != "55P03") return held.error();
+  if (held) {
+    SLUICE_RETURN_IF_ERROR(reader.Exec("hold the slot", "RESET lock_timeout"));
+    return {};
+  }
   SLUICE_ASSIGN_OR_RETURN(const auto row, ReadSlot(control, name));
   return InUse(name, row, ErrorKind::kConnection);
 }
