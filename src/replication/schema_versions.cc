@@ -223,6 +223,7 @@ void SetKey(TableSchema* schema, const TableSchema& known, const TableSchema& ca
 
 bool KeepsValues(const ColumnType& from, const ColumnType& to) {
   if (from == to) return true;
+  if (from.carrier != to.carrier) return false;
   const bool widens = to.typmod == -1 || (from.typmod != -1 && to.typmod >= from.typmod);
   if (from.oid == kNumeric && to.oid == kNumeric) {
     return from.carrier == Carrier::kDecimal && to.carrier == Carrier::kDecimal &&

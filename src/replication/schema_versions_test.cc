@@ -123,6 +123,9 @@ TEST(KeepsValues, TakesLongerLimitsAndMoreDigits) {
   EXPECT_TRUE(KeepsValues(type(1114, 0), type(1114, 6)));
   EXPECT_FALSE(KeepsValues(type(1114, 6), type(1114, 0)));
   EXPECT_FALSE(KeepsValues(type(23, -1), type(20, -1)));
+  ColumnType declared = type(1562, -1);
+  declared.carrier = Carrier::kBytes;
+  EXPECT_FALSE(KeepsValues(type(1562, -1), declared)) << "another form of the same value";
 }
 
 TEST(PlaceVersion, TakesTheCatalogsWhereOnlyColumnsWereAdded) {
