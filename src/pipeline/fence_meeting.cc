@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/reason.h"
 #include "base/sleep.h"
+#include "pipeline/table_changes.h"
 #include "postgres/catalog.h"
 #include "postgres/table_facts.h"
 
@@ -37,10 +39,13 @@ class FenceGuard {
   const std::uint64_t ticket_;
 };
 
-/// On the writer's thread.
+/// On the writer's thread. A table that was dropped may have been forgotten (--on-drop drop).
 TableRecord Newest(engine::DeliveryWriter& writer, const TableRecord& known) {
-  const bool is_there = writer.machine().has_table(known.relation);
-  return is_there ? writer.machine().record(known.relation) : known;
+  if (writer.machine().has_table(known.relation)) return writer.machine().record(known.relation);
+  TableRecord gone = known;
+  gone.state = TableState::kSkipped;
+  gone.reason = base::ReasonText(DroppedAtSource(known.source));
+  return gone;
 }
 
 Error Stopped() {

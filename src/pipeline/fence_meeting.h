@@ -58,7 +58,7 @@ class FenceMeeting {
   /// kTimeout SLU-3080: spoiled, again.
   Result<AtFence> Try(const TableRecord& record, const Standing& standing, std::stop_token stop);
   Status Stand(AtFence& fence, const Standing& standing, std::stop_token stop);
-  /// The writer's record, or `known` where it has none.
+  /// The writer's record; where it has none, `known`, but dropped.
   Result<TableRecord> RecordNow(const TableRecord& known);
   /// RecordNow(). kTimeout: the writer does not stand at the fence any more.
   Result<TableRecord> RecordAt(const AtFence& fence);
