@@ -111,6 +111,9 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-1050", "the pipeline has another slot or publication",
      "--slot or --publication names another one than the pipeline was begun with.",
      "Leave the option out; `sluice drop` first for a pipeline that reads another slot."},
+    {"SLU-1051", "the table is skipped",
+     "What is written to it is not in the stream, so that a copy of it would be old at once.",
+     "Do what the reason says; the table is copied then without being asked for."},
     {"SLU-2001", "the source's URL cannot be read",
      "It is neither a postgres:// URL nor a libpq keyword string, or holds characters that must be "
      "written as %XX.",
@@ -280,7 +283,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-2105", "the slot is in use",
      "Another session reads from it: another sluice, or one whose end the server has not noticed "
      "yet.",
-     "Stop the other one; a session whose client died ends after wal_sender_timeout."},
+     "Stop the other one; a session whose client died ends after wal_sender_timeout, one that "
+     "reads by SQL within 45 seconds."},
     {"SLU-2106", "the server is in recovery",
      "A standby answers in the place of the source, and no --primary is given.",
      "Use the primary as source, or name it with --primary."},

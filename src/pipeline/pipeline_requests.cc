@@ -78,7 +78,8 @@ Status Pipeline::Resync(const std::vector<std::string>& patterns) {
       const std::vector<TableRecord> records,
       session->writer().inbox().CallAndWait(
           [&]() -> Result<std::vector<TableRecord>> { return session->writer().Records(); }));
-  SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables, MatchTables(patterns, records));
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> tables,
+                          MatchToCopyAgain(patterns, records));
   return CopyAgain(*session, tables, records);
 }
 

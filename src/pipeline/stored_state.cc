@@ -97,7 +97,8 @@ Result<std::vector<TableName>> MarkTables(const engine::PipelineOptions& options
                    .advice = "sluice run makes it"};
     }
     SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> chosen,
-                            MatchTables(patterns, state.tables));
+                            mark == Mark::kResync ? MatchToCopyAgain(patterns, state.tables)
+                                                  : MatchTables(patterns, state.tables));
     SLUICE_ASSIGN_OR_RETURN(const CommitRecord record, MarkedRecord(state, chosen, mark));
     if (!record.tables.empty()) {
       SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, destination->Commit(record));

@@ -141,4 +141,20 @@ Result<std::vector<RelationId>> MatchTables(const std::vector<std::string>& patt
   return matched;
 }
 
+Result<std::vector<RelationId>> MatchToCopyAgain(const std::vector<std::string>& patterns,
+                                                 const std::vector<TableRecord>& tables) {
+  SLUICE_ASSIGN_OR_RETURN(std::vector<RelationId> matched, MatchTables(patterns, tables));
+  const TableRecord* skipped = nullptr;
+  for (const TableRecord& table : tables) {
+    if (table.state != TableState::kSkipped) continue;
+    if (std::erase(matched, table.relation) != 0) skipped = &table;
+  }
+  if (!matched.empty() || skipped == nullptr) return matched;
+  return Error{.kind = ErrorKind::kInvalidArgument,
+               .message = "table " + ToString(skipped->source) +
+                          " is skipped, no changes of it would follow a copy: " + skipped->reason,
+               .code = "SLU-1051",
+               .advice = skipped->advice};
+}
+
 }  // namespace sluice::pipeline

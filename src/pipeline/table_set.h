@@ -51,5 +51,9 @@ Plan DescribePlan(const std::vector<postgres::PlannedTable>& planned,
 /// nothing).
 Result<std::vector<RelationId>> MatchTables(const std::vector<std::string>& patterns,
                                             const std::vector<TableRecord>& tables);
+/// MatchTables() without those that are skipped: they are not published. Errors: also
+/// kInvalidArgument SLU-1051 (only skipped ones match).
+Result<std::vector<RelationId>> MatchToCopyAgain(const std::vector<std::string>& patterns,
+                                                 const std::vector<TableRecord>& tables);
 
 }  // namespace sluice::pipeline
