@@ -20,7 +20,9 @@ constexpr Duration kTryAgain = std::chrono::minutes(1);
 bool HasAppended(std::span<const TableRecord> tables) {
   return std::ranges::any_of(tables, [](const TableRecord& record) {
     const bool gets_rows = record.state == TableState::kLive || record.kept;
-    return gets_rows && record.schema && types::IsAppend(*record.schema);
+    const bool is_append =
+        record.schema ? types::IsAppend(*record.schema) : record.mode == TableMode::kAppend;
+    return gets_rows && is_append;
   });
 }
 
