@@ -173,6 +173,8 @@ bool HasRaw(const std::vector<ChangeItem>& items) {
 }
 
 std::string HaltAdvice(const Error& error, const TableName& source, bool keeps) {
+  // What was kept has the text, too.
+  if (error.code == "SLU-4114") return error.advice;
   const std::string command = (keeps ? "sluice resume " : "sluice resync ") + ToString(source);
   if (error.advice.empty() || error.advice.starts_with("sluice resync ")) return command;
   return keeps ? error.advice + "; `" + command + "` goes on from what was kept" : error.advice;

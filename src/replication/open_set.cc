@@ -42,15 +42,15 @@ void OpenSet::MoveEnd(Lsn end) {
   end_ = std::max(end_, end);
 }
 
-void OpenSet::Touch(OpenTable& table) {
+void OpenSet::Touch(OpenTable& table, const TableSchema* schema) {
   if (table.is_touched) return;
   table.is_touched = true;
+  column_count_ += kTableColumns + (schema == nullptr ? 0 : schema->columns.size());
   touched_.push_back(&table);
 }
 
 void OpenSet::EnterSchema(OpenTable& table, const SchemaPtr& schema) {
-  if (!table.is_touched) column_count_ += kTableColumns + schema->columns.size();
-  Touch(table);
+  Touch(table, schema.get());
   if (table.emitted == schema) return;
   SealRows(table);
   table.items.emplace_back(SchemaMark{current_transaction_, schema});
@@ -77,14 +77,14 @@ void OpenSet::AddBatch(OpenTable& table, ChangeBatch batch) {
 }
 
 void OpenSet::AddTruncate(OpenTable& table, std::uint32_t ordinal) {
-  Touch(table);
+  Touch(table, table.emitted.get());
   SealRows(table);
   table.items.emplace_back(TruncateMark{current_transaction_, ordinal});
   bytes_ += kMarkBytes;
 }
 
 void OpenSet::AddFailure(OpenTable& table, Error error) {
-  Touch(table);
+  Touch(table, table.emitted.get());
   SealRows(table);
   table.items.emplace_back(TableFailure{current_transaction_, std::move(error)});
   bytes_ += kMarkBytes;

@@ -105,6 +105,7 @@ class OpenSet {
   std::size_t row_count() const { return row_count_; }
   /// Of the tables with a place in it, together, with kTableColumns for each table itself.
   std::size_t column_count() const { return column_count_; }
+  std::size_t table_count() const { return touched_.size(); }
   std::size_t transaction_count() const { return transactions_.size(); }
   /// Of the current transaction, in this set.
   std::size_t transaction_bytes() const {
@@ -114,7 +115,8 @@ class OpenSet {
   Lsn end() const { return end_; }
 
  private:
-  void Touch(OpenTable& table);
+  /// \param schema of the rows to come, where it is known.
+  void Touch(OpenTable& table, const TableSchema* schema);
   void EnterSchema(OpenTable& table, const SchemaPtr& schema);
   /// The builder's rows become an item.
   void SealRows(OpenTable& table);

@@ -196,8 +196,11 @@ Status TransactionAssembler::State::OnCommit(const pgoutput::Commit& message) {
 }
 
 void TransactionAssembler::State::CloseAtBoundary() {
+  // One table alone takes what it takes.
+  const bool has_many_columns =
+      set.column_count() >= options.batch_columns && set.table_count() > 1;
   if (set.row_count() < options.batch_rows && set.bytes() < options.batch_bytes &&
-      set.transaction_count() < options.batch_rows && set.column_count() < options.batch_columns) {
+      set.transaction_count() < options.batch_rows && !has_many_columns) {
     return;
   }
   ready.push_back(set.Close(true));
