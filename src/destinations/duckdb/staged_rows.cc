@@ -33,8 +33,9 @@ void Bind(duckdb_bind_info info) {
   duckdb_table_function_get_client_context(info, context.out());
   RowsHandle rows = staged->Find(IdOf(std::move(context)));
   if (rows == nullptr) return duckdb_bind_set_error(info, "nothing is staged");
-  for (std::size_t i = 0; i < rows->types.size(); ++i) {
-    duckdb_bind_add_result_column(info, ("c" + std::to_string(i)).c_str(), rows->types[i].get());
+  for (std::size_t i = 0; i < rows->types->size(); ++i) {
+    const LogicalTypeHandle& type = (*rows->types)[i];
+    duckdb_bind_add_result_column(info, ("c" + std::to_string(i)).c_str(), type.get());
   }
   duckdb_bind_set_cardinality(info, rows->end - rows->begin, true);
   duckdb_bind_set_bind_data(info, new RowsHandle(std::move(rows)), Delete<RowsHandle>);
@@ -55,19 +56,23 @@ void Scan(duckdb_function_info info, duckdb_data_chunk output) {
   begin += count;
 }
 
-/// \return of the columns as they are staged.
-Result<std::vector<LogicalTypeHandle>> TypesOf(duckdb_connection connection,
-                                               const std::vector<ColumnSource>& columns) {
-  std::string sql = "SELECT ";
+/// What the columns are called in SQL.
+std::string SqlTypes(const std::vector<ColumnSource>& columns) {
+  std::string out;
   for (const ColumnSource& column : columns)
-    sql += "NULL::" + (column.data == nullptr ? "BOOLEAN" : SqlType(*column.type)) + ",";
+    out += "NULL::" + (column.data == nullptr ? "BOOLEAN" : SqlType(*column.type)) + ",";
+  return out;
+}
+
+Result<StagedRows::TypesPtr> PrepareTypes(duckdb_connection connection, const std::string& types) {
   PreparedHandle prepared;
-  if (duckdb_prepare(connection, sql.c_str(), prepared.out()) == DuckDBError)
+  if (duckdb_prepare(connection, ("SELECT " + types).c_str(), prepared.out()) == DuckDBError)
     return MakeError("stage rows", duckdb_prepare_error(prepared.get()));
-  std::vector<LogicalTypeHandle> types;
-  for (std::size_t i = 0; i < columns.size(); ++i)
-    types.emplace_back(duckdb_prepared_statement_column_logical_type(prepared.get(), i));
-  return types;
+  auto out = std::make_shared<std::vector<LogicalTypeHandle>>();
+  const idx_t count = duckdb_prepared_statement_column_count(prepared.get());
+  for (idx_t i = 0; i < count; ++i)
+    out->emplace_back(duckdb_prepared_statement_column_logical_type(prepared.get(), i));
+  return StagedRows::TypesPtr(std::move(out));
 }
 
 }  // namespace
@@ -89,13 +94,26 @@ Status StagedRows::Register(duckdb_connection connection, std::shared_ptr<Staged
 Status StagedRows::Set(duckdb_connection connection, std::vector<ColumnSource> columns,
                        std::size_t begin, std::size_t end) {
   auto rows = std::make_shared<Rows>();
-  SLUICE_ASSIGN_OR_RETURN(rows->types, TypesOf(connection, columns));
+  SLUICE_ASSIGN_OR_RETURN(rows->types, TypesOf(connection, SqlTypes(columns)));
   rows->columns = std::move(columns);
   rows->begin = begin;
   rows->end = end;
   const base::MutexLock lock(mutex_);
   by_connection_[IdOf(connection)] = std::move(rows);
   return {};
+}
+
+Result<StagedRows::TypesPtr> StagedRows::TypesOf(duckdb_connection connection,
+                                                 const std::string& types) {
+  {
+    const base::MutexLock lock(mutex_);
+    if (const auto found = types_.find(types); found != types_.end()) return found->second;
+  }
+  SLUICE_ASSIGN_OR_RETURN(TypesPtr made, PrepareTypes(connection, types));
+  const base::MutexLock lock(mutex_);
+  if (types_.size() == kTypesMax) types_.clear();
+  types_[types] = made;
+  return made;
 }
 
 void StagedRows::Clear(duckdb_connection connection) {

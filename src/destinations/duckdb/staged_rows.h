@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,9 +36,10 @@ class StagedRows {
              std::size_t end);
   void Clear(duckdb_connection connection);
 
+  using TypesPtr = std::shared_ptr<const std::vector<LogicalTypeHandle>>;
   struct Rows {
     std::vector<ColumnSource> columns;
-    std::vector<LogicalTypeHandle> types;
+    TypesPtr types;
     std::size_t begin = 0;
     std::size_t end = 0;
   };
@@ -45,7 +47,12 @@ class StagedRows {
   std::shared_ptr<const Rows> Find(idx_t connection_id) const;
 
  private:
+  /// Preparing a statement to learn its types costs as much as a small statement.
+  Result<TypesPtr> TypesOf(duckdb_connection connection, const std::string& types);
+
+  static constexpr std::size_t kTypesMax = 64;
   mutable base::Mutex mutex_;
+  std::map<std::string, TypesPtr> types_ SLUICE_GUARDED_BY(mutex_);  ///< by how SQL calls them
   std::map<idx_t, std::shared_ptr<const Rows>> by_connection_ SLUICE_GUARDED_BY(mutex_);
 };
 

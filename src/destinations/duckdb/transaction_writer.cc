@@ -14,6 +14,7 @@
 #include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/row_applier.h"
+#include "destinations/duckdb/table_progress.h"
 #include "destinations/duckdb/type_map.h"
 #include "destinations/duckdb/value_check.h"
 
@@ -660,6 +661,28 @@ Status TransactionWriter::WriteChanges(const CommitRecord& record) {
   return {};
 }
 
+Status TransactionWriter::WriteTables(const CommitRecord& record) {
+  std::vector<const TableRecord*> ahead;
+  for (const TableRecord& table : record.tables) {
+    const auto known = records_.find(table.relation);
+    const bool is_known = known != records_.end();
+    const bool is_changed = !is_known || !SameInternals(known->second, table);
+    SLUICE_RETURN_IF_ERROR(WriteKept(connection_, table.relation,
+                                     is_known ? known->second.kept : std::nullopt, table.kept));
+    if (is_changed || !IsProgressOnly(known->second, table)) {
+      SLUICE_RETURN_IF_ERROR(WriteTable(connection_, table, is_changed));
+    } else {
+      ahead.push_back(&table);
+    }
+    SLUICE_RETURN_IF_ERROR(WriteRangesOf(table));
+  }
+  SLUICE_ASSIGN_OR_RETURN(const bool is_written, WriteProgress(connection_, ahead));
+  if (is_written) return {};
+  for (const TableRecord* table : ahead)
+    SLUICE_RETURN_IF_ERROR(WriteTable(connection_, *table, false));
+  return {};
+}
+
 Status TransactionWriter::WriteRecords(const CommitRecord& record) {
   if (record.birth) SLUICE_RETURN_IF_ERROR(ReplaceBirth(connection_, *record.birth, epoch_));
   if (record.position && record.position->lsn < position_) {
@@ -669,15 +692,7 @@ Status TransactionWriter::WriteRecords(const CommitRecord& record) {
                  .code = "SLU-5105"};
   }
   SLUICE_RETURN_IF_ERROR(WriteChanges(record));
-  for (const TableRecord& table : record.tables) {
-    const auto known = records_.find(table.relation);
-    const bool is_changed = known == records_.end() || !SameInternals(known->second, table);
-    const std::optional<KeptChanges> kept =
-        known == records_.end() ? std::nullopt : known->second.kept;
-    SLUICE_RETURN_IF_ERROR(WriteKept(connection_, table.relation, kept, table.kept));
-    SLUICE_RETURN_IF_ERROR(WriteTable(connection_, table, is_changed));
-    SLUICE_RETURN_IF_ERROR(WriteRangesOf(table));
-  }
+  SLUICE_RETURN_IF_ERROR(WriteTables(record));
   SLUICE_ASSIGN_OR_RETURN(const bool is_mine, WritePosition(connection_, record, epoch_));
   if (is_mine) return {};
   return Error{.kind = ErrorKind::kStateStore,

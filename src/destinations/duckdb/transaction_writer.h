@@ -135,6 +135,7 @@ class TransactionWriter {
   QuarantineOwner OwnerOf(RelationId relation, const Table& table) const;
   Result<std::optional<Error>> AlterQuarantined(const TableSchema& from, const TableSchema& to);
   Result<std::optional<Error>> Quarantine(const Staged& staged, const NetChange& change);
+  Status WriteTables(const CommitRecord& record);
   Status WriteRecords(const CommitRecord& record);
   Status FillRest();
   Status WriteChanges(const CommitRecord& record);
