@@ -40,7 +40,7 @@ class ReplicationTest : public ServerTest, public ::testing::WithParamInterface<
       const auto text = base::AsText(**message);
       if (text[0] != 'w') continue;
       types += text[25];
-      if (types.back() == 'C') break;
+      if (types.back() == 'C' || types.back() == 'c') break;
     }
     return types;
   }
@@ -203,6 +203,17 @@ TEST_P(ReplicationTest, ReadsALargeTransactionInPieces) {
   EXPECT_EQ(inserts, 300000U);
   // One wake-up a message would be 300,000.
   EXPECT_LT(stream->wake_ups(), 100000U);
+}
+
+TEST_P(ReplicationTest, GetsATransactionInPiecesWhenTheServerHolds32MiBOfIt) {
+  Sql("CREATE TABLE public.t (id int PRIMARY KEY, x text); CREATE PUBLICATION \"My \"\"Pub\"\", "
+      "x\" FOR TABLE public.t");
+  ASSERT_EQ(Sql("SHOW logical_decoding_work_mem").str(0, 0), "64MB");
+  const CreatedSlot slot = MakeSlot("sluice_pg_pieces");
+  auto stream = Stream("sluice_pg_pieces", slot.consistent_point);
+  ASSERT_THAT(stream, IsOk());
+  Sql("INSERT INTO public.t SELECT g, repeat('x', 1000) FROM generate_series(1, 40000) g");
+  EXPECT_EQ(ReadToCommit(*stream).front(), 'S');
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, ReplicationTest, ::testing::Bool(),

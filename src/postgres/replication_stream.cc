@@ -107,6 +107,12 @@ std::string StartReplicationSql(const StreamOptions& options) {
   return sql + ")";
 }
 
+/// So much of a transaction the server holds before it gives what it has: its first rows come while
+/// it is written, and the server needs that memory only. A lower limit of its own stays.
+constexpr std::string_view kPiecesSql =
+    "SELECT set_config('logical_decoding_work_mem', '32MB', false) "
+    "WHERE pg_size_bytes(current_setting('logical_decoding_work_mem')) > 33554432";
+
 ReplicationStream::ReplicationStream(std::unique_ptr<Source> source) : source_(std::move(source)) {}
 ReplicationStream::~ReplicationStream() = default;
 ReplicationStream::ReplicationStream(ReplicationStream&&) noexcept = default;
@@ -120,6 +126,8 @@ Result<ReplicationStream> ReplicationStream::Start(Connection connection,
                  .message = "a stream never starts at 0/0",
                  .code = "SLU-9001"};
   }
+  if (options.is_streaming)
+    SLUICE_RETURN_IF_ERROR(connection.Exec("set up the stream", kPiecesSql));
   (void)connection.TakeNotices();
   std::unique_ptr<Source> source;
   if (options.may_read_raw && !connection.is_encrypted()) {
