@@ -222,7 +222,7 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Add a column, or leave the table out."},
     {"SLU-2047", "the source is a standby",
      "A standby can be the source from PostgreSQL 16 on, and what has to be written is written on "
-     "its primary, which has to be known. `sluice copy` reads a primary only.",
+     "its primary, which has to be known.",
      "Name its primary with --primary, or use the primary as source."},
     {"SLU-2048", "nothing to replicate", "No table fits the selection and can be replicated.",
      "Check the patterns with `sluice check`."},

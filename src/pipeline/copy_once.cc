@@ -229,7 +229,8 @@ Status CopyOnce::State::Attempt(std::stop_token stop) {
   SLUICE_RETURN_IF_ERROR(CheckTables(control, types));
   ShowPlan();
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection exporting, Connect("copy-snapshot", stop));
-  postgres::SnapshotExporter exporter(std::move(exporting));
+  postgres::SnapshotExporter exporter(std::move(exporting),
+                                      postgres::SnapshotExporter::For::kReading);
   std::vector<postgres::LockTarget> targets;
   for (const postgres::PlannedTable& table : planned) {
     if (table.is_skipped) continue;

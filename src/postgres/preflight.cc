@@ -28,16 +28,15 @@ constexpr std::string_view kAfterRestart = ";  -- takes effect when the server i
 /// Logical decoding on standbys came with it.
 constexpr int kStandbyVersion = 160'000;
 
-void CheckStandby(const PreflightRequest& request, const PreflightInput& in, Findings& out) {
+void CheckStandby(const PreflightInput& in, Findings& out) {
   if (!in.standby) {
     const bool is_old = in.facts.version_num < kStandbyVersion;
     Add(out, Severity::kProblem, "SLU-2047",
         is_old ? "the source is a standby, and PostgreSQL " + in.facts.version +
                      " cannot decode its log there"
                : "the source is a standby",
-        request.is_copy_only || is_old ? "use the primary as source"
-                                       : "name its primary with --primary, or use the primary as "
-                                         "source");
+        is_old ? "use the primary as source"
+               : "name its primary with --primary, or use the primary as source");
     return;
   }
   const StandbyFacts& standby = *in.standby;
@@ -71,8 +70,8 @@ void CheckServer(const PreflightRequest& request, const PreflightInput& in, Find
     Add(out, Severity::kProblem, "SLU-2012", "the database's encoding is SQL_ASCII",
         "dump it and restore it into a database with ENCODING 'UTF8'");
   }
-  if (facts.is_in_recovery) CheckStandby(request, in, out);
   if (request.is_copy_only) return;
+  if (facts.is_in_recovery) CheckStandby(in, out);
   if (const auto defect = KnownDefect(facts.version_num)) {
     Add(out, Severity::kWarning, "SLU-2042", "PostgreSQL " + facts.version + ": " + *defect,
         "install the newest minor release");

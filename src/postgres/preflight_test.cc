@@ -92,6 +92,7 @@ TEST(FindProblems, NamesWhatAStandbyNeedsOfItsPrimary) {
 
 TEST(FindProblems, AsksNothingOfAServerThatIsOnlyCopied) {
   PreflightInput in = GoodServer();
+  in.facts.is_in_recovery = true;
   in.facts.wal_level = "replica";
   in.facts.may_replicate = false;
   in.tables[0].identity_state = IdentityState::kMissing;

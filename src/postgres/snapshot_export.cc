@@ -102,7 +102,8 @@ Result<ExportedSnapshot> SnapshotExporter::TakeOrdinary(const ExecOptions& optio
       const QueryResult rows,
       connection_.Exec("take a snapshot",
                        "SELECT pg_export_snapshot(), pg_current_snapshot()::text, "
-                       "pg_current_wal_insert_lsn()",
+                       "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
+                       "ELSE pg_current_wal_insert_lsn() END",
                        {}, options));
   ExportedSnapshot snapshot{.id = rows.str(0, 0), .text = rows.str(0, 1), .insert_lsn = {}};
   SLUICE_ASSIGN_OR_RETURN(snapshot.insert_lsn, rows.LsnAt(0, 2));
@@ -138,9 +139,11 @@ Result<ExportedSnapshot> SnapshotExporter::Take(std::span<const LockTarget> tabl
                             .stop = stop};
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     SLUICE_RETURN_IF_ERROR(Release());
-    const bool is_standby = connection_.is_standby();
-    if (const auto writing = connection_.ForWriting(); !writing)
-      return TroubleOfTheLine(writing.error());
+    const bool by_slot = connection_.is_standby() && purpose_ == For::kStream;
+    if (by_slot) {
+      if (const auto writing = connection_.ForWriting(); !writing)
+        return TroubleOfTheLine(writing.error());
+    }
     SLUICE_RETURN_IF_ERROR(connection_.Exec("begin a snapshot", kReadOnly, {}, options));
     // Locks first: they take no snapshot, and what committed before them is in the one taken next.
     auto locked = connection_.Exec("lock a table", LockSql(tables, lock_timeout), {}, options);
@@ -148,11 +151,11 @@ Result<ExportedSnapshot> SnapshotExporter::Take(std::span<const LockTarget> tabl
       SLUICE_RETURN_IF_ERROR(Release());
       return RefineTakeError(std::move(locked).error(), tables);
     }
-    Result<ExportedSnapshot> snapshot = is_standby ? TakeBySlot(options) : TakeOrdinary(options);
+    Result<ExportedSnapshot> snapshot = by_slot ? TakeBySlot(options) : TakeOrdinary(options);
     if (!snapshot) {
       SLUICE_RETURN_IF_ERROR(Release());
       Error error = std::move(snapshot).error();
-      return is_standby ? TroubleOfTheLine(std::move(error)) : std::move(error);
+      return by_slot ? TroubleOfTheLine(std::move(error)) : std::move(error);
     }
     SLUICE_ASSIGN_OR_RETURN(const bool is_whole, AreLocksWhole(connection_, tables));
     if (is_whole) return *std::move(snapshot);

@@ -33,14 +33,19 @@ struct LockTarget {
 /// The exporter: one backend for the whole copy of a unit. Its transaction holds lock and snapshot.
 class SnapshotExporter {
  public:
-  explicit SnapshotExporter(Connection connection) : connection_(std::move(connection)) {}
+  enum class For : std::uint8_t {
+    kStream,   ///< what a stream goes on from: the text names what was running
+    kReading,  ///< a standby's own snapshot will do, and its primary need not be known
+  };
+  explicit SnapshotExporter(Connection connection, For purpose = For::kStream)
+      : connection_(std::move(connection)), purpose_(purpose) {}
 
   /// BEGIN, LOCK ... ACCESS SHARE, then the snapshot: lock first, else DDL in between loses rows
   /// (G1). A former one is released. Checks that the locked names are still these relations and,
   /// of partitioned tables, that every leaf is locked.
   ///
-  /// On a standby the snapshot is a temporary slot's, and the insert LSN the slot's point: the two
-  /// see the same transactions. It waits for every transaction open in the cluster.
+  /// For a stream of a standby the snapshot is a temporary slot's, and the insert LSN the slot's
+  /// point: the two see the same transactions. It waits for every transaction open in the cluster.
   ///
   /// Errors: kTimeout SLU-2017 (lock), SLU-2104 (the slot), kConfig SLU-2103 (table is gone),
   /// kUnsupported SLU-2047 (a standby without its primary), kConnection.
@@ -57,6 +62,7 @@ class SnapshotExporter {
   Result<ExportedSnapshot> TakeBySlot(const ExecOptions& options);
 
   Connection connection_;
+  For purpose_;
 };
 
 /// In a worker's session: BEGIN, SET TRANSACTION SNAPSHOT, and the text must be equal.
