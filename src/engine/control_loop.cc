@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <future>
 #include <optional>
 #include <utility>
 
@@ -23,6 +24,9 @@ constexpr Duration kBudgetInterval = std::chrono::seconds(1);
 constexpr Duration kSchemaInterval = std::chrono::seconds(10);
 constexpr Duration kSecondLook = std::chrono::seconds(1);
 constexpr Duration kLockTimeout = std::chrono::seconds(2);
+constexpr Duration kConnectWaitMax = std::chrono::seconds(5);
+/// For what is about to be stored anyway.
+constexpr Duration kShutdownPatience = std::chrono::seconds(3);
 constexpr int kFailedLooksMax = 3;
 
 }  // namespace
@@ -61,37 +65,74 @@ SlotInfo ControlLoop::slot() const {
 }
 
 void ControlLoop::Loop(std::stop_token stop) {
-  std::optional<postgres::Connection> connection;
-  Duration wait = kTick;
   while (!stop.stop_requested()) {
-    if (!connection) {
-      Result<postgres::Connection> opened = connect_();
-      if (opened) connection.emplace(*std::move(opened));
-    }
-    if (connection) {
-      const Status ticked = Tick(*connection, Clock::now());
-      if (!ticked && ticked.error().kind == ErrorKind::kCancelled) return;
-      if (!ticked) logger_.Debug("control: {}", ticked.error().message);
-      if (!connection->is_alive()) connection.reset();
-    }
-    wait = connection ? kTick : std::min<Duration>(wait * 2, std::chrono::seconds(5));
-    sleep_.SleepFor(wait, stop);
+    const Clock::time_point now = Clock::now();
+    const Status ticked = HasConnection(now) ? Tick(*connection_, now) : Status();
+    if (!ticked && ticked.error().kind == ErrorKind::kCancelled) break;
+    if (!ticked) logger_.Debug("control: {}", ticked.error().message);
+    sleep_.SleepFor(kTick, stop);
   }
+  connection_.reset();
+}
+
+bool ControlLoop::HasConnection(Clock::time_point now) {
+  if (connection_ && connection_->is_alive()) return true;
+  if (now < connect_at_) return false;
+  Result<postgres::Connection> opened = connect_();
+  if (!opened) {
+    NoteRefusal(opened.error(), now);
+    connect_wait_ = std::clamp(connect_wait_ * 2, kTick, kConnectWaitMax);
+    connect_at_ = Clock::now() + connect_wait_;
+    return false;
+  }
+  refused_since_.reset();
+  connect_wait_ = {};
+  // In place: whoever waits for the writer goes on with it.
+  if (connection_) {
+    *connection_ = *std::move(opened);
+  } else {
+    connection_.emplace(*std::move(opened));
+  }
+  return true;
+}
+
+/// Sessions end and no new ones come, but the walsender stays until all that it sent is flushed.
+void ControlLoop::NoteRefusal(const Error& error, Clock::time_point now) {
+  if (error.sqlstate != "57P03" || !progress_.source_connected.load()) {
+    refused_since_.reset();
+    return;
+  }
+  if (!refused_since_) refused_since_ = now;
+  if (now - *refused_since_ >= kShutdownPatience) progress_.lets_go.store(true);
+}
+
+template <class F>
+std::invoke_result_t<F> ControlLoop::AskWriter(F function) {
+  auto answer = writer_.inbox().Ask(std::move(function));
+  while (answer.wait_for(kTick) != std::future_status::ready) {
+    const Clock::time_point now = Clock::now();
+    const Status looked = HasConnection(now) ? LookAtSource(*connection_, now) : Status();
+    if (!looked) logger_.Debug("control: {}", looked.error().message);
+  }
+  return answer.get();
 }
 
 Status ControlLoop::Tick(postgres::Connection& connection, Clock::time_point now) {
-  if (options_.is_standby) SLUICE_RETURN_IF_ERROR(LookForPromotion(connection));
+  SLUICE_RETURN_IF_ERROR(LookAtSource(connection, now));
   SLUICE_RETURN_IF_ERROR(FeedMachine(connection));
   SLUICE_RETURN_IF_ERROR(FollowSeen());
+  return LookAtSchemas(connection, now);
+}
+
+Status ControlLoop::LookAtSource(postgres::Connection& connection, Clock::time_point now) {
+  if (options_.is_standby) SLUICE_RETURN_IF_ERROR(LookForPromotion(connection));
   if (now - identities_at_ >= kIdentityInterval) {
     identities_at_ = now;
     SLUICE_RETURN_IF_ERROR(LookAtIdentities(connection));
   }
-  if (now - slot_at_ >= (budget_.has_limit() ? kBudgetInterval : kSlotInterval)) {
-    slot_at_ = now;
-    SLUICE_RETURN_IF_ERROR(LookAtSlot(connection, now));
-  }
-  return LookAtSchemas(connection, now);
+  if (now - slot_at_ < (budget_.has_limit() ? kBudgetInterval : kSlotInterval)) return {};
+  slot_at_ = now;
+  return LookAtSlot(connection, now);
 }
 
 /// A stream goes on over a promotion; the new timeline has to be stored before the next start.
@@ -125,7 +166,7 @@ Status ControlLoop::LookAtSchemas(postgres::Connection& connection, Clock::time_
   }
   if (looked_ == followed_.load() || !seen_.empty()) return {};
   // Behind what the writer was told last: committed, and its copies asked for.
-  SLUICE_RETURN_IF_ERROR(writer_.inbox().CallAndWait([]() -> Status { return {}; }));
+  SLUICE_RETURN_IF_ERROR(AskWriter([]() -> Status { return {}; }));
   followed_.store(looked_);
   return {};
 }
@@ -133,7 +174,7 @@ Status ControlLoop::LookAtSchemas(postgres::Connection& connection, Clock::time_
 /// What no message tells: tables that were altered, or rewritten, and got no rows since.
 Status ControlLoop::CompareSchemas(postgres::Connection& connection) {
   SLUICE_ASSIGN_OR_RETURN(const std::vector<SchemaPtr> known,
-                          writer_.inbox().CallAndWait([this]() -> Result<std::vector<SchemaPtr>> {
+                          AskWriter([this]() -> Result<std::vector<SchemaPtr>> {
                             std::vector<SchemaPtr> live;
                             for (const RelationId relation : writer_.machine().tables()) {
                               const TableRecord& record = writer_.machine().record(relation);
@@ -167,16 +208,15 @@ Status ControlLoop::CompareSchemas(postgres::Connection& connection) {
 Status ControlLoop::FollowSeen() {
   std::vector<Seen> later;
   for (const Seen& table : seen_) {
-    SLUICE_ASSIGN_OR_RETURN(
-        const bool is_current, writer_.inbox().CallAndWait([&]() -> Result<bool> {
-          const auto& machine = writer_.machine();
-          const RelationId relation = table.known->relation;
-          return machine.has_table(relation) && machine.record(relation).schema == table.known &&
-                 machine.record(relation).state == TableState::kLive;
-        }));
+    SLUICE_ASSIGN_OR_RETURN(const bool is_current, AskWriter([&]() -> Result<bool> {
+                              const auto& machine = writer_.machine();
+                              const RelationId relation = table.known->relation;
+                              return machine.has_table(relation) &&
+                                     machine.record(relation).schema == table.known &&
+                                     machine.record(relation).state == TableState::kLive;
+                            }));
     if (!is_current) continue;  // rows brought it, or a copy: looked at again next time
-    SLUICE_ASSIGN_OR_RETURN(const bool is_followed,
-                            writer_.inbox().CallAndWait([&]() -> Result<bool> {
+    SLUICE_ASSIGN_OR_RETURN(const bool is_followed, AskWriter([&]() -> Result<bool> {
                               return writer_.FollowCatalog(table.known, table.catalog);
                             }));
     if (is_followed) {
@@ -199,20 +239,21 @@ Status ControlLoop::FeedMachine(postgres::Connection& connection) {
     std::uint64_t incarnation = 0;
     bool waits = false;
   };
-  SLUICE_ASSIGN_OR_RETURN(const Need need, writer_.inbox().CallAndWait([this]() -> Result<Need> {
-    replication::TableMachine& machine = writer_.machine();
-    Need now{.membership = machine.NeedMembershipFloor()};
-    now.floor = machine.needs_floor();
-    now.floor_generation = machine.floor_generation();
-    now.incarnation = machine.incarnation();
-    for (const RelationId relation : machine.tables()) {
-      now.waits = now.waits || machine.record(relation).state == TableState::kPending;
-    }
-    return now;
-  }));
+  SLUICE_ASSIGN_OR_RETURN(const Need need, AskWriter([this]() -> Result<Need> {
+                            replication::TableMachine& machine = writer_.machine();
+                            Need now{.membership = machine.NeedMembershipFloor()};
+                            now.floor = machine.needs_floor();
+                            now.floor_generation = machine.floor_generation();
+                            now.incarnation = machine.incarnation();
+                            for (const RelationId relation : machine.tables()) {
+                              now.waits = now.waits ||
+                                          machine.record(relation).state == TableState::kPending;
+                            }
+                            return now;
+                          }));
   if (need.floor || !need.membership.empty()) {
     SLUICE_ASSIGN_OR_RETURN(const std::uint64_t xid, postgres::AssignTransactionId(connection));
-    SLUICE_RETURN_IF_ERROR(writer_.inbox().CallAndWait([&]() -> Status {
+    SLUICE_RETURN_IF_ERROR(AskWriter([&]() -> Status {
       if (need.floor) writer_.machine().SetFloor(need.floor_generation, xid);
       for (const RelationId relation : need.membership) {
         if (writer_.machine().has_table(relation)) writer_.machine().WaitFor(relation, xid);
@@ -226,7 +267,7 @@ Status ControlLoop::FeedMachine(postgres::Connection& connection) {
   SLUICE_ASSIGN_OR_RETURN(const Lsn flushed, postgres::ReadFlushLsn(connection));
   SLUICE_ASSIGN_OR_RETURN(const std::string text, postgres::ReadSnapshotText(connection));
   SLUICE_ASSIGN_OR_RETURN(const replication::Snapshot snapshot, replication::ParseSnapshot(text));
-  return writer_.inbox().CallAndWait([&]() -> Status {
+  return AskWriter([&]() -> Status {
     // Behind a reconnect it may be another server's.
     if (writer_.machine().incarnation() == need.incarnation) {
       writer_.machine().OnServerSnapshot(snapshot, flushed);
@@ -264,10 +305,11 @@ Status ControlLoop::LookAtIdentities(postgres::Connection& connection) {
     logger_.Failed("table {} lost its identity and could not be taken out of the publication: {}",
                    ToString(table.name), dropped.error().message);
   }
-  return writer_.inbox().CallAndWait([&]() -> Status {
+  // Not waited for: the next look comes in time, whatever the writer is at.
+  writer_.inbox().Ask([&writer = writer_, lost]() -> Status {
     for (const postgres::LostIdentity& table : lost) {
-      if (!writer_.machine().has_table(table.relation)) continue;
-      SLUICE_RETURN_IF_ERROR(writer_.HaltTable(
+      if (!writer.machine().has_table(table.relation)) continue;
+      SLUICE_RETURN_IF_ERROR(writer.HaltTable(
           table.relation,
           Error{
               .kind = ErrorKind::kConfig,
@@ -280,6 +322,7 @@ Status ControlLoop::LookAtIdentities(postgres::Connection& connection) {
     }
     return {};
   });
+  return {};
 }
 
 Status ControlLoop::LookAtSlot(postgres::Connection& connection, Clock::time_point now) {

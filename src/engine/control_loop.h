@@ -11,7 +11,9 @@
 ///   got no rows since take their new shape when the stream has passed the point where the catalog
 ///   was read; at once for a run that is about to end
 ///
-/// A broken connection is opened again; nothing here ends the pipeline.
+/// A broken connection is opened again; nothing here ends the pipeline. The source is looked after
+/// also while the writer is busy and answers nothing. A server that shuts down waits for its
+/// walsender, and that for us: where the destination stands still the stream lets go.
 ///
 /// Thread safety: Start(), Stop() by the owner; the rest from any thread.
 #pragma once
@@ -79,7 +81,15 @@ class ControlLoop {
 
  private:
   void Loop(std::stop_token stop);
+  /// False: there is none now.
+  bool HasConnection(Clock::time_point now);
+  void NoteRefusal(const Error& error, Clock::time_point now);
   Status Tick(postgres::Connection& connection, Clock::time_point now);
+  /// What asks nothing of the writer.
+  Status LookAtSource(postgres::Connection& connection, Clock::time_point now);
+  /// Runs `function` on the writer's thread; looks at the source as long as that takes.
+  template <class F>
+  std::invoke_result_t<F> AskWriter(F function);
   Status LookForPromotion(postgres::Connection& connection);
   Status FeedMachine(postgres::Connection& connection);
   Status LookAtIdentities(postgres::Connection& connection);
@@ -95,6 +105,12 @@ class ControlLoop {
   RelationRegistry& registry_;
   Progress& progress_;
   telemetry::Logger& logger_;
+  /// The thread's own.
+  std::optional<postgres::Connection> connection_;
+  Clock::time_point connect_at_{};
+  Duration connect_wait_{};
+  std::optional<Clock::time_point>
+      refused_since_;  ///< the server shuts down, while the stream lives
   std::int64_t transactions_seen_ = -1;
   Clock::time_point identities_at_{};
   Clock::time_point slot_at_{};

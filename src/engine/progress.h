@@ -63,6 +63,8 @@ struct Progress {
   /// control: the slot keeps more WAL than it may; copies wait.
   std::atomic<bool> copies_pause{false};
   std::atomic<bool> source_connected{false};
+  /// control: the stream is to let go of the source at once, whatever is not stored yet.
+  std::atomic<bool> lets_go{false};
   std::atomic<bool> reads_by_sql{false};              ///< stream: connected, and far behind
   std::atomic<std::int64_t> last_contact_unix_us{0};  ///< stream
   std::atomic<std::int64_t> oldest_pending_commit_us{

@@ -109,6 +109,13 @@ Status StreamReader::CheckPast(Lsn reached) {
 }
 
 Status StreamReader::CheckRestart() const {
+  if (progress_.lets_go.load()) {
+    return Error{.kind = ErrorKind::kConnection,
+                 .message =
+                     "the source wants to be let go, and the destination is busy: what it "
+                     "has not stored comes again",
+                 .code = "SLU-2109"};
+  }
   if (options_.restart != nullptr && options_.restart->is_any_open()) {
     return Error{.kind = ErrorKind::kConnection,
                  .message = "the stream starts again to describe its tables anew",
@@ -281,6 +288,7 @@ Status StreamReader::SendFeedback(Clock::time_point now, bool wants_reply) {
 }
 
 void StreamReader::SendLastFeedback() {
+  if (feed_ == nullptr) return;
   const Clock::time_point now = Clock::now();
   tracker_.OnDurable(std::min(progress_.durable.Load(), tracker_.received()));
   tracker_.OnVisible(std::min(progress_.visible.Load(), tracker_.received()));

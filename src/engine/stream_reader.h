@@ -63,6 +63,8 @@ class StreamReader {
   Status Run(std::stop_token stop);
   /// After the writer has drained.
   void SendLastFeedback();
+  /// Nothing more is read, nor acknowledged. After Run().
+  void Disconnect() { feed_.reset(); }
 
   // For the feed.
 

@@ -85,10 +85,10 @@ class WriterInbox {
   }
   void PushStreamLostAndWait() { PushStreamLost().wait(); }
 
-  /// Runs `function` on the writer's thread and waits for what it returns (a Result or a Status).
+  /// Runs `function` on the writer's thread. \return what it returns (a Result or a Status), later.
   /// Errors: kCancelled when the writer has ended or ends meanwhile.
   template <class F>
-  std::invoke_result_t<F> CallAndWait(F function) {
+  std::future<std::invoke_result_t<F>> Ask(F function) {
     using R = std::invoke_result_t<F>;
     auto promise = std::make_shared<std::promise<R>>();
     std::future<R> future = promise->get_future();
@@ -96,11 +96,19 @@ class WriterInbox {
               [promise] { promise->set_value(R(Ended())); }};
     {
       const std::scoped_lock lock(mutex_);
-      if (closed_) return R(Ended());
+      if (closed_) {
+        promise->set_value(R(Ended()));
+        return future;
+      }
       calls_.push_back(std::move(call));
     }
     not_empty_.notify_one();
-    return future.get();
+    return future;
+  }
+  /// Waits for it as long as it takes, which is as long as the destination stands still.
+  template <class F>
+  std::invoke_result_t<F> CallAndWait(F function) {
+    return Ask(std::move(function)).get();
   }
 
   /// The next call, else the next set, else waits. `sets_only`: calls wait (inside a transaction);

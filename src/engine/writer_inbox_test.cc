@@ -186,5 +186,15 @@ TEST(WriterInbox, CancelsWhoWaitsWhenTheWriterHasEnded) {
   EXPECT_THAT(answer, IsError(ErrorKind::kCancelled));
 }
 
+TEST(WriterInboxTest, WhoAsksGoesOnUntilTheWriterAnswers) {
+  WriterInbox inbox(1000);
+  std::future<Result<int>> answer = inbox.Ask([]() -> Result<int> { return 7; });
+  EXPECT_EQ(answer.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  Next(inbox);
+  EXPECT_THAT(answer.get(), HasValue(7));
+  inbox.Close();
+  EXPECT_THAT(inbox.Ask([]() -> Result<int> { return 7; }).get(), IsError(ErrorKind::kCancelled));
+}
+
 }  // namespace
 }  // namespace sluice::engine

@@ -155,6 +155,11 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
     state.SetPhase(engine::Phase::kStopping, ran ? "" : ran.error().message);
     if (const std::shared_ptr<Session> session = state.CurrentSession()) {
       const bool was_connected = state.progress.source_connected.load();
+      const bool is_spent = !ran && ran.error().code == "SLU-3030";
+      if (is_spent) {
+        session->LetGoOfSource();  // the destination may stand still
+        ran = state.DropSpentSlot(ran.error());
+      }
       const Status stopped = session->Stop(deadline);
       const bool is_harmless = stopped || stopped.error().kind == ErrorKind::kCancelled ||
                                (stop.stop_requested() && base::IsRetryable(stopped.error().kind));
@@ -162,8 +167,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
       last = CurrentStatus();
       state.undecodable_at = session->undecodable_at();
       const bool answers = was_connected || (!ran && !base::IsRetryable(ran.error().kind));
-      if (!ran && ran.error().code == "SLU-3030") ran = state.DropSpentSlot(ran.error());
-      if (answers && Clock::now() < deadline) ReadSlotAtEnd(*state.url, last);
+      if (is_spent || (answers && Clock::now() < deadline)) ReadSlotAtEnd(*state.url, last);
     }
     if (!ran) state.UndoState();
     state.CloseDestination(std::max(deadline, Clock::now() + kCloseGrace), left_wal);

@@ -216,6 +216,11 @@ void Session::StreamThread(std::stop_token stop) {
     const Clock::time_point began = Clock::now();
     const Status ended = RunStream(stop);
     progress_.source_connected.store(false);
+    // Not to the writer's time: the slot is free, and a server that shuts down waits for us no
+    // more.
+    const bool says_goodbye =
+        ended || ended.error().kind == ErrorKind::kCancelled || ended.error().code == "SLU-3093";
+    if (reader_ && (progress_.lets_go.load() || !says_goodbye)) reader_->Disconnect();
     has_read_by_sql = has_read_by_sql || progress_.reads_by_sql.load();
     // Also at a stop: inside an unfinished transaction the writer takes no calls, and whoever waits
     // for one (copies, control) would never end.
@@ -291,6 +296,11 @@ void Session::StreamThread(std::stop_token stop) {
                  ended.error().message, ended.error().code);
     base::SleepFor(wait, stop);
   }
+}
+
+void Session::LetGoOfSource() {
+  progress_.lets_go.store(true);
+  stream_thread_.request_stop();
 }
 
 void Session::RestartStream(Clock::time_point deadline) {

@@ -68,6 +68,8 @@ class Session {
   engine::DeliveryWriter& writer() { return writer_; }
   engine::CopyPool& pool() { return pool_; }
   engine::RelationRegistry& registry() { return registry_; }
+  /// The slot is free soon, also where the destination stands still. Before Stop().
+  void LetGoOfSource();
   /// Ends the incarnation of the stream, so that the next one resolves every table again, and waits
   /// until it has begun.
   void RestartStream(Clock::time_point deadline);

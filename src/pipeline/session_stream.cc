@@ -36,6 +36,7 @@ Status Session::RunStream(std::stop_token stop) {
   Lsn start;
   replication::StartPoint past;
   leave_stream_.store(false);
+  if (!stop.stop_requested()) progress_.lets_go.store(false);
   progress_.reads_by_sql.store(false);
   const std::uint64_t begun_with = restart_stream_.StartBegins();
   SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<engine::LogFeed> feed, StartStream(start, past, stop));

@@ -2,8 +2,8 @@
 """What stands still or jumps while sluice runs under load: processes, the clock, the disk; and a bound on its memory.
 
 SIGSTOP of sluice for longer than wal_sender_timeout, of its walsender, of the postmaster; CLOCK_REALTIME a day ahead and a
-day back (machine_shim.c); fsync held while the walsender must keep its session; a transaction of 200,000 rows with
---memory 128MiB. After each a row that is written arrives, by the same process, and both sides come to be equal.
+day back (machine_shim.c); fsync held while the walsender must keep its session, while the server shuts down, and while a
+published table loses its key; a transaction of 200,000 rows with --memory 128MiB. After each a row that is written arrives, by the same process, and both sides come to be equal.
 
   stalls.py --sluice build/dev/sluice --hold 20
 """
@@ -101,6 +101,38 @@ class Stalls:
         return (f"one walsender session over {self.options.hold:.0f} s of a destination that stands still, "
                 "with wal_sender_timeout 3 s")
 
+    def held(self, work):
+        """The destination stands still, with something to store."""
+        self.streams()
+        self.hold.touch()
+        try:
+            wait_for("much is not stored", lambda: (self.rig.status() or {"lag": {"bytes": 0}})["lag"]["bytes"] > 1 << 17, every=0.2)
+            began = time.monotonic()
+            work()
+            return time.monotonic() - began
+        finally:
+            self.hold.unlink()
+
+    def shut_down(self):
+        """A server that is stopped waits for its walsender, and that for what we have stored."""
+        took = self.held(self.rig.server.stop)
+        self.rig.server.start()
+        return f"a fast shutdown took {took:.0f} s of a destination that stands still"
+
+    def key_lost(self):
+        """Updates of a published table without a key are refused by the server."""
+        sql = self.rig.server.sql
+        sql("create table lent (id int constraint lent_key primary key, v int); insert into lent select i, 0 from generate_series(1, 10) i")
+        wait_for("it is live", lambda: "lent" in [t["table"] for t in (self.rig.status() or {"tables": []})["tables"] if t["state"] == "live"], every=0.2)
+
+        def lose():
+            sql("alter table lent drop constraint lent_key")
+            wait_for("updates go on", lambda: "UPDATE 10" in subprocess.run(
+                ["psql", self.rig.server.url(), "-X", "-c", "update lent set v = v + 1"], text=True, capture_output=True).stdout, every=0.2)
+        took = self.held(lose)
+        sql("alter table lent add constraint lent_key primary key (id)")
+        return f"updates were refused for {took:.0f} s of a destination that stands still"
+
     def large_transaction(self):
         # The writers delete many ids beyond 10^9, and a few of any.
         self.rig.server.sql("insert into busy select -i, i, now(), gen_random_uuid(), array[i, i] from generate_series(1, 200000) i")
@@ -115,7 +147,8 @@ class Stalls:
         return said
 
 
-STALLS = ["sluice_stopped", "walsender_stopped", "postmaster_stopped", "clock_jumps", "fsync_held", "large_transaction"]
+STALLS = ["sluice_stopped", "walsender_stopped", "postmaster_stopped", "clock_jumps", "fsync_held", "shut_down", "key_lost",
+          "large_transaction"]
 
 
 def one_run(options, seed, results):
