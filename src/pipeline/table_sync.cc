@@ -160,7 +160,8 @@ Status CheckDestinationTables(const TableSyncInput& input, Destination& destinat
         destination.CheckTable(*loaded->schema, input.options.names.For(table.table.name),
                                input.options.tables.For(table.table.name).mode,
                                input.options.existing != engine::Existing::kRefuse));
-    if (refusal) return *refusal;
+    // Later the others go on: its copy is refused, which halts it alone.
+    if (refusal && !state.position) return *refusal;
   }
   return {};
 }

@@ -265,11 +265,12 @@ Status LogCopied(Connection& connection, const TableName& log, const TableSchema
                                               ", NULL, NULL, [], false)",
                                           "log a copy"));
   }
-  return connection.Run("INSERT INTO " + QualifiedName(log) + "(" + NamesOf(schema) + ", " +
-                            OwnNames() + ") SELECT " + NamesOf(schema) + ", 'copy', " + place +
-                            ", rowid + 1 + " + first + ", NULL, NULL, []::VARCHAR[], false FROM " +
-                            QualifiedName(rows),
-                        "log a copy");
+  return connection.Run(
+      "INSERT INTO " + QualifiedName(log) + "(" + NamesOf(schema) + ", " + OwnNames() +
+          ") SELECT " + NamesOf(schema) + ", 'copy', " + place +
+          (HasRowIdColumn(schema) ? ", row_number() OVER () + " : ", rowid + 1 + ") + first +
+          ", NULL, NULL, []::VARCHAR[], false FROM " + QualifiedName(rows),
+      "log a copy");
 }
 
 std::optional<Error> CheckHistory(const HistoryChange& change) {

@@ -94,6 +94,11 @@ std::string FoldName(std::string_view name) {
   return out;
 }
 
+bool HasRowIdColumn(const TableSchema& schema) {
+  return std::any_of(schema.columns.begin(), schema.columns.end(),
+                     [](const Column& column) { return FoldName(column.name) == "rowid"; });
+}
+
 std::string FoldKey(const TableName& name) {
   return FoldName(name.schema) + '\0' + FoldName(name.table);
 }

@@ -26,6 +26,9 @@ std::string QualifiedSchema(std::string_view schema);
 
 /// What DuckDB compares names by: ASCII letters in lower case, other bytes as they are.
 std::string FoldName(std::string_view name);
+
+/// It hides DuckDB's own number of a row.
+bool HasRowIdColumn(const TableSchema& schema);
 /// Two names that are one table for DuckDB have the same key.
 std::string FoldKey(const TableName& name);
 

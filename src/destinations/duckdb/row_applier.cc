@@ -260,6 +260,29 @@ Result<std::uint64_t> UpdateInPlace(Connection& connection, const TableName& tab
   return rewritten + updated;
 }
 
+/// RewriteAll() of a table in which old and new rows cannot be told apart by DuckDB's number of a
+/// row, as a column of its own has that name: all at once, over a table beside it.
+Result<std::uint64_t> RewriteAside(Connection& connection, const TableName& table,
+                                   const UpdatePlan& plan, const std::string& which,
+                                   std::size_t count) {
+  const std::string name = QualifiedName(table);
+  const std::string stage(kStage);
+  SLUICE_RETURN_IF_ERROR(StageRows(connection, plan.sources, count));
+  SLUICE_RETURN_IF_ERROR(connection.Run("CREATE TEMP TABLE _sluice_rewritten AS SELECT " +
+                                            plan.row + " FROM " + name + " AS t JOIN " + stage +
+                                            " AS s ON " + which,
+                                        "write rows anew"));
+  SLUICE_ASSIGN_OR_RETURN(
+      const std::uint64_t changed,
+      connection.RunCounted("DELETE FROM " + name + " AS t USING " + stage + " AS s WHERE " + which,
+                            "take out rows"));
+  SLUICE_RETURN_IF_ERROR(connection.Run("INSERT INTO " + name +
+                                            " SELECT * FROM temp._sluice_rewritten;"
+                                            " DROP TABLE temp._sluice_rewritten",
+                                        "write rows anew"));
+  return changed;
+}
+
 Result<std::optional<Error>> ApplyUpdates(Connection& connection, const TableName& table,
                                           const NetChange& change, StringBudget& strings) {
   const UpdatePlan plan = PlanUpdate(change);
@@ -267,7 +290,14 @@ Result<std::optional<Error>> ApplyUpdates(Connection& connection, const TableNam
   const std::size_t count = RowCount(change.update_values);
   const bool is_in_place = strings.Takes(plan.string_bytes);
   std::string which = KeyCondition(KeyColumns(*change.schema));
-  if (!is_in_place || !plan.same.empty()) {
+  const bool may_write_anew = !is_in_place || !plan.same.empty();
+  if (may_write_anew && HasRowIdColumn(*change.schema)) {
+    SLUICE_ASSIGN_OR_RETURN(const std::uint64_t changed,
+                            RewriteAside(connection, table, plan, which, count));
+    DropStage(connection);
+    return CheckCount(table, "an update", changed, count);
+  }
+  if (may_write_anew) {
     SLUICE_ASSIGN_OR_RETURN(const std::int64_t last, LastRowId(connection, table));
     which += " AND t.rowid <= " + std::to_string(last);
   }

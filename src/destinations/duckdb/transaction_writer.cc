@@ -165,6 +165,18 @@ TransactionWriter::Staged* TransactionWriter::Find(RelationId relation) {
   return &staged;
 }
 
+bool TransactionWriter::IsSpeltOtherwise(const LandUnit& item) const {
+  return std::any_of(tables_.begin(), tables_.end(), [&](const auto& known) {
+    const auto& [relation, table] = known;
+    const auto record = records_.find(relation);
+    const bool gets_rows = record != records_.end() &&
+                           (record->second.state == TableState::kLive || record->second.kept);
+    return gets_rows && relation != item.unit.relation && !staged_.contains(relation) &&
+           HasState(table.mode) && table.name != item.destination &&
+           FoldKey(table.name) == FoldKey(item.destination);
+  });
+}
+
 bool TransactionWriter::HasName(const TableName& name, RelationId but) const {
   const std::string key = FoldKey(name);
   const auto has_it = [&](const Table& table) {
@@ -216,7 +228,8 @@ Result<std::optional<Error>> TransactionWriter::LandRows(const LandUnit& item,
                                                          const Table* before, Staged& staged) {
   const bool has_state = HasState(item.mode);
   if (has_state) {
-    if (FindLog(item.destination) != nullptr) return std::optional(NameIsTaken(item.destination));
+    if (FindLog(item.destination) != nullptr || IsSpeltOtherwise(item))
+      return std::optional(NameIsTaken(item.destination));
     SLUICE_ASSIGN_OR_RETURN(std::optional<Error> refused, MakeRoom(item.destination));
     if (refused) return refused;
     SLUICE_RETURN_IF_ERROR(connection_.Run("ALTER TABLE " + QualifiedName(shadow) + " RENAME TO " +

@@ -98,6 +98,8 @@ class TransactionWriter {
   Staged* Find(RelationId relation);
   /// Another table of ours than `but` lies under this name.
   bool HasName(const TableName& name, RelationId but) const;
+  /// A table that gets rows has the name that `item` is to land under, in other letters only.
+  bool IsSpeltOtherwise(const LandUnit& item) const;
   Result<Staged*> StageTable(const TableSchema& schema);
   Result<std::optional<Error>> MakeRoom(const TableName& name);
   Result<StageOutcome> Rename(Staged& staged, const AlterTable& item);
