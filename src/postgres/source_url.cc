@@ -1,5 +1,6 @@
 #include "postgres/source_url.h"
 
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #include <array>
@@ -89,9 +90,15 @@ std::string PercentEncode(std::string_view text) {
   return out;
 }
 
+bool IsLoopbackAddress(std::string_view host) {
+  in_addr address{};
+  if (inet_pton(AF_INET, std::string(host).c_str(), &address) != 1) return false;
+  return ntohl(address.s_addr) >> 24U == 127;
+}
+
 bool IsLocalName(std::string_view host) {
   return host.empty() || host.front() == '/' || host.front() == '@' || host == "localhost" ||
-         host == "::1" || host.starts_with("127.");
+         host == "::1" || IsLoopbackAddress(host);
 }
 
 }  // namespace
@@ -143,8 +150,10 @@ Result<SourceUrl> SourceUrl::Parse(std::string_view text) {
   const auto effective = [&](const char* key) {
     return ValueOr(url.keywords_, key, ValueOr(defaults, key, ""));
   };
+  // Where libpq connects to, if it is there; the host is only a name for the certificate then.
+  const std::string address = effective("hostaddr");
   url.host_ = effective("host");
-  if (url.host_.empty()) url.host_ = effective("hostaddr");
+  if (url.host_.empty()) url.host_ = address;
   url.port_ = effective("port");
   url.user_ = effective("user");
   url.database_ = effective("dbname");
@@ -154,7 +163,7 @@ Result<SourceUrl> SourceUrl::Parse(std::string_view text) {
   const std::string default_mode = ValueOr(defaults, "sslmode", "prefer");
   const bool is_given =
       url.keywords_.contains("sslmode") || FromEnvironment("PGSSLMODE") || default_mode != "prefer";
-  if (!is_given && !IsLocalHost(url.host_)) {
+  if (!is_given && !(IsLocalHost(url.host_) && IsLocalHost(address))) {
     url.keywords_["sslmode"] = "verify-full";
     url.is_ssl_mode_ours_ = true;
   }

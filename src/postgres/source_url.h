@@ -3,8 +3,8 @@
 /// (PG* variables, password file, service file).
 ///
 /// Without sslmode in the text, in PGSSLMODE or in the service: verify-full against the system's CA
-/// file, except where every host is loopback or a socket directory. The password never leaves this
-/// object but into libpq.
+/// file, except where every host and every hostaddr is loopback or a socket directory. The password
+/// never leaves this object but into libpq.
 ///
 /// Thread safety: immutable after Parse(); Parse() reads the environment.
 #pragma once

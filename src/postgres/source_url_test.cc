@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "base/testing/result_matchers.h"
@@ -72,6 +74,54 @@ TEST_F(SourceUrlTest, WantsTlsWhenOneOfSeveralHostsIsElsewhere) {
   EXPECT_FALSE(IsLocalHost("localhost,db.example"));
   EXPECT_TRUE(IsLocalHost("localhost,::1"));
   EXPECT_TRUE(IsLocalHost(""));
+}
+
+TEST_F(SourceUrlTest, WantsTlsWhereANameOnlyBeginsLikeALoopbackAddress) {
+  for (const char* text : {"postgres://a@127.example.com/x", "postgres://a@127.0.0.1.example.com/x",
+                           "postgres://a@127.0.0.1,127.example.com/x"}) {
+    const auto url = SourceUrl::Parse(text);
+    ASSERT_THAT(url, IsOk()) << text;
+    EXPECT_EQ(url->ssl_mode(), "verify-full") << text;
+  }
+  EXPECT_TRUE(IsLocalHost("127.8.9.1"));
+  EXPECT_FALSE(IsLocalHost("12.7.0.1"));
+}
+
+TEST_F(SourceUrlTest, JudgesTheAddressThatIsConnectedTo) {
+  for (const char* text : {"host=localhost hostaddr=10.0.0.5 user=a", "hostaddr=10.0.0.5 user=a",
+                           "host=localhost,localhost hostaddr=127.0.0.1,10.0.0.5 user=a",
+                           "host=db.example hostaddr=127.0.0.1 user=a"}) {
+    const auto url = SourceUrl::Parse(text);
+    ASSERT_THAT(url, IsOk()) << text;
+    EXPECT_EQ(url->ssl_mode(), "verify-full") << text;
+  }
+  for (const char* text : {"host=localhost hostaddr=127.0.0.1 user=a", "hostaddr=::1 user=a"}) {
+    const auto url = SourceUrl::Parse(text);
+    ASSERT_THAT(url, IsOk()) << text;
+    EXPECT_FALSE(url->is_ssl_mode_ours()) << text;
+  }
+}
+
+TEST_F(SourceUrlTest, JudgesAnAddressFromEnvironmentAndService) {
+  setenv("PGHOSTADDR", "10.0.0.5", 1);  // NOLINT(concurrency-mt-unsafe)
+  const auto from_environment = SourceUrl::Parse("host=localhost user=a");
+  unsetenv("PGHOSTADDR");  // NOLINT(concurrency-mt-unsafe)
+  ASSERT_THAT(from_environment, IsOk());
+  EXPECT_EQ(from_environment->ssl_mode(), "verify-full");
+
+  const std::string file = ::testing::TempDir() + "sluice_source_url_service.conf";
+  std::ofstream(file) << "[away]\nhostaddr=192.0.2.1\n";
+  setenv("PGSERVICEFILE", file.c_str(), 1);  // NOLINT(concurrency-mt-unsafe)
+  const auto named = SourceUrl::Parse("service=away host=localhost user=a");
+  setenv("PGSERVICE", "away", 1);  // NOLINT(concurrency-mt-unsafe)
+  const auto by_variable = SourceUrl::Parse("host=localhost user=a");
+  unsetenv("PGSERVICE");      // NOLINT(concurrency-mt-unsafe)
+  unsetenv("PGSERVICEFILE");  // NOLINT(concurrency-mt-unsafe)
+  std::filesystem::remove(file);
+  ASSERT_THAT(named, IsOk());
+  EXPECT_EQ(named->ssl_mode(), "verify-full");
+  ASSERT_THAT(by_variable, IsOk());
+  EXPECT_EQ(by_variable->ssl_mode(), "verify-full");
 }
 
 TEST_F(SourceUrlTest, RefusesWhatItCannotReadWithoutQuotingIt) {
