@@ -39,18 +39,20 @@ Status EndLingeringBirth(const Birth& earlier, postgres::Connection& control) {
 }
 
 /// A walsender that was killed lingers; one that stays belongs to somebody, whom the checks name.
-Status WaitForSlot(const BirthRequest& request, postgres::Connection& control,
+Status WaitForSlot(const std::string& slot, const SlotWait& wait, postgres::Connection& control,
                    const std::stop_token& stop) {
-  const Clock::time_point give_up = Clock::now() + request.slot_wait;
+  const Clock::time_point give_up = Clock::now() + wait.most;
   for (;;) {
-    SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> slot,
-                            postgres::ReadSlot(control, request.slot));
-    if (!slot || !slot->is_active || Clock::now() > give_up) return {};
-    if (request.on_waiting)
-      request.on_waiting("the session that holds it, pid " + std::to_string(slot->active_pid));
+    SLUICE_ASSIGN_OR_RETURN(const std::optional<postgres::SlotRow> row,
+                            postgres::ReadSlot(control, slot));
+    if (!row || !row->is_active || Clock::now() > give_up) break;
+    if (wait.on_waiting)
+      wait.on_waiting("the session that holds it, pid " + std::to_string(row->active_pid));
     base::SleepFor(std::chrono::milliseconds(300), stop);
     if (stop.stop_requested()) return Error{.kind = ErrorKind::kCancelled, .message = "stopped"};
   }
+  if (wait.on_waiting) wait.on_waiting("");
+  return {};
 }
 
 Birth AskedBirth(const std::optional<Birth>& earlier, const BirthRequest& request) {
@@ -81,7 +83,8 @@ Status ClearEarlierTry(const std::optional<Birth>& earlier, const BirthRequest& 
                           ReadSourceFacts(control, replication, asked));
   Status judged = JudgeNamesAtSource(asked, facts, request);
   if (!judged && judged.error().code == "SLU-3012") {
-    SLUICE_RETURN_IF_ERROR(WaitForSlot(request, control, stop));
+    const SlotWait wait{.most = request.slot_wait, .on_waiting = request.on_waiting};
+    SLUICE_RETURN_IF_ERROR(WaitForSlot(request.slot, wait, control, stop));
     SLUICE_ASSIGN_OR_RETURN(facts, ReadSourceFacts(control, replication, asked));
     judged = JudgeNamesAtSource(asked, facts, request);
   }
@@ -197,6 +200,15 @@ void TakeRecords(const std::vector<TableRecord>& changed, DeliveryState& state) 
 bool IsToBeBornAnew(const DeliveryState& state) {
   return state.birth && !state.birth->generation.empty() && !state.position &&
          !state.tables.empty();
+}
+
+Status AwaitRebirth(const Birth& birth, bool is_users_slot, const SlotWait& wait,
+                    postgres::Connection& control, postgres::Connection& replication,
+                    replication::SourceFacts& facts, const std::stop_token& stop) {
+  SLUICE_RETURN_IF_ERROR(replication::CheckRebirth(birth, facts, is_users_slot));
+  SLUICE_RETURN_IF_ERROR(WaitForSlot(birth.slot, wait, control, stop));
+  SLUICE_ASSIGN_OR_RETURN(facts, ReadSourceFacts(control, replication, birth));
+  return replication::CheckRebirth(birth, facts, is_users_slot);
 }
 
 Status ForgetPosition(const replication::SourceFacts& facts, const Error& why, bool compares,

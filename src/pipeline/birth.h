@@ -58,13 +58,27 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
 /// rows, and no position.
 bool IsToBeBornAnew(const DeliveryState& state);
 
+struct SlotWait {
+  Duration most = std::chrono::seconds(65);
+  /// Names whom it waits for; empty: nobody.
+  std::function<void(const std::string&)> on_waiting;
+};
+
+/// Before ForgetPosition(): may slot and publication be made anew? Waits until nobody holds the
+/// slot, as a walsender that was killed lingers; one that stays is another pipeline's.
+/// \param facts with the slot taken as free; read again.
+/// Errors: kConfig as ForgetPosition(), kCancelled; of the source.
+Status AwaitRebirth(const Birth& birth, bool is_users_slot, const SlotWait& wait,
+                    postgres::Connection& control, postgres::Connection& replication,
+                    replication::SourceFacts& facts, const std::stop_token& stop);
+
 /// Makes it so, in one commit: every table is pending with its rows in place, or halted where it is
 /// only appended to; what was kept of halted tables goes.
 /// \param why the error that lost the stream, for the tables' reasons.
 /// \param compares the tables are to be compared, where that can be done, and not copied.
 /// \param state as Open() gave it; updated to what is stored then.
 /// Errors: kConfig SLU-3019 (it is the user's), SLU-3023 (a log would go back), SLU-3004,
-/// SLU-3005, SLU-3007..3009; of the destination.
+/// SLU-3005, SLU-3007..3009, SLU-3012 (in use); of the destination.
 Status ForgetPosition(const replication::SourceFacts& facts, const Error& why, bool compares,
                       bool is_users_slot, Destination& destination, DeliveryState& state);
 

@@ -28,7 +28,7 @@ constexpr std::size_t kBornAnewMax = 3;
 constexpr Duration kBornAnewWindow = std::chrono::hours(1);
 
 /// A walsender that was killed lingers for so long.
-Duration SlotWait(const postgres::ServerFacts& facts) {
+Duration LingeringMax(const postgres::ServerFacts& facts) {
   return std::chrono::milliseconds(facts.wal_sender_timeout_ms) + std::chrono::seconds(5);
 }
 
@@ -184,7 +184,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("control", false));
   SLUICE_ASSIGN_OR_RETURN(const bool has_other_names, TakeNames(restored));
   if (has_other_names) SLUICE_RETURN_IF_ERROR(ReadPreflight(control));
-  if (restored.position) SLUICE_RETURN_IF_ERROR(CheckPast(control, restored));
+  if (restored.position) SLUICE_RETURN_IF_ERROR(CheckPast(control, restored, stop));
   SLUICE_RETURN_IF_ERROR(PassUndecodable(control, restored, stop));
   if (IsToBeBornAnew(restored) && !options.may_create) {
     return Error{.kind = ErrorKind::kConfig,
@@ -251,11 +251,13 @@ Status Pipeline::State::ForgetBirth(DeliveryState& restored) {
 /// Is this the source that was copied, and has its slot what comes after the position? The stream
 /// asks again at every connect; here it is asked before anything is stored, and here is where slot
 /// and publication are made anew if it is lost.
-Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& restored) {
+Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& restored,
+                                  const std::stop_token& stop) {
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, Connect("identify", true));
   SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts seen,
                           ReadSourceFacts(control, replication, *restored.birth));
-  // Who holds it is asked when the stream begins, which waits for a walsender that was killed.
+  // Who holds it is asked when the stream begins, or before it is made anew: both wait for a
+  // walsender that was killed.
   if (seen.slot) seen.slot->is_active = false;
   // The stream went on over the promotion, on this server: the position lies in its past.
   const bool has_seen_it = !promoted_server.empty() && promoted_server == facts->postmaster_start;
@@ -279,6 +281,12 @@ Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& 
   }
   const Error error = checked ? *why : checked.error();
   SLUICE_RETURN_IF_ERROR(MayBeBornAnew(error));
+  const bool is_users_slot = options.slot.has_value();
+  const SlotWait wait{.most = LingeringMax(*facts), .on_waiting = [this](const std::string& whom) {
+                        NoteWaiting("making the slot anew", whom);
+                      }};
+  SLUICE_RETURN_IF_ERROR(
+      AwaitRebirth(*restored.birth, is_users_slot, wait, control, replication, seen, stop));
   born_anew_at.push_back(Clock::now());
   progress.server_flush.Store(Lsn{});
   progress.unread.Forget();
@@ -286,7 +294,7 @@ Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& 
   logger.Warn("slot and publication are made anew, and every table is brought up to them: {} ({})",
               error.message, error.code);
   return ForgetPosition(seen, error, options.on_lost_slot == engine::OnLostSlot::kRepair,
-                        options.slot.has_value(), *opened, restored);
+                        is_users_slot, *opened, restored);
 }
 
 /// \return `error` itself where it stands.
@@ -340,7 +348,7 @@ Status Pipeline::State::PassUndecodable(postgres::Connection& control, DeliveryS
   }
   if (!options.acknowledges || !MayBringSlotAlong(restored)) return {};
   return postgres::AdvanceSlot(control, restored.birth->slot, restored.position->lsn,
-                               SlotWait(*facts), std::move(stop));
+                               LingeringMax(*facts), std::move(stop));
 }
 
 void Pipeline::State::NoteWaiting(std::string_view what, const std::string& whom) {
@@ -437,7 +445,7 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   request.records = is_anew ? RecordsAnew(tables, state) : tables.added;
   request.on_waiting = [this](const std::string& whom) { NoteWaiting("creating the slot", whom); };
   request.generation = NewGeneration();
-  request.slot_wait = SlotWait(*facts);
+  request.slot_wait = LingeringMax(*facts);
   SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication,
                           Connect(BirthRole(request.generation), true));
   is_half_born = true;

@@ -115,7 +115,8 @@ struct Pipeline::State {
   Status OpenAndPlan(std::stop_token stop);
   Result<bool> TakeNames(const DeliveryState& restored);
   Status ForgetBirth(DeliveryState& restored);
-  Status CheckPast(postgres::Connection& control, DeliveryState& restored);
+  Status CheckPast(postgres::Connection& control, DeliveryState& restored,
+                   const std::stop_token& stop);
   bool MayRemakeSlot(const Error& error, const engine::PipelineStatus& last);
   Status MayBeBornAnew(const Error& error);
   bool MayGoOnWithLess(const Error& error);
