@@ -315,8 +315,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "less than 10 s), although the server was asked for a sign of life: a proxy or a firewall in "
      "between has forgotten it, or the walsender is stopped. It is closed and opened again.",
      "If it comes again, look at what is between the two machines."},
-    {"SLU-2114", "open transactions hold up --skip-transaction",
-     "One of them may be the one that the server cannot decode, so their end is waited for, 10 "
+    {"SLU-2114", "open transactions hold up --skip-transaction, or a slot named with --slot",
+     "What they have written may be what the server cannot decode, so their end is waited for, 10 "
      "minutes long.",
      "End the transaction that is named, then start again."},
     {"SLU-2116", "the role may not make event triggers",
@@ -427,6 +427,13 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
     {"SLU-3027", "the standby has not replayed up to the mirror",
      "It was started again and is behind the mirror for a moment, or another standby answers.",
      "Nothing: Sluice tries again until it is there."},
+    {"SLU-3028", "the slot is older than its publication",
+     "--slot names a slot that exists, --copy none wants all that it has from there on, and the "
+     "publication is made by the first run. The server cannot decode a change against a "
+     "publication that was not there when it was written.",
+     "Name a publication with --publication that was there before the slot; or leave out --copy "
+     "none: then the slot is moved behind the publication, and the tables are copied; or drop the "
+     "slot, and it is made."},
     {"SLU-3030", "the slot kept more WAL than it may",
      "--max-retained-wal was exceeded, what the slot kept got no less for 10 seconds, and "
      "--on-retained-wal is drop-slot: the source's disk came first. The message says whether it "

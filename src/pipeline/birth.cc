@@ -12,6 +12,7 @@
 #include "base/sleep.h"
 #include "engine/progress.h"
 #include "pipeline/compare_rows.h"
+#include "pipeline/pass_over.h"
 #include "postgres/publication.h"
 #include "postgres/standby.h"
 #include "replication/passed_list.h"
@@ -66,8 +67,10 @@ Birth AskedBirth(const std::optional<Birth>& earlier, const BirthRequest& reques
 Status JudgeNamesAtSource(const Birth& asked, const replication::SourceFacts& facts,
                           const BirthRequest& request) {
   const bool is_users_slot = request.options->slot.has_value();
-  return request.is_anew ? replication::CheckRebirth(asked, facts, is_users_slot)
-                         : replication::CheckUnborn(asked, facts, is_users_slot);
+  if (request.is_anew) return replication::CheckRebirth(asked, facts, is_users_slot);
+  SLUICE_RETURN_IF_ERROR(replication::CheckUnborn(asked, facts, is_users_slot));
+  return request.options->copy_existing ? Status{}
+                                        : replication::CheckStreamOnly(asked, facts, is_users_slot);
 }
 
 /// Ours from an earlier try, or of a stream that was lost, is removed; anybody else's stays and is
@@ -109,9 +112,18 @@ struct Begun {
   PassedList passed;
 };
 
-Result<Begun> TakeOverSlot(const postgres::SlotRow& slot, postgres::Connection& control) {
-  SLUICE_ASSIGN_OR_RETURN(const std::uint64_t floor, postgres::AssignTransactionId(control));
-  return Begun{slot.confirmed_flush_lsn, replication::UnknownList(floor)};
+/// What was written before the publication was made cannot be decoded against it, also where it
+/// commits behind that: so the slot is brought to the end of the log. With --copy none it stays.
+Result<Begun> TakeOverSlot(const postgres::SlotRow& slot, const BirthRequest& request,
+                           postgres::Connection& control, const std::stop_token& stop) {
+  if (!request.options->copy_existing) {
+    SLUICE_ASSIGN_OR_RETURN(const std::uint64_t floor, postgres::AssignTransactionId(control));
+    return Begun{slot.confirmed_flush_lsn, replication::UnknownList(floor)};
+  }
+  SLUICE_ASSIGN_OR_RETURN(const EndOfLog end, AwaitEndOfLog(control, request.on_waiting, stop));
+  SLUICE_RETURN_IF_ERROR(
+      postgres::AdvanceSlot(control, request.slot, end.lsn, request.slot_wait, stop));
+  return Begun{end.lsn, end.passed};
 }
 
 Result<Begun> MakeSlot(const BirthRequest& request, postgres::Connection& control,
@@ -340,7 +352,7 @@ Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
                           postgres::ReadSlot(control, request.slot));
   Begun begun;
   if (existing) {
-    SLUICE_ASSIGN_OR_RETURN(begun, TakeOverSlot(*existing, control));
+    SLUICE_ASSIGN_OR_RETURN(begun, TakeOverSlot(*existing, request, control, stop));
   } else {
     logger.Info("creating slot {}", request.slot);
     Result<Begun> made = MakeSlot(request, control, replication, std::move(stop));

@@ -49,7 +49,7 @@ struct BirthRequest {
 /// \param state as Open() gave it; updated to what is stored then.
 /// \param made_slot set where the slot was made here, also where what came after it failed.
 /// Errors: kConfig (slot or publication of somebody else; SLU-3012 in use), kAuth, kTimeout
-/// SLU-2104, kCancelled, of the destination.
+/// SLU-2104 and SLU-2114, kCancelled, of the destination.
 Status GiveBirth(const BirthRequest& request, postgres::Connection& control,
                  postgres::Connection& replication, Destination& destination, DeliveryState& state,
                  telemetry::Logger& logger, bool& made_slot, std::stop_token stop);

@@ -208,7 +208,10 @@ Status CheckOurs(const engine::PipelineOptions& options, const std::optional<Del
     const auto start = replication::CheckConnect(birth, *state->position, facts);
     return start ? Status{} : Status(start.error());
   }
-  return replication::CheckUnborn(birth, facts, options.slot.has_value());
+  const bool is_users_slot = options.slot.has_value();
+  SLUICE_RETURN_IF_ERROR(replication::CheckUnborn(birth, facts, is_users_slot));
+  return options.copy_existing ? Status{}
+                               : replication::CheckStreamOnly(birth, facts, is_users_slot);
 }
 
 /// A first run has to have something to do.

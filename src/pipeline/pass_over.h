@@ -19,14 +19,27 @@
 
 namespace sluice::pipeline {
 
+/// Names whom it waits for; empty: nobody.
+using OnWaiting = std::function<void(const std::string&)>;
+
 struct PassOver {
   const Error& why;  ///< SLU-2111
   postgres::Connection& control;
   Destination& destination;
   telemetry::Logger& logger;
-  /// Names whom it waits for; empty: nobody.
-  std::function<void(const std::string&)> on_waiting;
+  OnWaiting on_waiting;
 };
+
+/// Where a stream may begin from which no table has anything yet.
+struct EndOfLog {
+  Lsn lsn;            ///< flushed
+  PassedList passed;  ///< unknown; what commits before `lsn` is older than its floor
+};
+
+/// Waits for every transaction that is open: what commits behind that end began behind this call.
+/// Errors: kTimeout SLU-2114 (transactions are open too long), kCancelled, of the source.
+Result<EndOfLog> AwaitEndOfLog(postgres::Connection& control, const OnWaiting& on_waiting,
+                               const std::stop_token& stop);
 
 /// Waits for every transaction that is open, as one of them may be the one that cannot be decoded;
 /// then, in one commit: the end of the log as position, P unknown, every table pending.

@@ -254,4 +254,14 @@ Status CheckUnborn(const Birth& birth, const SourceFacts& facts, bool is_users_s
       birth, "publication \"" + birth.publication + "\" exists and belongs to another destination");
 }
 
+Status CheckStreamOnly(const Birth& birth, const SourceFacts& facts, bool is_users_slot) {
+  if (!is_users_slot || !facts.slot || !birth.owns_publication) return {};
+  return Refusal("SLU-3028",
+                 SlotName(birth) + " is older than publication \"" + birth.publication +
+                     "\", which is made by the first run: the server cannot decode what lies "
+                     "between, and with --copy none nothing else brings it",
+                 "name a publication that was there before the slot with --publication, leave out "
+                 "--copy none, or drop the slot: it is made then");
+}
+
 }  // namespace sluice::replication

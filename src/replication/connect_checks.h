@@ -95,4 +95,10 @@ Status CheckRebirth(const Birth& birth, const SourceFacts& facts, bool is_users_
 /// Errors, all kConfig: SLU-3005..3016 (the slot), SLU-3017 (the publication).
 Status CheckUnborn(const Birth& birth, const SourceFacts& facts, bool is_users_slot);
 
+/// Before a birth that copies nothing, and after CheckUnborn(): can what the slot still has be
+/// decoded? Not against a publication that is made anew.
+/// \param is_users_slot named with --slot, to be used as it is
+/// Errors: kConfig SLU-3028.
+Status CheckStreamOnly(const Birth& birth, const SourceFacts& facts, bool is_users_slot);
+
 }  // namespace sluice::replication

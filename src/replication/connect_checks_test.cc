@@ -249,5 +249,18 @@ TEST(CheckUnborn, UsesTheUsersSlotAndNotAnothersPublication) {
   EXPECT_THAT(CheckUnborn(kBirth, facts, true), CodeIs("SLU-3005"));
 }
 
+TEST(CheckStreamOnly, RefusesAFoundSlotWithAPublicationThatIsYetToBeMade) {
+  SourceFacts facts = Healthy();
+  facts.publication_exists = false;
+  facts.generation.reset();
+  EXPECT_THAT(CheckStreamOnly(kBirth, facts, true), CodeIs("SLU-3028"));
+  EXPECT_THAT(CheckStreamOnly(kBirth, facts, false), IsOk());
+  Birth birth = kBirth;
+  birth.owns_publication = false;
+  EXPECT_THAT(CheckStreamOnly(birth, facts, true), IsOk());
+  facts.slot.reset();
+  EXPECT_THAT(CheckStreamOnly(kBirth, facts, true), IsOk());
+}
+
 }  // namespace
 }  // namespace sluice::replication
