@@ -214,10 +214,13 @@ Status CheckOurs(const engine::PipelineOptions& options, const std::optional<Del
                                : replication::CheckStreamOnly(birth, facts, is_users_slot);
 }
 
-/// A first run has to have something to do.
-void JudgeNothing(CheckReport& report) {
+/// A first run has to have something to do, and every table that was named; one that has begun goes
+/// on without.
+void JudgeTables(CheckReport& report) {
   for (Finding& finding : report.findings) {
     if (finding.code == "SLU-2048" && !report.has_position) finding.severity = Severity::kProblem;
+    if (finding.is_of_named && report.has_position)
+      finding.severity = finding.table ? Severity::kSkippedTable : Severity::kWarning;
   }
 }
 
@@ -276,7 +279,7 @@ CheckReport Check(const engine::PipelineOptions& options) {
   if (is_file_read) {
     const Status ours = CheckOurs(options, destination.state, source, report);
     if (!ours) report.findings.push_back(FindingFrom(ours.error(), Severity::kProblem));
-    JudgeNothing(report);
+    JudgeTables(report);
   } else if (source.replication) {
     report.not_checked.emplace_back(
         "whether slot and publication belong to what is in the destination file");

@@ -139,7 +139,8 @@ Status CopyOnce::State::LookAtSource(postgres::Connection& control) {
     if (finding.severity != postgres::Severity::kWarning || is_said) continue;
     logger.Warn("{} ({})", finding.message, finding.code);
   }
-  if (std::optional<Error> problem = postgres::FirstProblem(preflight)) return *std::move(problem);
+  if (std::optional<Error> problem = postgres::FirstProblem(preflight.findings))
+    return *std::move(problem);
   if (options.publication && !input.publication) {
     return Error{.kind = ErrorKind::kConfig,
                  .message = "publication " + *options.publication + " does not exist",
@@ -442,7 +443,7 @@ RunOutcome CopyOnce::State::Finish(Status ended) {
                                                             : 2;
     return outcome;
   }
-  FinishOutcome(outcome, planned, selection);
+  FinishOutcome(outcome, false);
   return outcome;
 }
 

@@ -47,7 +47,8 @@ Status JudgeSomethingToCopy(const std::vector<postgres::PlannedTable>& planned) 
 }
 
 Status JudgeFirstRun(const engine::PipelineOptions& options, const DeliveryState& restored,
-                     const std::vector<postgres::PlannedTable>& planned) {
+                     const std::vector<postgres::PlannedTable>& planned,
+                     const std::vector<postgres::Finding>& of_named) {
   if (!options.may_create) {
     return Error{.kind = ErrorKind::kConfig,
                  .message = "this destination holds no pipeline of this name yet",
@@ -57,6 +58,7 @@ Status JudgeFirstRun(const engine::PipelineOptions& options, const DeliveryState
   if (HoldsCopy(restored) && options.existing == engine::Existing::kRefuse) {
     return CopyIsThere();
   }
+  if (std::optional<Error> problem = postgres::FirstProblem(of_named)) return *std::move(problem);
   return JudgeSomethingToCopy(planned);
 }
 

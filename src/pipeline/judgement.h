@@ -20,10 +20,12 @@ namespace sluice::pipeline {
 int ExitCodeFor(const Error& error, bool has_begun, bool is_born);
 
 /// What only matters while nothing was copied: a pipeline may be made at all, the destination holds
-/// no copy of `sluice copy` that would be replaced unasked, and there is something to replicate.
-/// Errors: kConfig SLU-1031, SLU-1038, SLU-2048.
+/// no copy of `sluice copy` that would be replaced unasked, every table that was named can be
+/// replicated, and there is something to replicate. \param of_named what was found of named tables
+/// Errors: kConfig SLU-1031, SLU-1038, those of `of_named`, SLU-2048.
 Status JudgeFirstRun(const engine::PipelineOptions& options, const DeliveryState& restored,
-                     const std::vector<postgres::PlannedTable>& planned);
+                     const std::vector<postgres::PlannedTable>& planned,
+                     const std::vector<postgres::Finding>& of_named);
 /// The last of these alone: SLU-2048.
 Status JudgeSomethingToCopy(const std::vector<postgres::PlannedTable>& planned);
 

@@ -36,14 +36,25 @@ TEST(ExitCodeFor, TellsHeldSlotsAndSpentPatience) {
 TEST(JudgeFirstRun, WantsSomethingToReplicate) {
   const DeliveryState empty;
   engine::PipelineOptions options;
-  EXPECT_THAT(JudgeFirstRun(options, empty, {}), CodeIs("SLU-2048"));
+  EXPECT_THAT(JudgeFirstRun(options, empty, {}, {}), CodeIs("SLU-2048"));
   std::vector<postgres::PlannedTable> planned(1);
-  EXPECT_THAT(JudgeFirstRun(options, empty, planned), IsOk());
+  EXPECT_THAT(JudgeFirstRun(options, empty, planned, {}), IsOk());
   planned[0].is_skipped = true;
   planned[0].reason = "role app may not read public.t";
-  const Status judged = JudgeFirstRun(options, empty, planned);
+  const Status judged = JudgeFirstRun(options, empty, planned, {});
   EXPECT_THAT(judged, CodeIs("SLU-2048"));
   EXPECT_NE(judged.error().message.find("may not read public.t"), std::string::npos);
+}
+
+TEST(JudgeFirstRun, WantsEveryTableThatWasNamed) {
+  const std::vector<postgres::PlannedTable> planned(1);
+  const std::vector<postgres::Finding> of_named = {{.severity = postgres::Severity::kProblem,
+                                                    .code = "SLU-2049",
+                                                    .message = "there is no table public.b",
+                                                    .advice = {},
+                                                    .sql = {},
+                                                    .table = {}}};
+  EXPECT_THAT(JudgeFirstRun({}, {}, planned, of_named), CodeIs("SLU-2049"));
 }
 
 TEST(JudgeFirstRun, ReplacesACopyOnlyWhenAsked) {
@@ -51,9 +62,9 @@ TEST(JudgeFirstRun, ReplacesACopyOnlyWhenAsked) {
   copy.tables.emplace_back().schema = std::make_shared<TableSchema>();
   const std::vector<postgres::PlannedTable> planned(1);
   engine::PipelineOptions options;
-  EXPECT_THAT(JudgeFirstRun(options, copy, planned), CodeIs("SLU-1038"));
+  EXPECT_THAT(JudgeFirstRun(options, copy, planned, {}), CodeIs("SLU-1038"));
   options.existing = engine::Existing::kReplace;
-  EXPECT_THAT(JudgeFirstRun(options, copy, planned), IsOk());
+  EXPECT_THAT(JudgeFirstRun(options, copy, planned, {}), IsOk());
 }
 
 TEST(IsUntouched, TellsWhatSomebodyWroteFromWhatOpeningMade) {

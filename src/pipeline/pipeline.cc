@@ -218,7 +218,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
   RunOutcome outcome = state.Outcome(ended, left_wal);
   last.phase = engine::Phase::kStopped;
   outcome.final_status = std::move(last);
-  FinishOutcome(outcome, state.planned, state.selection);
+  FinishOutcome(outcome, !state.of_named.empty());
   return outcome;
 }
 

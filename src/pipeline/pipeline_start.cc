@@ -1,6 +1,7 @@
 // Before the first byte: what both sides say, the birth, the session.
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <utility>
 
 #include "base/backoff.h"
@@ -131,14 +132,20 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
       .rules = options.tables};
   SLUICE_ASSIGN_OR_RETURN(const postgres::PreflightInput input,
                           postgres::ReadPreflightInput(control, request));
-  const postgres::Preflight preflight = postgres::FindProblems(request, input);
+  postgres::Preflight preflight = postgres::FindProblems(request, input);
+  // Whether they are problems, the destination says.
+  const auto named = std::ranges::stable_partition(preflight.findings, std::logical_not(),
+                                                   &postgres::Finding::is_of_named);
+  of_named.assign(named.begin(), named.end());
+  preflight.findings.erase(named.begin(), named.end());
   for (const postgres::Finding& finding : preflight.findings) {
     // Of a first run SLU-2048 is an error, JudgeFirstRun()'s.
     const bool is_said = has_begun || finding.code == "SLU-2048";
     if (finding.severity != postgres::Severity::kWarning || is_said) continue;
     logger.Warn("{} ({})", finding.message, finding.code);
   }
-  if (std::optional<Error> problem = postgres::FirstProblem(preflight)) return *std::move(problem);
+  if (std::optional<Error> problem = postgres::FirstProblem(preflight.findings))
+    return *std::move(problem);
   facts = input.facts;
   planned = preflight.tables;
   existing.clear();
@@ -150,6 +157,20 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
   SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
                           postgres::ReadServerIdentity(replication));
   system_identifier = identity.system_identifier;
+  return {};
+}
+
+/// Of a pipeline that goes on. Once: what happens to a table while it runs is said when it is seen.
+/// Where no table is left at all a name is misspelt, most likely.
+Status Pipeline::State::JudgeNamed() const {
+  const bool has_others = std::any_of(planned.begin(), planned.end(),
+                                      [](const auto& table) { return !table.is_skipped; });
+  if (!has_others) {
+    if (std::optional<Error> problem = postgres::FirstProblem(of_named)) return *std::move(problem);
+  }
+  for (const postgres::Finding& finding : of_named)
+    logger.Warn("{} ({}); the other tables go on; to have it too: {}", finding.message,
+                finding.code, finding.advice);
   return {};
 }
 
@@ -193,7 +214,8 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
                  .advice = "sluice run goes on with it"};
   }
   const bool is_first_run = !is_born;
-  if (is_first_run) SLUICE_RETURN_IF_ERROR(JudgeFirstRun(options, restored, planned));
+  if (is_first_run) SLUICE_RETURN_IF_ERROR(JudgeFirstRun(options, restored, planned, of_named));
+  if (!is_first_run && !has_begun) SLUICE_RETURN_IF_ERROR(JudgeNamed());
   if (!is_first_run && options.acknowledges)
     SLUICE_RETURN_IF_ERROR(JudgeNames(options.names, restored));
   const TableSyncInput tables{.options = options,

@@ -60,8 +60,9 @@ struct Pipeline::State {
   std::optional<Error> lost;  ///< why the next opening makes slot and publication anew
   std::deque<Clock::time_point> born_anew_at;
   MemoryShortage memory_shortage;
-  std::optional<Lsn> undecodable_at;  ///< of the last session
-  std::optional<Error> undecodable;   ///< why the next opening passes to the end of the log
+  std::vector<postgres::Finding> of_named;  ///< named tables that cannot be replicated
+  std::optional<Lsn> undecodable_at;        ///< of the last session
+  std::optional<Error> undecodable;         ///< why the next opening passes to the end of the log
   int passes = 0;
   /// Start time of the server that was promoted under its stream.
   std::string promoted_server;
@@ -112,6 +113,7 @@ struct Pipeline::State {
 
   Status LookAtSource(std::stop_token stop);
   Status ReadPreflight(postgres::Connection& control);
+  Status JudgeNamed() const;
   Status OpenAndPlan(std::stop_token stop);
   Result<bool> TakeNames(const DeliveryState& restored);
   Status ForgetBirth(DeliveryState& restored);

@@ -110,22 +110,12 @@ engine::PipelineStatus BuildStatus(const StatusInput& input) {
   return status;
 }
 
-void FinishOutcome(RunOutcome& outcome, const std::vector<postgres::PlannedTable>& planned,
-                   const postgres::TableSelection& selection) {
-  const engine::PipelineStatus& status = outcome.final_status;
-  bool has_stopped_table =
-      std::any_of(status.tables.begin(), status.tables.end(),
-                  [](const auto& table) { return table.record.state == TableState::kHalted; });
-  for (const postgres::PlannedTable& table : planned) {
-    has_stopped_table =
-        has_stopped_table ||
-        (table.is_skipped && std::any_of(selection.tables.begin(), selection.tables.end(),
-                                         [&](const base::NamePattern& pattern) {
-                                           return pattern.is_exact() &&
-                                                  pattern.Matches(table.table.name);
-                                         }));
-  }
-  if (outcome.exit_code == 0 && has_stopped_table) outcome.exit_code = 3;
+void FinishOutcome(RunOutcome& outcome, bool lacks_named) {
+  const std::vector<engine::TableStatus>& tables = outcome.final_status.tables;
+  const bool has_halted = std::any_of(tables.begin(), tables.end(), [](const auto& table) {
+    return table.record.state == TableState::kHalted;
+  });
+  if (outcome.exit_code == 0 && (has_halted || lacks_named)) outcome.exit_code = 3;
 }
 
 }  // namespace sluice::pipeline

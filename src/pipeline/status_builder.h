@@ -30,8 +30,7 @@ struct StatusInput {
 
 engine::PipelineStatus BuildStatus(const StatusInput& input);
 
-/// Exit code 3 where a table is halted or a named one skipped.
-void FinishOutcome(RunOutcome& outcome, const std::vector<postgres::PlannedTable>& planned,
-                   const postgres::TableSelection& selection);
+/// Exit code 3 where a table is halted or a named one left out.
+void FinishOutcome(RunOutcome& outcome, bool lacks_named);
 
 }  // namespace sluice::pipeline

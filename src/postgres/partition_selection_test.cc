@@ -91,8 +91,8 @@ TEST(PartitionSelection, RefusesAnUnloggedPartition) {
   in.tables[2].persistence = 'u';
   const Preflight found = Find({"public.leaf"}, {}, in);
   EXPECT_THAT(Taken(found), ElementsAre());
-  ASSERT_TRUE(FirstProblem(found));
-  EXPECT_EQ(FirstProblem(found)->code, "SLU-2041");
+  ASSERT_TRUE(FirstProblem(found.findings));
+  EXPECT_EQ(FirstProblem(found.findings)->code, "SLU-2041");
 }
 
 TEST(PartitionSelection, TakesWhatAPublicationOfTheUsersPublishes) {
@@ -107,7 +107,7 @@ TEST(PartitionSelection, TellsOfANamedRootThatIsPublishedAsItsPartitions) {
   PreflightInput in = Tree();
   in.publication = UsersPublication();
   in.published = {{.relation = {3}, .name = {"public", "leaf"}}};
-  const auto problem = FirstProblem(Find({"public.root", "public.leaf"}, {}, in, false));
+  const auto problem = FirstProblem(Find({"public.root", "public.leaf"}, {}, in, false).findings);
   ASSERT_TRUE(problem);
   EXPECT_EQ(problem->code, "SLU-2052");
   EXPECT_THAT(problem->advice, HasSubstr("publish_via_partition_root = true"));
@@ -117,7 +117,7 @@ TEST(PartitionSelection, TellsOfANamedPartitionThatIsPublishedAsItsRoot) {
   PreflightInput in = Tree();
   in.publication = UsersPublication();
   in.published = {{.relation = {1}, .name = {"public", "root"}}};
-  const auto problem = FirstProblem(Find({"public.leaf"}, {}, in, false));
+  const auto problem = FirstProblem(Find({"public.leaf"}, {}, in, false).findings);
   ASSERT_TRUE(problem);
   EXPECT_EQ(problem->code, "SLU-2052");
   EXPECT_THAT(problem->advice, HasSubstr("select public.root"));

@@ -319,6 +319,7 @@ void CheckNamed(const PreflightRequest& request, const PreflightInput& in, Findi
     if (is_there) continue;
     Add(out, Severity::kProblem, "SLU-2049", "there is no table " + pattern.text(),
         "check schema and name; without quotes, names fold to lower case");
+    out.back().is_of_named = true;
   }
 }
 
@@ -369,11 +370,11 @@ Finding NothingToReplicate(const std::vector<PlannedTable>& tables) {
   return out;
 }
 
-std::optional<Error> FirstProblem(const Preflight& preflight) {
+std::optional<Error> FirstProblem(const std::vector<Finding>& findings) {
   std::optional<Error> first;
   std::size_t more = 0;
-  for (const Finding& finding : preflight.findings) {
-    if (finding.severity != Severity::kProblem) continue;
+  for (const Finding& finding : findings) {
+    if (finding.severity != Severity::kProblem || finding.code == "SLU-2032") continue;
     if (first) {
       ++more;
       continue;
@@ -465,6 +466,7 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
       if (is_view && !is_named) continue;
       for (Finding& finding : findings) {
         if (is_named) finding.severity = Severity::kProblem;
+        finding.is_of_named = is_named;
         out.findings.push_back(std::move(finding));
       }
     }

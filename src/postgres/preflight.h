@@ -34,6 +34,8 @@ struct Finding {
   std::string advice;   ///< what to do, one line
   std::string sql;      ///< a statement that fixes it, for --sql; may be empty
   std::optional<TableName> table;
+  /// Of a table that was named: a pipeline that has begun goes on without it.
+  bool is_of_named = false;
 };
 
 struct PreflightRequest {
@@ -77,7 +79,8 @@ Result<PreflightInput> ReadPreflightInput(Connection& connection, const Prefligh
 Preflight FindProblems(const PreflightRequest& request, const PreflightInput& input);
 
 /// What `run` and `copy` say of several problems: the first, and how many more there are.
-std::optional<Error> FirstProblem(const Preflight& preflight);
+/// Not SLU-2032: a walsender may be free by then, and connecting says it and tries again.
+std::optional<Error> FirstProblem(const std::vector<Finding>& findings);
 
 /// SLU-2048, a warning: of a mirror that is there already its tables may all be gone. A first run
 /// and a copy make a problem of it.

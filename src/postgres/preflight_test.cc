@@ -120,6 +120,7 @@ TEST(FindProblems, MakesAProblemOfATableTheUserNamed) {
   const Preflight found = FindProblems(request, in);
   EXPECT_TRUE(found.has_problem());
   EXPECT_THAT(Codes(found), Contains("SLU-2049"));
+  for (const Finding& finding : found.findings) EXPECT_TRUE(finding.is_of_named) << finding.code;
 }
 
 TEST(FindProblems, JudgesPrivilegesKindsAndNames) {
@@ -195,14 +196,23 @@ TEST(AdministratorScript, MakesThePublicationThatTheRoleMayNotMake) {
 
 TEST(FirstProblem, SaysHowManyMoreThereAre) {
   PreflightInput in = GoodServer();
-  EXPECT_FALSE(FirstProblem(FindProblems(Request(), in)));
+  EXPECT_FALSE(FirstProblem(FindProblems(Request(), in).findings));
   in.facts.wal_level = "replica";
-  EXPECT_EQ(FirstProblem(FindProblems(Request(), in))->advice.find("more"), std::string::npos);
+  EXPECT_EQ(FirstProblem(FindProblems(Request(), in).findings)->advice.find("more"),
+            std::string::npos);
   in.facts.may_replicate = false;
   in.facts.may_create_in_database = false;
-  const auto problem = FirstProblem(FindProblems(Request(), in));
+  const auto problem = FirstProblem(FindProblems(Request(), in).findings);
   EXPECT_EQ(problem->code, "SLU-2030");
   EXPECT_NE(problem->advice.find("lists 2 problems more"), std::string::npos);
+}
+
+TEST(FirstProblem, LeavesAShortageOfWalsendersToConnecting) {
+  PreflightInput in = GoodServer();
+  in.facts.used_wal_senders = 10;
+  const Preflight found = FindProblems(Request(), in);
+  EXPECT_TRUE(found.has_problem());
+  EXPECT_FALSE(FirstProblem(found.findings));
 }
 
 TEST(FindProblems, SaysWhyNothingCanBeReplicated) {
