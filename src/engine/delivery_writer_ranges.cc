@@ -105,6 +105,7 @@ Status DeliveryWriter::HoldRows(UnitId unit, ChangeBatch batch,
 }
 
 void DeliveryWriter::CopyRangesAgain(RelationId relation, const Error& error) {
+  settled_sequence_.store(0);
   logger_.Warn("table {} is copied again, its contents stay readable until then: {} ({})",
                ToString(machine_.record(relation).source), error.message, error.code);
   const bool may_be_in_ranges =

@@ -32,6 +32,7 @@ bool DeliveryWriter::GiveUp(const TableFailed& failed, bool may_keep) {
 }
 
 void DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
+  settled_sequence_.store(0);
   std::deque<Clock::time_point>& times = copied_again_[relation];
   const Clock::time_point now = Clock::now();
   while (!times.empty() && now - times.front() > options_.copies_again_window) times.pop_front();
@@ -186,6 +187,7 @@ Status DeliveryWriter::Resync(RelationId relation) {
   if (!machine_.has_table(relation)) {
     return Error{.kind = ErrorKind::kInvalidArgument, .message = "no such table in this pipeline"};
   }
+  settled_sequence_.store(0);
   copied_again_.erase(relation);
   DropCopies(relation);
   if (machine_.record(relation).state == TableState::kHalted) TakeRaw(relation, false, true);

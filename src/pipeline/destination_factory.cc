@@ -65,6 +65,8 @@ Result<std::unique_ptr<Destination>> MakeDestination(const engine::PipelineOptio
       duckdb::DuckDbOptions duckdb_options{.path = url.path};
       duckdb_options.memory_bytes_max = ShareMemory(options).destination;
       duckdb_options.spares_memory = spares_memory;
+      // Nothing else needs memory by then.
+      if (spares_memory) duckdb_options.memory_bytes_open = options.memory_bytes;
       duckdb_options.threads = EngineThreads();
       return std::unique_ptr<Destination>(duckdb::MakeDuckDbDestination(std::move(duckdb_options)));
     }

@@ -186,7 +186,7 @@ RunOutcome Pipeline::Run(std::stop_token stop) {
                         ran.error().message, Because(ran.error()), ran.error().code);
       ran = false;
     }
-    if (!ran && state.has_begun && state.MayGoOnWithLess(ran.error())) ran = false;
+    if (!ran && state.MayGoOnWithLess(ran.error())) ran = false;
     if (!ran && state.has_begun && state.MayBeBornAnew(ran.error())) {
       state.lost = ran.error();
       ran = false;

@@ -33,7 +33,7 @@ Error MakeError(std::string_view what, std::string_view duckdb_message) {
     error.code = "SLU-5012";
     error.message = "no room on the destination's disk: " + std::string(what);
     error.advice = "free some space; nothing was acknowledged that is not in the file";
-  } else if (Contains(duckdb_message, "has been invalidated")) {
+  } else if (Contains(duckdb_message, "has been invalidated") && !IsOutOfMemory(duckdb_message)) {
     error.kind = ErrorKind::kConnection;
     error.code = "SLU-5015";
     error.message = "DuckDB gave up after an earlier error: " + std::string(what);

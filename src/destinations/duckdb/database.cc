@@ -175,7 +175,7 @@ Result<std::shared_ptr<Database>> Database::Open(const DuckDbOptions& options, b
   SLUICE_RETURN_IF_ERROR(database->Start(options));
   if (access(name.c_str(), F_OK) != 0) SLUICE_RETURN_IF_ERROR(database->Create());
   database->remove_at_end_ = database->was_created_;  // until all has gone well
-  const Status attached = database->Attach();
+  const Status attached = database->Attach(options);
   // Another process has it by now, with its own in it.
   if (!attached && attached.error().code == "SLU-5001") database->remove_at_end_ = false;
   SLUICE_RETURN_IF_ERROR(attached);
@@ -191,7 +191,8 @@ Status Database::Start(const DuckDbOptions& options) {
   const std::string temp = options.temp_directory.empty() ? path_ + ".tmp" : options.temp_directory;
   const std::array<std::pair<const char*, std::string>, 8> settings = {{
       {"threads", std::to_string(options.threads)},
-      {"memory_limit", std::to_string(options.memory_bytes_max) + "B"},
+      {"memory_limit",
+       std::to_string(std::max(options.memory_bytes_max, options.memory_bytes_open)) + "B"},
       {"temp_directory", temp},
       {"max_temp_directory_size", std::to_string(options.temp_bytes_max) + "B"},
       {"autoload_known_extensions", "false"},
@@ -241,12 +242,20 @@ Status Database::Create() {
   return status;
 }
 
-Status Database::Attach() {
+Status Database::Attach(const DuckDbOptions& options) {
   SLUICE_ASSIGN_OR_RETURN(Connection connection, Connect());
   std::string sql = "ATTACH " + QuoteLiteral(path_) + " AS " + QuoteIdentifier(kCatalog);
   if (read_only_) sql += " (READ_ONLY)";
   if (auto status = connection.Run(sql, "attach the file"); !status)
     return AttachError(path_, status.error().server_message);
+  if (options.memory_bytes_open > options.memory_bytes_max) {
+    if (!read_only_)
+      SLUICE_RETURN_IF_ERROR(
+          connection.Run("CHECKPOINT " + QuoteIdentifier(kCatalog), "checkpoint"));
+    SLUICE_RETURN_IF_ERROR(connection.Run(
+        "SET GLOBAL memory_limit = '" + std::to_string(options.memory_bytes_max) + "B'",
+        "settings"));
+  }
   // Checkpoints are ours to time. Then the doors are shut, for `sluice sql` runs in here.
   return connection.Run(
       "SET GLOBAL wal_autocheckpoint = '1000TB';"

@@ -77,7 +77,7 @@ class Database : public std::enable_shared_from_this<Database> {
 
   Status Start(const DuckDbOptions& options);
   Status Create();
-  Status Attach();
+  Status Attach(const DuckDbOptions& options);
 
   const std::string path_;
   const bool read_only_;

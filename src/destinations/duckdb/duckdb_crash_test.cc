@@ -436,6 +436,11 @@ TEST(MakeError, TellsThatMemoryIsUsedUpAlsoInTheWordsOfACommit) {
                       "256.0 KiB (63.8 MiB/64.0 MiB used)")
                 .code,
             "SLU-5018");
+  EXPECT_EQ(MakeError("checkpoint",
+                      "IO Error: Checkpoint failed for database \"f\". The database has been "
+                      "invalidated. Original error: failed to pin block of size 256.0 KiB")
+                .code,
+            "SLU-5018");
 }
 
 }  // namespace

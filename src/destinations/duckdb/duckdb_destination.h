@@ -42,6 +42,9 @@ struct DuckDbOptions {
   std::size_t memory_bytes_max = 512U << 20;
   /// Updates of strings, which DuckDB keeps in memory, are written as new rows from the first on.
   bool spares_memory = false;
+  /// While the file is opened, where that is more: its log is read, and a checkpoint leaves as
+  /// little in memory as can be. 0: as always, and no checkpoint.
+  std::size_t memory_bytes_open = 0;
   int threads = 2;
   /// Where DuckDB spills; empty: `<path>.tmp`, made when needed.
   std::string temp_directory = {};
