@@ -160,8 +160,10 @@ Status CheckDestinationTables(const TableSyncInput& input, Destination& destinat
         destination.CheckTable(*loaded->schema, input.options.names.For(table.table.name),
                                input.options.tables.For(table.table.name).mode,
                                input.options.existing != engine::Existing::kRefuse));
-    // Later the others go on: its copy is refused, which halts it alone.
-    if (refusal && !state.position) return *refusal;
+    // Later the others go on: its copy is refused, which halts it alone. What is not ours is never
+    // replaced unasked.
+    const bool is_its_own = refusal && (refusal->code == "SLU-5023" || refusal->code == "SLU-5115");
+    if (refusal && !(is_its_own && state.position)) return *refusal;
   }
   return {};
 }

@@ -95,6 +95,18 @@ TEST(PartitionSelection, RefusesAnUnloggedPartition) {
   EXPECT_EQ(FirstProblem(found.findings)->code, "SLU-2041");
 }
 
+TEST(PartitionSelection, RefusesARootWhosePartitionHasNoLog) {
+  PreflightInput in = Tree();
+  in.tables[2].persistence = 'u';
+  EXPECT_THAT(Taken(Find({"public.root"}, {}, in)), ElementsAre());
+  EXPECT_THAT(Taken(Find({"public.other"}, {}, in)), ElementsAre("other"));
+  in.tables[2].persistence = 'p';
+  in.tables[2].kind = TableKind::kForeign;
+  const Preflight found = Find({"public.root"}, {}, in);
+  EXPECT_THAT(Taken(found), ElementsAre());
+  EXPECT_THAT(FirstProblem(found.findings)->message, HasSubstr("public.leaf"));
+}
+
 TEST(PartitionSelection, TakesWhatAPublicationOfTheUsersPublishes) {
   PreflightInput in = Tree();
   in.publication = UsersPublication();

@@ -226,6 +226,18 @@ Finding OfTable(const SourceTable& table, std::string_view code, std::string mes
                  .table = table.name};
 }
 
+/// Its rows would come with a copy, and none of their changes after it. Null: all are in the log.
+const SourceTable* PartitionWithoutLog(const PreflightInput& in, const SourceTable& root) {
+  for (const SourceTable& table : in.tables) {
+    if (table.parent == RelationId{} || KindWord(table).empty()) continue;
+    const std::vector<const SourceTable*> ancestors = Ancestry(in.tables).Of(table);
+    if (std::any_of(ancestors.begin(), ancestors.end(),
+                    [&](const SourceTable* at) { return at->relation == root.relation; }))
+      return &table;
+  }
+  return nullptr;
+}
+
 // What one selected table is, that keeps it from being replicated; nullopt: nothing.
 std::optional<Finding> JudgeShape(const PreflightRequest& request, const PreflightInput& in,
                                   const SourceTable& table) {
@@ -235,6 +247,16 @@ std::optional<Finding> JudgeShape(const PreflightRequest& request, const Preflig
     const bool is_unlogged = table.persistence == 'u';
     return OfTable(table, "SLU-2041", name + " is a " + std::string(kind),
                    is_unlogged ? "ALTER TABLE " + quoted + " SET LOGGED" : "it is left out");
+  }
+  const SourceTable* leaf =
+      table.is_partitioned && !request.is_copy_only ? PartitionWithoutLog(in, table) : nullptr;
+  if (leaf != nullptr) {
+    const bool is_unlogged = leaf->persistence == 'u';
+    return OfTable(table, "SLU-2041",
+                   name + " has a partition that is " + (is_unlogged ? "an " : "a ") +
+                       std::string(KindWord(*leaf)) + ": " + ToString(leaf->name),
+                   is_unlogged ? "ALTER TABLE " + QuoteTable(leaf->name) + " SET LOGGED"
+                               : "detach it, or name the other partitions");
   }
   if (table.column_names.empty()) return OfTable(table, "SLU-2045", name + " has no columns", "");
   if (HasReservedColumn(table)) {
