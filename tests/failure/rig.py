@@ -225,6 +225,8 @@ ssl_key_file='{folder}/key.pem'
     def crash(self):
         """SIGKILL of the postmaster and all that it started; nothing is written any more."""
         postmaster = self.pid()
+        kill(postmaster, signal.SIGSTOP)
+        wait_for("it makes no more children", lambda: _state(postmaster) in ("T", "Z"))
         everyone = [postmaster, *children_of(postmaster)]
         for pid in everyone:
             kill(pid)
@@ -243,11 +245,16 @@ ssl_key_file='{folder}/key.pem'
         return done.stdout
 
 
-def _is_running(pid):
+def _state(pid):
+    """One letter, as ps has it; Z where there is none."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return "Z"
+
+
+def _is_running(pid):
+    return _state(pid) != "Z"
 
 
 class Psql:
