@@ -228,8 +228,7 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Check the patterns with `sluice check`."},
     {"SLU-2049", "a table that was named does not exist",
      "The pattern names one table, and it is not there. A pipeline that has begun warns and goes "
-     "on, "
-     "as long as another table is left.",
+     "on, as long as another table is left.",
      "Check schema and name; without quotes, names fold to lower case."},
     {"SLU-2050", "the server does not allow pgoutput",
      "output_plugin_libraries lists the plugins that may be loaded, and pgoutput is not there.",

@@ -227,10 +227,11 @@ Finding OfTable(const SourceTable& table, std::string_view code, std::string mes
 }
 
 /// Its rows would come with a copy, and none of their changes after it. Null: all are in the log.
-const SourceTable* PartitionWithoutLog(const PreflightInput& in, const SourceTable& root) {
+const SourceTable* PartitionWithoutLog(const PreflightInput& in, const Ancestry& ancestry,
+                                       const SourceTable& root) {
   for (const SourceTable& table : in.tables) {
     if (table.parent == RelationId{} || KindWord(table).empty()) continue;
-    const std::vector<const SourceTable*> ancestors = Ancestry(in.tables).Of(table);
+    const std::vector<const SourceTable*> ancestors = ancestry.Of(table);
     if (std::any_of(ancestors.begin(), ancestors.end(),
                     [&](const SourceTable* at) { return at->relation == root.relation; }))
       return &table;
@@ -240,7 +241,7 @@ const SourceTable* PartitionWithoutLog(const PreflightInput& in, const SourceTab
 
 // What one selected table is, that keeps it from being replicated; nullopt: nothing.
 std::optional<Finding> JudgeShape(const PreflightRequest& request, const PreflightInput& in,
-                                  const SourceTable& table) {
+                                  const Ancestry& ancestry, const SourceTable& table) {
   const std::string name = ToString(table.name);
   const std::string quoted = QuoteTable(table.name);
   if (const std::string_view kind = KindWord(table); !kind.empty()) {
@@ -248,8 +249,9 @@ std::optional<Finding> JudgeShape(const PreflightRequest& request, const Preflig
     return OfTable(table, "SLU-2041", name + " is a " + std::string(kind),
                    is_unlogged ? "ALTER TABLE " + quoted + " SET LOGGED" : "it is left out");
   }
-  const SourceTable* leaf =
-      table.is_partitioned && !request.is_copy_only ? PartitionWithoutLog(in, table) : nullptr;
+  const SourceTable* leaf = table.is_partitioned && !request.is_copy_only
+                                ? PartitionWithoutLog(in, ancestry, table)
+                                : nullptr;
   if (leaf != nullptr) {
     const bool is_unlogged = leaf->persistence == 'u';
     return OfTable(table, "SLU-2041",
@@ -471,7 +473,7 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
     planned.is_append = !request.is_copy_only && IsAppend(request, table.name);
     if (auto append = JudgeAppend(request, table)) out.findings.push_back(*std::move(append));
     planned.lacks_only_rights = !findings.empty();
-    if (auto shape = JudgeShape(request, input, table)) {
+    if (auto shape = JudgeShape(request, input, ancestry, table)) {
       // A view's rights are nobody's concern.
       if (shape->code != "SLU-2039") findings.clear();
       planned.lacks_only_rights = false;
