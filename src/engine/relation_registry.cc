@@ -8,6 +8,7 @@
 #include "postgres/server_facts.h"
 #include "postgres/standby.h"
 #include "postgres/table_facts.h"
+#include "replication/partition_changes.h"
 #include "replication/snapshot.h"
 
 namespace sluice::engine {
@@ -48,6 +49,25 @@ Result<types::KeptColumns> Unplaced(const std::shared_ptr<TableSchema>& describe
   for (Column& column : schema->columns) column.attnum = 0;
   kept.schema = std::move(schema);
   return kept;
+}
+
+/// As placed, but rows of it only go where a copy was that began later.
+types::KeptColumns WithStrays(types::KeptColumns placed, Lsn strays_until) {
+  if (!placed.schema->unplaced.empty()) return placed;
+  auto schema = std::make_shared<TableSchema>(*placed.schema);
+  schema->since = strays_until;
+  schema->unplaced = "a partition that is gone had rows of it";
+  schema->facts = {};
+  for (Column& column : schema->columns) column.attnum = 0;
+  placed.schema = std::move(schema);
+  return placed;
+}
+
+/// A partition has its root's columns, in an order of its own.
+bool HasSameColumns(const pgoutput::Relation& root, const pgoutput::Relation& partition) {
+  return std::is_permutation(
+      root.columns.begin(), root.columns.end(), partition.columns.begin(), partition.columns.end(),
+      [](const auto& one, const auto& other) { return one.name == other.name; });
 }
 
 void Merge(std::vector<HiddenColumn>& into, const std::vector<HiddenColumn>& hidden) {
@@ -153,7 +173,54 @@ std::shared_ptr<const types::TypeCatalog> RelationRegistry::types() const {
 
 Result<replication::Resolution> RelationRegistry::Resolve(
     const pgoutput::Relation& relation, const replication::RelationContext& context) {
+  SLUICE_ASSIGN_OR_RETURN(replication::Resolution resolution, ResolveAlone(relation, context));
+  if (const std::optional<Root> root = std::exchange(last_root_, std::nullopt)) {
+    SLUICE_ASSIGN_OR_RETURN(const bool is_stray, IsStray(*root, relation, context));
+    if (is_stray) {
+      SLUICE_ASSIGN_OR_RETURN(replication::Resolution of_root,
+                              ResolveAlone(root->message, context));
+      resolution.root = std::make_shared<const replication::RootResolution>(
+          replication::RootResolution{root->message.id, std::move(of_root)});
+    }
+  }
+  const SchemaPtr& schema = resolution.schema;
+  if (!schema) return resolution;
+  const CatalogFacts& facts = schema->raw_of ? schema->raw_of->facts : schema->facts;
+  if (replication::HasPartitions(facts.files)) last_root_ = Root{relation, facts.files};
+  return resolution;
+}
+
+Result<bool> RelationRegistry::IsStray(const Root& root, const pgoutput::Relation& partition,
+                                       const replication::RelationContext& context) {
+  // Another table's message, behind that of a root which was truncated.
+  if (!HasSameColumns(root.message, partition)) return false;
+  if (replication::HasPartition(root.partitions, partition.id)) return false;
+  SLUICE_RETURN_IF_ERROR(Open());
+  const auto look = [&]() -> Result<bool> {
+    if (!context.commit_lsn) {
+      SLUICE_ASSIGN_OR_RETURN(const std::string text, postgres::ReadSnapshotText(*connection_));
+      SLUICE_ASSIGN_OR_RETURN(const auto snapshot, replication::ParseSnapshot(text));
+      // It runs, and may have made the partition.
+      if (!snapshot.Sees(context.xid)) return false;
+    }
+    SLUICE_ASSIGN_OR_RETURN(const Loaded loaded, Load(*connection_, root.message.id));
+    if (!loaded.schema) return false;
+    if (replication::HasPartition(loaded.schema->facts.files, partition.id)) return false;
+    const base::MutexLock lock(mutex_);
+    const auto found = tables_.find(root.message.id);
+    if (found == tables_.end()) return false;
+    found->second.strays_until = loaded.schema->since;
+    return true;
+  };
+  Result<bool> is_stray = look();
+  if (!is_stray) SLUICE_RETURN_IF_ERROR(NoteLost(is_stray.error()));
+  return is_stray;
+}
+
+Result<replication::Resolution> RelationRegistry::ResolveAlone(
+    const pgoutput::Relation& relation, const replication::RelationContext& context) {
   SchemaPtr known;
+  Lsn strays_until;
   bool stream_is_binary = true;
   {
     const base::MutexLock lock(mutex_);
@@ -166,11 +233,16 @@ Result<replication::Resolution> RelationRegistry::Resolve(
       on_found_();
     } else {
       known = found->second.known;
+      strays_until = found->second.strays_until;
     }
     stream_is_binary = stream_is_binary_;
   }
   bool is_followed = true;
   Result<types::KeptColumns> placed = Place(relation, known, context.xid, &is_followed);
+  if (placed && known && known->since < strays_until) {
+    is_followed = false;
+    placed = WithStrays(*placed, strays_until);
+  }
   if (!placed) {
     const bool is_of_table = placed.error().kind == ErrorKind::kUnsupported ||
                              placed.error().kind == ErrorKind::kSchemaConflict;

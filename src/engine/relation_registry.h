@@ -13,6 +13,10 @@
 /// a change is certain, whatever came in between. A message only says that its transaction was
 /// here.
 ///
+/// The message of a partition comes behind that of its root. A partition that neither the version
+/// in force nor the catalog knows came and went between two looks, or was detached: nothing else
+/// tells that rows of it are not rows of the table any more, and the table copies itself again.
+///
 /// Columns that the user excluded are left out of every version (types/hidden_columns.h); what was
 /// excluded once is remembered here by number, for as long as the registry lives.
 ///
@@ -98,6 +102,13 @@ class RelationRegistry final : public replication::RelationResolver {
     SchemaPtr known;
     bool is_raw = false;
     SchemaPtr raw = {};  ///< of the version that was given out last
+    /// Rows of a partition that is gone came before this; a copy that began since has none of them.
+    Lsn strays_until = {};
+  };
+  /// A partitioned table whose message was the last one.
+  struct Root {
+    pgoutput::Relation message;
+    std::string partitions;  ///< CatalogFacts::files of the version that was given out
   };
   /// A version of the catalog, and who altered each column.
   struct Loaded {
@@ -106,6 +117,11 @@ class RelationRegistry final : public replication::RelationResolver {
   };
   Result<Loaded> Load(postgres::Connection& connection, RelationId relation);
   bool HasPassed(std::uint32_t altered_by, TransactionId reading) const;
+  Result<replication::Resolution> ResolveAlone(const pgoutput::Relation& relation,
+                                               const replication::RelationContext& context);
+  /// Neither the version of the table that is in force nor the catalog knows this partition of it.
+  Result<bool> IsStray(const Root& root, const pgoutput::Relation& partition,
+                       const replication::RelationContext& context);
   Result<types::KeptColumns> Place(const pgoutput::Relation& relation, const SchemaPtr& known,
                                    TransactionId xid, bool* is_followed);
   /// nullopt: rows of it are decoded.
@@ -124,6 +140,7 @@ class RelationRegistry final : public replication::RelationResolver {
     Clock::time_point noted_at;
   };
   std::deque<Alteration> alterations_;  // stream thread only
+  std::optional<Root> last_root_;       // stream thread only
   mutable base::Mutex mutex_;
   std::shared_ptr<const types::TypeCatalog> types_ SLUICE_GUARDED_BY(mutex_);
   std::map<RelationId, Table> tables_ SLUICE_GUARDED_BY(mutex_);

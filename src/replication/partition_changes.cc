@@ -46,6 +46,10 @@ bool HasPartitions(std::string_view files) {
   return files.find('/') != std::string_view::npos;
 }
 
+bool HasPartition(std::string_view files, RelationId partition) {
+  return Parse(files).contains(std::to_string(partition.value));
+}
+
 std::string PartitionChange(std::string_view from, std::string_view to) {
   if (from == to || (!HasPartitions(from) && !HasPartitions(to))) return {};
   const auto before = Parse(from);

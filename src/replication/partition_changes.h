@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "sluice/ids.h"
+
 namespace sluice::replication {
 
 /// Both are CatalogFacts::files, for a partitioned table entries "OID/FILE/ATTACHED" with a "+"
@@ -20,5 +22,7 @@ std::string PartitionChange(std::string_view from, std::string_view to);
 
 /// The text is that of a table with partitions.
 bool HasPartitions(std::string_view files);
+/// It names this one.
+bool HasPartition(std::string_view files, RelationId partition);
 
 }  // namespace sluice::replication

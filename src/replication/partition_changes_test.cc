@@ -38,6 +38,12 @@ TEST(PartitionChange, TellsOneThatIsBeingDetachedAndOneThatCameBack) {
   EXPECT_THAT(PartitionChange("20/20/7+", "20/20/9"), HasSubstr("20 was detached"));
 }
 
+TEST(PartitionChange, KnowsAPartitionByItsWholeNumber) {
+  EXPECT_TRUE(HasPartition("20/20/7+ 121/21/8", RelationId{121}));
+  EXPECT_FALSE(HasPartition("20/20/7+ 121/21/8", RelationId{21}));
+  EXPECT_FALSE(HasPartition("", RelationId{20}));
+}
+
 TEST(PartitionChange, TellsOneWithAnotherFile) {
   EXPECT_THAT(PartitionChange("20/20/7+", "20/30/7+"), HasSubstr("20 was truncated or rewritten"));
 }

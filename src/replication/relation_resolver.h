@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -18,6 +19,8 @@
 #include "pgoutput/messages.h"
 
 namespace sluice::replication {
+
+struct RootResolution;
 
 /// What becomes of a relation's changes from its Relation message on.
 struct Resolution {
@@ -32,16 +35,24 @@ struct Resolution {
   /// kUse, kKeep: which of the message's columns are taken; empty: all of them.
   std::vector<std::uint32_t> cells;
   Error error;  ///< kFail
+  /// The message is of a partition of a table whose message came directly before it, and changes
+  /// what was said of that one. May be null.
+  std::shared_ptr<const RootResolution> root = {};
 
   static Resolution Ignore() { return {}; }
   /// The same pointer as before means: the same version. Another one becomes a SchemaMark.
   static Resolution Use(SchemaPtr schema, std::vector<std::uint32_t> cells = {}) {
-    return {Kind::kUse, std::move(schema), std::move(cells), {}};
+    return {Kind::kUse, std::move(schema), std::move(cells), {}, {}};
   }
   static Resolution Keep(SchemaPtr schema, std::vector<std::uint32_t> cells = {}) {
-    return {Kind::kKeep, std::move(schema), std::move(cells), {}};
+    return {Kind::kKeep, std::move(schema), std::move(cells), {}, {}};
   }
-  static Resolution Fail(Error error) { return {Kind::kFail, nullptr, {}, std::move(error)}; }
+  static Resolution Fail(Error error) { return {Kind::kFail, nullptr, {}, std::move(error), {}}; }
+};
+
+struct RootResolution {
+  RelationId relation;
+  Resolution resolution;  ///< with no `root` of its own
 };
 
 /// Where the Relation (or Type) message stands.

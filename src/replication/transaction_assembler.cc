@@ -260,36 +260,71 @@ Status TransactionAssembler::State::OnRelation(const pgoutput::Relation& relatio
   if (where == Where::kBetween) return Misplaced("Relation");
   // By SQL nothing is streamed before its commit, which could describe it in between.
   if (where == Where::kInDirect && is_skipping && options.asked_from.is_valid()) {
-    deferred[relation.id].assign(current.begin(), current.end());
+    Defer(relation.id);
     return {};
   }
-  if (where == Where::kInBlock) block->Enter(relation.xid);
+  if (where == Where::kInBlock) {
+    block->Enter(relation.xid);
+  } else if (const auto earlier = deferred.find(relation.id); earlier != deferred.end()) {
+    if (earlier->second.behind.empty()) deferred.erase(earlier);
+    SLUICE_RETURN_IF_ERROR(ResolveDeferred(relation.id));
+  }
+  return ResolveNow(relation);
+}
+
+Status TransactionAssembler::State::ResolveNow(const pgoutput::Relation& relation) {
   SLUICE_ASSIGN_OR_RETURN(Resolution resolution, resolver.Resolve(relation, context()));
-  if (resolution.kind == Resolution::Kind::kUse && !Fits(resolution, relation.columns.size())) {
+  const std::shared_ptr<const RootResolution> root = std::move(resolution.root);
+  SLUICE_RETURN_IF_ERROR(Describe(relation.id, std::move(resolution), relation.columns.size()));
+  if (!root) return {};
+  const RelationEntry& entry = where == Where::kInBlock ? block->TableFor(root->relation).entry
+                                                        : Track(root->relation).entry;
+  return Describe(root->relation, root->resolution, entry.sent_columns);
+}
+
+Status TransactionAssembler::State::Describe(RelationId relation, Resolution resolution,
+                                             std::size_t sent_columns) {
+  if (resolution.kind == Resolution::Kind::kUse && !Fits(resolution, sent_columns)) {
     return Error{.kind = ErrorKind::kInternal,
                  .message = "the schema of a relation does not fit its description: oid " +
-                            std::to_string(relation.id.value),
+                            std::to_string(relation.value),
                  .code = "SLU-9001"};
   }
-  RelationEntry entry{true, std::move(resolution), relation.columns.size(), false,
-                      ++relation_sequence};
+  RelationEntry entry{true, std::move(resolution), sent_columns, false, ++relation_sequence};
   if (where == Where::kInBlock) {
-    block->Describe(block->TableFor(relation.id), std::move(entry));
+    block->Describe(block->TableFor(relation), std::move(entry));
   } else {
-    Track(relation.id).entry = std::move(entry);
-    deferred.erase(relation.id);
+    Track(relation).entry = std::move(entry);
   }
   return {};
 }
 
+void TransactionAssembler::State::Defer(RelationId relation) {
+  deferred[relation].message.assign(current.begin(), current.end());
+  const auto before = deferred.find(std::exchange(last_deferred, relation));
+  if (before != deferred.end() && before->first != relation) before->second.behind.insert(relation);
+}
+
 Status TransactionAssembler::State::ResolveDeferred(RelationId relation) {
-  const auto found = deferred.find(relation);
-  if (found == deferred.end()) return {};
-  base::ByteReader in(found->second);
+  const auto root = deferred.extract(relation);
+  if (!root) return {};
+  bool is_resolved = false;
+  for (const RelationId behind : root.mapped().behind) {
+    const auto partition = deferred.find(behind);
+    if (partition == deferred.end()) continue;
+    SLUICE_RETURN_IF_ERROR(ResolveMessage(root.mapped().message));
+    SLUICE_RETURN_IF_ERROR(ResolveMessage(partition->second.message));
+    is_resolved = true;
+  }
+  return is_resolved ? Status() : ResolveMessage(root.mapped().message);
+}
+
+Status TransactionAssembler::State::ResolveMessage(std::span<const std::byte> relation) {
+  base::ByteReader in(relation);
   SLUICE_RETURN_IF_ERROR(pgoutput::DecodeKind(in));
   SLUICE_ASSIGN_OR_RETURN(const pgoutput::Relation message,
                           pgoutput::DecodeRelation(in, pgoutput::Place::kOutsideBlock));
-  return OnRelation(message);
+  return ResolveNow(message);
 }
 
 bool TransactionAssembler::State::TakesChanges(TrackedRelation& relation) {

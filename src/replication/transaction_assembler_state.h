@@ -9,6 +9,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -60,8 +62,12 @@ struct TransactionAssembler::State {
   Status OnDirectRow(base::ByteReader& in, const pgoutput::RowHeader& header,
                      std::size_t wire_bytes);
   Status OnRelation(const pgoutput::Relation& relation);
-  /// What a skipped transaction said of it is looked at now.
+  Status ResolveNow(const pgoutput::Relation& relation);
+  Status Describe(RelationId relation, Resolution resolution, std::size_t sent_columns);
+  void Defer(RelationId relation);
+  /// What skipped transactions said of it, and of what may be its partitions, is looked at now.
   Status ResolveDeferred(RelationId relation);
+  Status ResolveMessage(std::span<const std::byte> relation);
   Status OnTruncate(const pgoutput::Truncate& truncate);
   Status OnDirectTruncate(const pgoutput::Truncate& truncate);
   Status OnMessage(const pgoutput::LogicalMessage& message);
@@ -134,7 +140,12 @@ struct TransactionAssembler::State {
   TrackedRelation* last_relation = nullptr;
   /// Last Relation messages of skipped transactions: perhaps of an older version than the one that
   /// is in force, and of tables that do not change again.
-  std::map<RelationId, std::vector<std::byte>> deferred;
+  struct Deferred {
+    std::vector<std::byte> message;
+    std::set<RelationId> behind;  ///< came directly behind it: perhaps its partitions
+  };
+  std::map<RelationId, Deferred> deferred;
+  RelationId last_deferred;
   std::span<const std::byte> current;  ///< the message that is consumed
 
   // Streamed ones.

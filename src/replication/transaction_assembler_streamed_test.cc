@@ -38,6 +38,17 @@ TEST(StreamedTransaction, WaitsForItsCommit) {
   EXPECT_EQ(driver.assembler.counters().streamed_transactions, 1U);
 }
 
+TEST(StreamedTransaction, TakesRowsOfARootAsThePartitionBehindItSays) {
+  AssemblerDriver driver;
+  Resolution partition;
+  partition.root = std::make_shared<const RootResolution>(
+      RootResolution{kA, Resolution::Use(driver.resolver.Schema(kA, 2))});
+  driver.resolver.answers[kB.value] = partition;
+  driver.Block(8, true, {Describe(8, kA), Describe(8, kB), Insert(8, kA, 1)});
+  driver.StreamCommit(8, 200);
+  EXPECT_EQ(driver.Drain(), "8@200..210 | 1: v2 +1s#0 | end 210");
+}
+
 TEST(StreamedTransaction, LeavesInCommitOrderWhenSeveralInterleave) {
   AssemblerDriver driver;
   driver.Block(8, true, {Describe(8, kA), Insert(8, kA, 1)});

@@ -80,6 +80,24 @@ TEST(TransactionAssembler, HandsOnOnlyTheCellsThatAreKept) {
   EXPECT_THAT(driver.Send(WriteInsert(kA, Row(1, "x"))), CodeIs("SLU-4111"));
 }
 
+/// What a partition's message says of its root, kA.
+Resolution OfPartition(AssemblerDriver& driver) {
+  Resolution partition;
+  partition.root = std::make_shared<const RootResolution>(
+      RootResolution{kA, Resolution::Use(driver.resolver.Schema(kA, 2))});
+  return partition;
+}
+
+TEST(TransactionAssembler, TakesRowsOfARootAsThePartitionBehindItSays) {
+  AssemblerDriver driver;
+  driver.resolver.answers[kB.value] = OfPartition(driver);
+  driver.Begin(7, 100);
+  driver.SendAll({driver.Describe(kA), WriteInsert(kA, Row(1, "x")), driver.Describe(kA),
+                  driver.Describe(kB), WriteInsert(kA, Row(2, "x"))});
+  driver.Commit();
+  EXPECT_EQ(driver.Drain(), "7@100..110 | 1: v1 +1x#0 v2 +2x#1 | end 110");
+}
+
 TEST(TransactionAssembler, KeepsATruncateInItsPlaceForEachRelation) {
   AssemblerDriver driver;
   driver.Begin(7, 100);
@@ -338,6 +356,25 @@ TEST(AssemblerReplay, LooksBySqlOnlyAtTheLastDescriptionOfASkippedTransaction) {
   ASSERT_EQ(driver.resolver.contexts.size(), 1U);
   EXPECT_EQ(driver.resolver.contexts[0].xid, TransactionId{9});
   EXPECT_EQ(driver.Drain(), "9@210..220 | 1: v1 +2x#0 | end 220");
+}
+
+TEST(AssemblerReplay, LooksBySqlAtEveryPartitionThatASkippedTransactionDescribed) {
+  AssemblerDriver driver({.asked_from = Lsn{1}}, Lsn{210});
+  const RelationId other{3};
+  driver.resolver.answers[kB.value] = OfPartition(driver);
+  driver.resolver.answers[other.value] = Resolution::Ignore();
+  driver.Begin(7, 100);
+  driver.SendAll({driver.Describe(kA), driver.Describe(kB), WriteInsert(kA, Row(1, "x")),
+                  driver.Describe(kA), driver.Describe(other), WriteInsert(kA, Row(2, "x"))});
+  driver.Commit();
+  driver.Begin(9, 210);
+  driver.SendAll({WriteInsert(kA, Row(3, "x"))});
+  driver.Commit();
+  EXPECT_EQ(driver.resolver.contexts.size(), 4U);
+  driver.Begin(10, 220);
+  driver.SendAll({WriteInsert(kA, Row(4, "x"))});
+  driver.Commit();
+  EXPECT_EQ(driver.resolver.contexts.size(), 4U);
 }
 
 TEST(AssemblerReplay, SkipsWhatItHasReceivedWhereTheLogIsReadAgain) {
