@@ -18,6 +18,7 @@ namespace sluice::pipeline {
 namespace {
 
 constexpr Duration kGrace = std::chrono::seconds(8);
+constexpr Duration kBoundedTick = std::chrono::milliseconds(2);
 constexpr Duration kCloseGrace = std::chrono::seconds(1);
 
 }  // namespace
@@ -31,7 +32,7 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
   std::optional<engine::PositionWish> wish;
   bool has_asked = false;
   for (;;) {
-    base::SleepFor(kTick, stop);
+    base::SleepFor(until.is_bounded() ? kBoundedTick : kTick, stop);
     if (stop.stop_requested()) return true;
     const std::optional<Error> failure = running->Failure();
     if (failure) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include "sluice/lsn.h"
 #include "sluice/result.h"
@@ -29,6 +30,8 @@ class UntilWatch {
                          std::uint64_t wal_segment_bytes,
                          const std::function<Result<postgres::Connection>()>& connect);
 
+  /// The run is to end by itself: who waits for that waits for each look.
+  bool is_bounded() const { return !std::holds_alternative<engine::UntilNever>(until_); }
   /// The position that ends the run, once it is known.
   std::optional<Lsn> lsn() const { return lsn_; }
   /// The source's positions begin anew.

@@ -58,14 +58,12 @@ bool IsAsPinned(const PinnedSetting& setting, std::string_view in_force) {
 }
 
 std::string PinnedSettingsQuery() {
-  std::string sql =
-      "SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings "
-      "WHERE pg_catalog.lower(name) IN (";
+  std::string sql = "SELECT n, pg_catalog.current_setting(n, true) FROM pg_catalog.unnest(ARRAY[";
   for (const PinnedSetting& setting : kSettings) {
-    if (sql.back() != '(') sql += ',';
+    if (sql.back() != '[') sql += ',';
     sql.append("'").append(setting.name).append("'");
   }
-  return sql += ')';
+  return sql += "]::pg_catalog.text[]) AS n";
 }
 
 }  // namespace sluice::postgres

@@ -11,7 +11,7 @@ namespace sluice::postgres {
 
 struct PinnedSetting {
   std::string_view name;   ///< lower case
-  std::string_view value;  ///< as pg_settings shows it, or its beginning up to a comma
+  std::string_view value;  ///< as current_setting() says it, or its beginning up to a comma
   int first_version = 0;   ///< server_version_num that knows it
   bool at_startup = true;  ///< in the startup packet's options; else by SET afterwards
 };
