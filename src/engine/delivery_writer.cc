@@ -96,6 +96,7 @@ Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
   if (!resuming_.empty() && !in_transaction_ && !fence_.is_open())
     deadline = std::min(deadline, resume_next_);
   if (land_by_ && !in_transaction_ && !fence_.is_open()) deadline = std::min(deadline, *land_by_);
+  if (!is_published_) deadline = std::min(deadline, publish_next_);
   WriterInbox::Item item = inbox_.Pop(in_transaction_, fence_.blocks_sets(), deadline);
   progress_.writer_beat_us.store(WallClock().value, std::memory_order_relaxed);
   if (auto* set = std::get_if<ChangeSet>(&item)) {
@@ -111,7 +112,7 @@ Result<bool> DeliveryWriter::Turn(Clock::time_point deadline) {
     land_by_ = Clock::time_point{};
     if (!fence_.is_open()) SLUICE_RETURN_IF_ERROR(LandUnits());
     SLUICE_RETURN_IF_ERROR(CommitStates());
-    published_at_ = {};  // the last word is exact
+    publish_next_ = {};  // the last word is exact
     PublishTables();
     return false;
   } else if (!in_transaction_) {

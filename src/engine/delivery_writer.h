@@ -287,7 +287,8 @@ class DeliveryWriter {
   std::size_t resume_rows_ = 5000;  ///< applied at once; follows the time that takes
   Clock::time_point resume_next_{};
   Clock::time_point old_kept_dropped_at_{};
-  Clock::time_point published_at_{};
+  Clock::time_point publish_next_{};
+  bool is_published_ = true;  ///< as the tables are now
   Clock::time_point committed_at_{};
   std::optional<Clock::time_point> land_by_;  ///< finished first copies wait for others until then
   /// The last commit when no table waited for its copy any more; 0: one does.

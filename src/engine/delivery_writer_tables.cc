@@ -14,6 +14,7 @@ namespace sluice::engine {
 namespace {
 
 constexpr Duration kPublishInterval = std::chrono::milliseconds(100);
+constexpr int kPublishShare = 100;  ///< of the writer's time, for telling how tables are
 
 }  // namespace
 
@@ -102,7 +103,7 @@ Result<bool> DeliveryWriter::FollowCatalog(const SchemaPtr& known, const SchemaP
   if (!outcome || outcome->table_failed) stager_.Abandon();
   if (!outcome) return outcome.error();
   if (outcome->table_failed) GiveUp(*outcome->table_failed);
-  published_at_ = {};  // AreCopiesVisible() knows of it before the next call
+  publish_next_ = {};  // AreCopiesVisible() knows of it before the next call
   return true;         // committed by the loop, whose error ends the writer
 }
 
@@ -126,8 +127,8 @@ Status DeliveryWriter::Replace(std::uint64_t ticket, const std::shared_ptr<const
 
 void DeliveryWriter::PublishTables() {
   const Clock::time_point now = Clock::now();
-  if (now - published_at_ < kPublishInterval) return;
-  published_at_ = now;
+  is_published_ = now >= publish_next_;
+  if (!is_published_) return;
   progress_.held_bytes.store(held_.total_bytes(), std::memory_order_relaxed);
   int to_land = 0;
   bool is_settled = true;
@@ -157,8 +158,12 @@ void DeliveryWriter::PublishTables() {
     settled_sequence_.store(sequence_);
   }
   progress_.units_to_land.store(to_land);
-  const base::MutexLock lock(shared_mutex_);
-  published_.swap(tables);
+  {
+    const base::MutexLock lock(shared_mutex_);
+    published_.swap(tables);
+  }
+  const Clock::time_point done = Clock::now();
+  publish_next_ = done + std::min(kPublishInterval, (done - now) * kPublishShare);
 }
 
 bool DeliveryWriter::AreCopiesVisible() const {

@@ -58,6 +58,8 @@ struct Progress {
   /// Somebody waits for the stream to pass a position (a copy to land, a fence, --until): ask the
   /// server for it.
   std::atomic<int> position_wishes{0};
+  /// The run is to end by itself, and somebody waits for that: no thread sleeps long.
+  std::atomic<bool> is_bounded{false};
   /// writer: copied units that wait for the stream to pass their insert LSN.
   std::atomic<int> units_to_land{0};
   /// control: the slot keeps more WAL than it may; copies wait.

@@ -12,6 +12,7 @@ namespace {
 
 /// How often the server is asked where it is while somebody waits for the answer.
 constexpr Duration kAskInterval = std::chrono::milliseconds(20);
+constexpr Duration kLongestRead = std::chrono::milliseconds(100);
 /// While the writer works, how soon to look whether it is free.
 constexpr Duration kWriterPoll = std::chrono::milliseconds(1);
 
@@ -254,8 +255,8 @@ Status StreamReader::MaybeSeal(Clock::time_point now, std::stop_token stop) {
 }
 
 Clock::time_point StreamReader::NextDeadline(Clock::time_point now) const {
-  Clock::time_point deadline =
-      std::min(tracker_.next_feedback_at(), now + std::chrono::milliseconds(100));
+  const Duration longest = progress_.is_bounded.load() ? kAskInterval / 4 : kLongestRead;
+  Clock::time_point deadline = std::min(tracker_.next_feedback_at(), now + longest);
   if (is_waited_for()) {
     deadline = std::min(deadline, now + kAskInterval / 4);
   }

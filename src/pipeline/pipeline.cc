@@ -29,6 +29,7 @@ Result<bool> Pipeline::State::RunSession(std::stop_token stop) {
   has_begun = true;
   running->Start();
   SetPhase(engine::Phase::kRunning);
+  progress.is_bounded.store(until.is_bounded());
   std::optional<engine::PositionWish> wish;
   bool has_asked = false;
   for (;;) {

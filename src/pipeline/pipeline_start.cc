@@ -22,6 +22,7 @@
 namespace sluice::pipeline {
 namespace {
 
+constexpr Duration kLookLife = std::chrono::seconds(1);
 constexpr Duration kFileWait = std::chrono::seconds(3);
 constexpr int kSlotsRemadeMax = 3;
 constexpr int kPassesMax = 5;
@@ -99,6 +100,7 @@ Status Pipeline::State::LookAtSource(std::stop_token stop) {
   for (;;) {
     Result<postgres::Connection> control = Connect("control", false);
     Status looked = control ? ReadPreflight(*control) : Status(control.error());
+    if (looked) looked_with.control = *std::move(control);
     if (looked) return looked;
     if (!base::IsRetryable(looked.error().kind) || (give_up && Clock::now() > *give_up)) {
       return looked;
@@ -157,7 +159,18 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
   SLUICE_ASSIGN_OR_RETURN(const postgres::ServerIdentity identity,
                           postgres::ReadServerIdentity(replication));
   system_identifier = identity.system_identifier;
+  looked_with = {.control = {}, .replication = std::move(replication), .at = Clock::now()};
   return {};
+}
+
+/// A connection of the look that was just made, or a new one.
+Result<postgres::Connection> Pipeline::State::LookedWith(std::optional<postgres::Connection>& used,
+                                                         const std::string& role,
+                                                         bool is_replication) {
+  std::optional<postgres::Connection> last = std::exchange(used, std::nullopt);
+  const bool is_fresh = Clock::now() - looked_with.at < kLookLife;
+  if (last && is_fresh && last->is_alive()) return *std::move(last);
+  return Connect(role, is_replication);
 }
 
 /// Of a pipeline that goes on. Once: what happens to a table while it runs is said when it is seen.
@@ -202,10 +215,12 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   is_born = restored.position.has_value() || IsToBeBornAnew(restored);
   created_file = is_new && IsUntouched(restored);
   made_state = !created_file && !has_begun && IsUntouched(restored);
-  SLUICE_ASSIGN_OR_RETURN(postgres::Connection control, Connect("control", false));
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection control,
+                          LookedWith(looked_with.control, "control", false));
   SLUICE_ASSIGN_OR_RETURN(const bool has_other_names, TakeNames(restored));
   if (has_other_names) SLUICE_RETURN_IF_ERROR(ReadPreflight(control));
   if (restored.position) SLUICE_RETURN_IF_ERROR(CheckPast(control, restored, stop));
+  looked_with = {};
   SLUICE_RETURN_IF_ERROR(PassUndecodable(control, restored, stop));
   if (IsToBeBornAnew(restored) && !options.may_create) {
     return Error{.kind = ErrorKind::kConfig,
@@ -275,7 +290,8 @@ Status Pipeline::State::ForgetBirth(DeliveryState& restored) {
 /// and publication are made anew if it is lost.
 Status Pipeline::State::CheckPast(postgres::Connection& control, DeliveryState& restored,
                                   const std::stop_token& stop) {
-  SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication, Connect("identify", true));
+  SLUICE_ASSIGN_OR_RETURN(postgres::Connection replication,
+                          LookedWith(looked_with.replication, "identify", true));
   SLUICE_ASSIGN_OR_RETURN(replication::SourceFacts seen,
                           ReadSourceFacts(control, replication, *restored.birth));
   // Who holds it is asked when the stream begins, or before it is made anew: both wait for a

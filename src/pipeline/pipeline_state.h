@@ -49,6 +49,12 @@ struct Pipeline::State {
   std::set<RelationId> existing;  ///< every relation the source has
   std::optional<types::TypeCatalog> types;
   std::uint64_t system_identifier = 0;
+  /// What the look was made with, for what comes right behind it.
+  struct LookConnections {
+    std::optional<postgres::Connection> control, replication;
+    Clock::time_point at{};
+  };
+  LookConnections looked_with;
   std::atomic<bool> has_begun{false};  ///< read by whoever connects
   bool is_born = false;                ///< the destination holds a position
   std::optional<Birth> stored_birth;   ///< its slot and publication are the pipeline's
@@ -113,6 +119,8 @@ struct Pipeline::State {
 
   Status LookAtSource(std::stop_token stop);
   Status ReadPreflight(postgres::Connection& control);
+  Result<postgres::Connection> LookedWith(std::optional<postgres::Connection>& used,
+                                          const std::string& role, bool is_replication);
   Status JudgeNamed() const;
   Status OpenAndPlan(std::stop_token stop);
   Result<bool> TakeNames(const DeliveryState& restored);
