@@ -11,9 +11,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/version.h"
 #include "cli/control_protocol.h"
 #include "cli/status_json.h"
-#include "cli/version.h"
 #include "destinations/duckdb/duckdb_destination.h"
 
 namespace sluice::cli {
@@ -246,7 +246,7 @@ Status Answer(pipeline::Pipeline& pipeline, const std::string& text, ControlRepl
   if (command == "ping") {
     line["pipeline"] = pipeline.CurrentStatus().pipeline;
     line["pid"] = static_cast<std::int64_t>(::getpid());
-    line["version"] = kVersion;
+    line["version"] = base::kVersion;
   } else if (command == "status") {
     line["status"] = StatusJson(pipeline.CurrentStatus());
   } else if (command == "tables") {

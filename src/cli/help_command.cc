@@ -6,10 +6,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/version.h"
 #include "cli/commands.h"
 #include "cli/help_text.h"
 #include "cli/status_json.h"
-#include "cli/version.h"
 
 namespace sluice::cli {
 namespace {
@@ -47,10 +47,8 @@ int RunVersion(const Arguments& arguments) {
   const int libpq = PQlibVersion();
   const std::string postgres = fmt::format("{}.{}", libpq / 10000, libpq % 10000);
   const nlohmann::ordered_json versions = {
-      {"sluice", kVersion},
-      {"duckdb", duckdb_library_version()},
-      {"arrow", ARROW_VERSION_STRING},
-      {"libpq", postgres},
+      {"sluice", base::kVersion},      {"duckdb", duckdb_library_version()},
+      {"arrow", ARROW_VERSION_STRING}, {"libpq", postgres},
       {"compiler", __VERSION__},
   };
   if (arguments.has("json")) {

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "base/version.h"
 #include "cli/commands.h"
 #include "cli/control_protocol.h"
 #include "cli/log_options.h"
@@ -22,7 +23,6 @@
 #include "cli/screen.h"
 #include "cli/signals.h"
 #include "cli/status_json.h"
-#include "cli/version.h"
 #include "pipeline/pipeline.h"
 #include "telemetry/control_socket.h"
 #include "telemetry/http_server.h"
@@ -80,7 +80,7 @@ class Runner {
         signals_([this](int signal) { OnSignal(signal); }, [this] { OnSecondSignal(); }),
         logger_(ScreenLog(options, screen_)),
         pipeline_(options.pipeline, logger_),
-        feed_(options.pipeline.pipeline, kVersion) {}
+        feed_(options.pipeline.pipeline, base::kVersion) {}
 
   int Run() {
     const UnixMicros started_at = WallClock();

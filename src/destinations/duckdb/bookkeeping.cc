@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "base/version.h"
 #include "destinations/duckdb/copied_ranges.h"
 #include "destinations/duckdb/kept_changes.h"
 #include "destinations/duckdb/name_lookup.h"
@@ -112,6 +113,25 @@ std::string FormatXids(const std::vector<TransactionId>& xids) {
   return out;
 }
 
+/// Whatever a later format changes, the comment on sluice.position names its writer.
+std::string NoteWriterSql() {
+  return "COMMENT ON TABLE " + In("position") + " IS 'written by sluice " + base::kVersion + "'; ";
+}
+
+Error OfLaterFormat(Connection& connection, std::int64_t format) {
+  const auto comment = connection.Query(
+      "SELECT comment FROM duckdb_tables() WHERE schema_name = 'sluice' AND table_name = "
+      "'position'",
+      "read who wrote the file");
+  const bool is_named = comment && comment->row_count() == 1 && !comment->is_null(0, 0);
+  return Error{.kind = ErrorKind::kConfig,
+               .message = "the file has format " + std::to_string(format) + " of schema sluice, " +
+                          (is_named ? comment->text(0, 0) : "of a later version") +
+                          "; this is sluice " + base::kVersion,
+               .code = "SLU-5009",
+               .advice = "install that version or a later one"};
+}
+
 Status ReadPosition(Connection& connection, StoredState* out) {
   SLUICE_ASSIGN_OR_RETURN(
       const SmallResult rows,
@@ -119,13 +139,7 @@ Status ReadPosition(Connection& connection, StoredState* out) {
           "SELECT pipeline, system_identifier, epoch, lsn, format::BIGINT FROM " + In("position"),
           "read sluice.position"));
   if (rows.row_count() != 1) return Unreadable("sluice.position does not have one row");
-  if (rows.i64(0, 4) > kFormat) {
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = "the file was written by a newer sluice, in format " +
-                            std::to_string(rows.i64(0, 4)),
-                 .code = "SLU-5009",
-                 .advice = "install that version or a later one"};
-  }
+  if (rows.i64(0, 4) > kFormat) return OfLaterFormat(connection, rows.i64(0, 4));
   out->pipeline = rows.text(0, 0);
   out->system_identifier = rows.u64(0, 1);
   out->delivery.epoch = rows.u64(0, 2);
@@ -337,8 +351,8 @@ Status CreateState(Connection& connection, const OpenRequest& request) {
 
 Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& request) {
   // Files of earlier versions have fewer tables and columns. What a copy left behind is of no use.
-  std::string sql = CreateQuarantineSql() + "DELETE FROM " + In("_copied_misfits") +
-                    "; ALTER TABLE " + In("columns") +
+  std::string sql = NoteWriterSql() + CreateQuarantineSql() + "DELETE FROM " +
+                    In("_copied_misfits") + "; ALTER TABLE " + In("columns") +
                     " ADD COLUMN IF NOT EXISTS on_misfit VARCHAR; ";
   for (const char* column : {"\"schema\"", "\"table\"", "before", "after"}) {
     sql += "ALTER TABLE " + In("schema_changes") + " ADD COLUMN IF NOT EXISTS " + column +

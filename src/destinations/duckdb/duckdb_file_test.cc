@@ -1,6 +1,9 @@
 // Opening and closing the file, and every refusal.
+#include <gmock/gmock.h>
+
 #include <fstream>
 
+#include "destinations/duckdb/database.h"
 #include "destinations/duckdb/duckdb_test_fixture.h"
 
 namespace sluice::duckdb {
@@ -122,6 +125,31 @@ TEST_F(FileTest, AnOlderEpochMayNotCommit) {
   CloseFile();
   OpenFile();
   EXPECT_EQ(state_.epoch, first + 1);
+}
+
+TEST_F(FileTest, RefusesALaterFormatAndNamesTheVersionThatWroteIt) {
+  OpenFile();
+  CloseFile();
+  {
+    auto database = Database::Open({.path = file_}, false);
+    ASSERT_TRUE(database);
+    auto connection = (*database)->Connect();
+    ASSERT_TRUE(connection);
+    ASSERT_TRUE(
+        connection->Run("USE _sluice_file; UPDATE sluice.position SET format = 2;"
+                        "COMMENT ON TABLE sluice.position IS 'written by sluice 7.5.0'",
+                        "write as a later version"));
+  }
+  const auto state = MakeDuckDbDestination({.path = file_})->Open({.pipeline = "shop"});
+  ASSERT_FALSE(state);
+  EXPECT_EQ(state.error().code, "SLU-5009");
+  EXPECT_THAT(state.error().message, ::testing::HasSubstr("written by sluice 7.5.0"));
+}
+
+TEST_F(FileTest, NamesTheVersionThatWroteIt) {
+  OpenFile();
+  EXPECT_THAT(Sql("SELECT comment FROM duckdb_tables() WHERE table_name = 'position'"),
+              ::testing::MatchesRegex("written by sluice [0-9.]+"));
 }
 
 TEST_F(FileTest, TheTablesOfSchemaSluiceAreThoseOfTheManual) {

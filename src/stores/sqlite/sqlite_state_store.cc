@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/version.h"
 #include "stores/fold_record.h"
 #include "stores/schema_json.h"
 #include "stores/sqlite/sqlite_connection.h"
@@ -46,6 +47,9 @@ class SqliteStateStore final : public StateStore {
   Status MakeFile() const;
   /// Empty: lay out; of another program or a newer format: refuse.
   Status CheckFormat();
+  /// Whatever a later format changes, this table names its writer.
+  Status NoteWriter();
+  Error OfLaterFormat(std::int64_t format);
   Result<DeliveryState> Load();
   Result<std::optional<std::string>> Part(std::string_view part);
   Status SetPart(std::string_view part, const std::string& value);
@@ -113,14 +117,31 @@ Status SqliteStateStore::CheckFormat() {
                  .code = "SLU-5101",
                  .advice = "choose another --state directory"};
   }
-  if (application == kApplicationId && format > kFormat) {
-    return Error{.kind = ErrorKind::kConfig,
-                 .message = "state file " + path_ + " has format " + std::to_string(format) +
-                            "; this version knows " + std::to_string(kFormat),
-                 .code = "SLU-5103",
-                 .advice = "use the newer version of sluice that wrote it"};
-  }
+  if (application == kApplicationId && format > kFormat) return OfLaterFormat(format);
   return {};
+}
+
+Status SqliteStateStore::NoteWriter() {
+  SLUICE_RETURN_IF_ERROR(
+      db_->Exec("CREATE TABLE IF NOT EXISTS writer(one INTEGER PRIMARY KEY CHECK (one = 1),"
+                " version TEXT NOT NULL)"));
+  SLUICE_ASSIGN_OR_RETURN(SqliteStatement upsert,
+                          db_->Prepare("INSERT OR REPLACE INTO writer VALUES (1, ?)"));
+  return upsert.Bind(base::kVersion).Run();
+}
+
+Error SqliteStateStore::OfLaterFormat(std::int64_t format) {
+  std::string writer = "of a later version";
+  auto query = db_->Prepare("SELECT version FROM writer");
+  if (query) {
+    const auto has_row = query->Step();
+    if (has_row && *has_row) writer = "written by sluice " + std::string(query->Text(0));
+  }
+  return Error{.kind = ErrorKind::kConfig,
+               .message = "state file " + path_ + " has format " + std::to_string(format) + ", " +
+                          writer + "; this is sluice " + base::kVersion,
+               .code = "SLU-5103",
+               .advice = "install that version or a later one"};
 }
 
 Result<DeliveryState> SqliteStateStore::Open(const OpenRequest& request) {
@@ -151,6 +172,7 @@ Result<DeliveryState> SqliteStateStore::Open(const OpenRequest& request) {
     SLUICE_ASSIGN_OR_RETURN(state, Load());
     SLUICE_RETURN_IF_ERROR(CheckOwner(state.birth, request));
     ++state.epoch;
+    SLUICE_RETURN_IF_ERROR(NoteWriter());
     return db_->Exec("UPDATE epoch SET epoch = epoch + 1");
   });
   if (!taken) return std::move(taken).error();

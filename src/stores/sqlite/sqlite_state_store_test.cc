@@ -1,5 +1,6 @@
 #include "stores/sqlite/sqlite_state_store.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -104,17 +105,18 @@ TEST(SqliteStateStore, RefusesADatabaseOfAnotherProgram) {
   EXPECT_EQ(state.error().code, "SLU-5101");
 }
 
-TEST(SqliteStateStore, RefusesANewerFormat) {
+TEST(SqliteStateStore, RefusesANewerFormatAndNamesTheVersionThatWroteIt) {
   const TempDir dir;
   ASSERT_TRUE(MakeSqliteStateStore(dir.File("s"))->Open(kShop));
   {
     auto db = SqliteConnection::Open(dir.File("s"), SqliteConnection::Mode::kCreate);
     ASSERT_TRUE(db);
-    ASSERT_TRUE(db->Exec("PRAGMA user_version = 2"));
+    ASSERT_TRUE(db->Exec("PRAGMA user_version = 2; UPDATE writer SET version = '7.5.0'"));
   }
   const auto state = MakeSqliteStateStore(dir.File("s"))->Open(kShop);
   ASSERT_FALSE(state);
   EXPECT_EQ(state.error().code, "SLU-5103");
+  EXPECT_THAT(state.error().message, ::testing::HasSubstr("written by sluice 7.5.0"));
 }
 
 TEST(SqliteStateStore, SaysThatTheFileCannotBeMade) {
