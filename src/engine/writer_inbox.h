@@ -121,6 +121,7 @@ class WriterInbox {
     };
     const bool in_time = not_empty_.wait_until(lock, deadline, ready);
     is_idle_ = false;
+    popped_at_ = Clock::now();
     if (!in_time) return Timeout{};
     if (!sets_only && !calls_.empty()) {
       Call call = std::move(calls_.front());
@@ -169,6 +170,13 @@ class WriterInbox {
     const std::scoped_lock lock(mutex_);
     return is_idle_ && sets_.empty();
   }
+  /// The writer is what the stream waits for: it works on one thing for long, or half of what may
+  /// wait for it does.
+  bool is_pressed(Clock::time_point now) const {
+    const std::scoped_lock lock(mutex_);
+    const bool is_long_at_it = !is_idle_ && !sets_.empty() && now - popped_at_ > kLong;
+    return is_long_at_it || used_bytes_ >= limit_bytes_ / 2;
+  }
   bool is_closed() const {
     const std::scoped_lock lock(mutex_);
     return closed_;
@@ -210,6 +218,7 @@ class WriterInbox {
     return Error{.kind = ErrorKind::kCancelled, .message = "the delivery writer has ended"};
   }
 
+  static constexpr Duration kLong = std::chrono::seconds(1);
   const std::size_t limit_bytes_;
   mutable std::mutex mutex_;
   std::condition_variable_any not_full_;
@@ -220,6 +229,7 @@ class WriterInbox {
   bool closed_ = false;
   bool is_refusing_ = false;
   bool is_idle_ = false;
+  Clock::time_point popped_at_{};
 };
 
 }  // namespace sluice::engine

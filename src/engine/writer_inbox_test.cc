@@ -186,6 +186,20 @@ TEST(WriterInbox, CancelsWhoWaitsWhenTheWriterHasEnded) {
   EXPECT_THAT(answer, IsError(ErrorKind::kCancelled));
 }
 
+TEST(WriterInbox, IsPressedWhereHalfOfItIsFullOrTheWriterStaysAway) {
+  WriterInbox inbox(100);
+  EXPECT_FALSE(inbox.is_pressed(Clock::now()));
+  Push(inbox, Sized(1, 10));
+  EXPECT_EQ(Next(inbox), "1");
+  const Clock::time_point later = Clock::now() + std::chrono::seconds(5);
+  EXPECT_FALSE(inbox.is_pressed(later));  // it works on that one, and nothing waits
+  Push(inbox, Sized(2, 10));
+  EXPECT_FALSE(inbox.is_pressed(Clock::now()));
+  EXPECT_TRUE(inbox.is_pressed(later));
+  Push(inbox, Sized(3, 40));
+  EXPECT_TRUE(inbox.is_pressed(Clock::now()));
+}
+
 TEST(WriterInboxTest, WhoAsksGoesOnUntilTheWriterAnswers) {
   WriterInbox inbox(1000);
   std::future<Result<int>> answer = inbox.Ask([]() -> Result<int> { return 7; });

@@ -217,10 +217,12 @@ Result<std::unique_ptr<engine::LogFeed>> Session::OpenCatchUp(postgres::Connecti
                                  .on_given_up = [this] { GiveUpCatchUp(); }}));
 }
 
-/// The stream has fallen far behind: the log is read by SQL from the next boundary on.
+/// The stream has fallen far behind: the log is read by SQL from the next boundary on. Not where
+/// the destination is the slow one: whoever reads faster only waits for it, without a walsender.
 void Session::LookAtLag(const postgres::SlotRow& slot) {
   if (!progress_.source_connected.load() || progress_.reads_by_sql.load() || !MayReadBySql())
     return;
+  if (writer_.inbox().is_pressed(Clock::now())) return;
   const Lsn end{slot.restart_lsn.value +
                 static_cast<std::uint64_t>(std::max<std::int64_t>(0, slot.retained_bytes))};
   const replication::LogPlaces places{.restart = slot.restart_lsn,
