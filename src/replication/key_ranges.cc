@@ -103,6 +103,9 @@ Result<std::vector<RowPlace>> PlaceRows(const ChangeBatch& batch, const CopyRang
   std::vector<RowPlace> places(batch.row_count());
   for (std::size_t row = 0; row < places.size(); ++row) {
     const ChangeKind kind = batch.kind(row);
+    // Where an update came from is sent only if the range column is part of the identity.
+    if (kind == ChangeKind::kUpdate && identity == schema.identity_columns.end())
+      return RangesAgainError("its replica identity changed while it was copied in ranges");
     std::optional<std::int64_t> before;
     std::optional<std::int64_t> after;
     if (old != nullptr && batch.has_old[row]) before = IntegerAt(*old, row);

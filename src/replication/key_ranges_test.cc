@@ -81,6 +81,17 @@ TEST_F(KeyRangesTest, ColumnsWithoutNumbersAreFoundByName) {
   EXPECT_THAT(PlaceRows(renamed.Finish(), ranges_), CodeIs("SLU-4216"));
 }
 
+TEST_F(KeyRangesTest, AnUpdateUnderAnIdentityWithoutTheRangeColumnHasNoPlace) {
+  auto other = std::make_shared<TableSchema>(*schema_);
+  other->identity_columns = {0};
+  BatchMaker inserts{SchemaPtr(other)};
+  inserts.Insert({"x", "15"});
+  EXPECT_THAT(Places(inserts.Finish()), ElementsAre(std::pair(1U, 1U)));
+  BatchMaker updates{SchemaPtr(other)};
+  updates.Update({"x", "15"}, std::nullopt);
+  EXPECT_THAT(PlaceRows(updates.Finish(), ranges_), CodeIs("SLU-4216"));
+}
+
 TEST_F(KeyRangesTest, PickedRowsAreABatchOfTheirOwn) {
   BatchMaker maker(schema_);
   maker.Insert({"one", "1"});

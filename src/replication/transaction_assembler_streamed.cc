@@ -55,16 +55,16 @@ Status TransactionAssembler::State::OnStagedRow(base::ByteReader& in,
   const std::uint32_t ordinal = block->NextOrdinal();
   StagedTable* table = block->FindDescribed(header.relation);
   if (table == nullptr) return NotDescribed(header.relation);
+  const std::size_t bytes_before = block->row_bytes();
   if (!TakesStagedChanges(*table, ordinal)) {
-    if (table->entry.resolution.kind != Resolution::Kind::kKeep) {
+    if (table->entry.resolution.kind == Resolution::Kind::kKeep) {
+      columnar::TableBuilder& raw = block->RowsFor(*table, table->entry.resolution.schema);
+      SLUICE_RETURN_IF_ERROR(AppendRaw(in, header.kind, table->entry, raw, ordinal));
+      block->AddedRow(*table, ordinal, wire_bytes);
+    } else {
       ++counters.skipped_rows;
-      return {};
     }
-    const std::size_t before = block->row_bytes();
-    columnar::TableBuilder& raw = block->RowsFor(*table, table->entry.resolution.schema);
-    SLUICE_RETURN_IF_ERROR(AppendRaw(in, header.kind, table->entry, raw, ordinal));
-    block->AddedRow(*table, ordinal, wire_bytes);
-    staged_row_bytes += block->row_bytes() - before;
+    staged_row_bytes += block->row_bytes() - bytes_before;
     if (staged_row_bytes > options.staging_bytes) SpillIfOverBudget();
     return {};
   }
@@ -73,7 +73,6 @@ Status TransactionAssembler::State::OnStagedRow(base::ByteReader& in,
   if (!table->entry.resolution.cells.empty()) [[unlikely]]
     SLUICE_RETURN_IF_ERROR(KeepCells(table->entry, tuples));
   const SchemaPtr& schema = table->entry.resolution.schema;
-  const std::size_t bytes_before = block->row_bytes();
   columnar::TableBuilder& rows = block->RowsFor(*table, schema);
   Status appended = header.kind == MessageKind::kInsert ? rows.AppendInsert(tuples.row, ordinal)
                     : header.kind == MessageKind::kUpdate

@@ -184,6 +184,23 @@ TEST(StreamedTransaction, KeepsAFailureThatCommits) {
   EXPECT_EQ(driver.Drain(), "8@100..110 9@200..210 | 1: F(SLU-4999) F(SLU-4999) | end 210");
 }
 
+TEST(StreamedTransaction, CountsNothingOfATableThatFailsBehindItsRows) {
+  for (const bool commits : {true, false}) {
+    AssemblerDriver driver;
+    driver.Block(8, true, {Describe(8, kA), Insert(8, kA, 1)});
+    driver.resolver.answers[1] =
+        Resolution::Fail({.kind = ErrorKind::kSchemaConflict, .message = "no", .code = "SLU-4999"});
+    driver.Block(8, false, {Describe(8, kA), Insert(8, kA, 2)});
+    if (commits) {
+      driver.StreamCommit(8, 100);
+      driver.Drain();
+    } else {
+      driver.StreamAbort(8, 8);
+    }
+    EXPECT_EQ(driver.assembler.staged_bytes(), 0U);
+  }
+}
+
 TEST(StreamedTransaction, CommitsEmptyAsWell) {
   AssemblerDriver driver;
   driver.Block(8, true, {});
