@@ -402,7 +402,9 @@ def _rows(columns, side):
         quoted = '"' + name.replace('"', '""') + '"'
         form = FORMS.get(kind, ("{0}::text", "{0}::VARCHAR"))[side].format(quoted)
         parts.append(f"coalesce({form}, '~')")
-    return "concat_ws('|', " + ", ".join(parts) + ")" if parts else "''"
+    # A function of PostgreSQL takes 100 arguments.
+    calls = [f"concat_ws('|', {', '.join(parts[at:at + 90])})" for at in range(0, len(parts), 90)]
+    return " || '|' || ".join(calls) if calls else "''"
 
 
 def differences(rig):
