@@ -90,7 +90,12 @@ Result<postgres::Connection> Pipeline::State::AsOfRunning(Result<postgres::Conne
 
 /// Connects, with patience where the source is not there yet, and finds what is wrong.
 Status Pipeline::State::LookAtSource(std::stop_token stop) {
-  SLUICE_ASSIGN_OR_RETURN(url, postgres::SourceUrl::Parse(options.source, options.primary));
+  if (!url) {
+    SLUICE_ASSIGN_OR_RETURN(postgres::SourceUrl parsed,
+                            postgres::SourceUrl::Parse(options.source, options.primary));
+    const std::scoped_lock lock(mutex);
+    url = std::move(parsed);
+  }
   // Before the first success a minute; after it as long as it takes.
   std::optional<Clock::time_point> give_up;
   if (options.retry_for || !has_begun) {

@@ -41,8 +41,10 @@ struct Pipeline::State {
   engine::Progress progress;
   engine::LatencyWindow latency;
 
-  // Run()'s thread only.
+  /// Set once by Run()'s thread, under mutex, before there is a session: who has one may read it.
   std::optional<postgres::SourceUrl> url;
+
+  // Run()'s thread only.
   std::optional<postgres::ServerFacts> facts;
   postgres::TableSelection selection;
   std::vector<postgres::PlannedTable> planned;
@@ -142,7 +144,7 @@ struct Pipeline::State {
   Result<bool> RunSession(std::stop_token stop);
   FenceMeeting MeetingOf(Session& running) {
     return {running, [this](const std::string& role) { return Connect(role, false); },
-            facts->wal_segment_size, progress};
+            running.wal_segment_bytes(), progress};
   }
   void CloseDestination(Clock::time_point deadline, bool& left_wal);
   Error DropSpentSlot(Error spent);

@@ -85,6 +85,7 @@ class Session {
   void FollowSchemas() { control_.FollowAll(); }
   bool has_followed_schemas() const { return control_.has_followed_all(); }
   const Birth& birth() const { return birth_; }
+  std::uint64_t wal_segment_bytes() const { return options_.wal_segment_bytes; }
   /// Why the stream is not connected now; empty: it is.
   std::string last_stream_error() const;
   /// When the server was started that the last stream was begun at; empty: none was.
