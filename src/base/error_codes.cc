@@ -199,7 +199,8 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "repair."},
     {"SLU-2038", "the publication leaves out operations",
      "It does not publish all of insert, update, delete and truncate: the mirror would not stay "
-     "equal.",
+     "equal. No run starts. One that runs leaves the publication's tables out, and copies them "
+     "again when it publishes all.",
      "ALTER PUBLICATION ... SET (publish = 'insert, update, delete, truncate')."},
     {"SLU-2039", "a table has no usable identity",
      "Without a primary key or a replica identity an UPDATE cannot say which row it means; "

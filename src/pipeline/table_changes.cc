@@ -1,5 +1,6 @@
 #include "pipeline/table_changes.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 namespace sluice::pipeline {
@@ -7,6 +8,7 @@ namespace {
 
 constexpr std::string_view kDropped = "SLU-4211";
 constexpr std::string_view kLeft = "SLU-4212";
+constexpr std::string_view kNarrowed = "SLU-2038";
 
 bool IsGone(const TableRecord& record) {
   return record.state == TableState::kSkipped &&
@@ -34,17 +36,18 @@ class Planner {
         look_.owns_publication && is_known && entry->second->is_append != planned.is_append;
     const bool is_published = is_known && !is_misplaced;
     if (planned.is_skipped) {
+      const bool is_replicated = record != nullptr && record->state != TableState::kSkipped;
+      if (is_replicated && !planned.cut_off_by.empty()) changes_.cut_off.push_back(planned);
       const bool is_new =
           record == nullptr || (IsOnlyListed(*record) && (record->reason != planned.reason ||
                                                           record->source != planned.table.name));
-      // One that is replicated goes on: the identity is looked after elsewhere, and what else is
-      // asked of a table matters when it is copied.
+      // Any other that is replicated goes on: the identity is looked after elsewhere, and what else
+      // is asked of a table matters when it is copied.
       if (is_new) changes_.left_out.push_back(planned);
       return;
     }
-    const bool is_another_entry = record != nullptr && is_published && entry->second->entry != 0 &&
-                                  record->publication_entry != 0 &&
-                                  entry->second->entry != record->publication_entry;
+    const bool is_another_entry =
+        record != nullptr && is_published && !entry->second->is_as_in(record->publication_entry);
     const bool must_be_published = look_.owns_publication && !is_published;
     if (record == nullptr || record->state == TableState::kSkipped || must_be_published ||
         is_another_entry) {
@@ -73,6 +76,19 @@ class Planner {
 };
 
 }  // namespace
+
+void CutOffNarrowed(const std::vector<postgres::Finding>& findings,
+                    std::vector<postgres::PlannedTable>& planned) {
+  const auto narrowed = std::ranges::find(findings, kNarrowed, &postgres::Finding::code);
+  if (narrowed == findings.end()) return;
+  for (postgres::PlannedTable& table : planned) {
+    if (table.is_skipped) continue;
+    table.is_skipped = true;
+    table.reason = narrowed->message;
+    table.advice = narrowed->advice;
+    table.cut_off_by = kNarrowed;
+  }
+}
 
 TableChanges PlanChanges(const CatalogLook& look, const std::vector<TableRecord>& records) {
   Planner planner(look, records);

@@ -46,12 +46,17 @@ struct TableChanges {
   std::vector<Renaming> renamed;
   std::vector<RelationId> dropped;  ///< gone from the source
   std::vector<RelationId> left;     ///< still there, but no longer selected or published
+  std::vector<postgres::PlannedTable> cut_off;  ///< not all changes of them come any more
 
   bool empty() const {
     return joining.empty() && left_out.empty() && renamed.empty() && dropped.empty() &&
-           left.empty();
+           left.empty() && cut_off.empty();
   }
 };
+
+/// A publication that leaves kinds of changes out (SLU-2038 in `findings`) cuts all of them off.
+void CutOffNarrowed(const std::vector<postgres::Finding>& findings,
+                    std::vector<postgres::PlannedTable>& planned);
 
 TableChanges PlanChanges(const CatalogLook& look, const std::vector<TableRecord>& records);
 

@@ -4,11 +4,14 @@
 
 #include <memory>
 
+#include "pipeline/table_set.h"
+
 namespace sluice::pipeline {
 namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Pair;
 using testing::SizeIs;
 
 postgres::PlannedTable Usable(std::uint32_t oid, const std::string& name) {
@@ -142,6 +145,55 @@ TEST(TableChanges, TakenOutOfTheUsersPublicationLeavesAndComesBack) {
   look.planned = {Usable(1, "a")};
   look.entries = {Entry(1, "a", 102)};
   EXPECT_THAT(JoiningIn(PlanChanges(look, {record})), ElementsAre(1));
+}
+
+TEST(TableChanges, AnEntryOfAnOlderFormIsNoOther) {
+  CatalogLook look = LookAt({Usable(1, "a")}, {Entry(1, "a", 4711)});
+  look.entries[0].membership = 100;
+  EXPECT_TRUE(PlanChanges(look, {Record(1, "a", TableState::kLive, 100)}).empty());
+  EXPECT_TRUE(PlanChanges(look, {Record(1, "a", TableState::kLive, 4711)}).empty());
+  EXPECT_THAT(JoiningIn(PlanChanges(look, {Record(1, "a", TableState::kLive, 101)})),
+              ElementsAre(1));
+}
+
+TEST(TableChanges, AtTheStartAnEntryOfAnOlderFormIsTakenAsItIs) {
+  std::vector<postgres::PublishedTable> entries = {Entry(1, "a", 4711), Entry(2, "b", 4712),
+                                                   Entry(3, "c", 4713), Entry(4, "d", 4714)};
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    entries[i].membership = static_cast<std::uint32_t>(100 + i);
+  const TableSet set =
+      PlanTables({Usable(1, "a"), Usable(2, "b"), Usable(3, "c"), Usable(4, "d")}, {},
+                 {Record(1, "a", TableState::kLive, 100), Record(2, "b", TableState::kLive, 0),
+                  Record(3, "c", TableState::kLive, 4713), Record(4, "d", TableState::kLive, 99)},
+                 entries, {});
+  EXPECT_THAT(set.restated, ElementsAre(Pair(RelationId{1}, 4711), Pair(RelationId{2}, 4712)));
+  EXPECT_THAT(set.rejoined, ElementsAre(Pair(RelationId{4}, 4714)));
+}
+
+TEST(TableChanges, WhatIsCutOffIsTakenFromThoseThatAreReplicated) {
+  postgres::PlannedTable cut = Unusable(1, "a", "an unlogged partition");
+  cut.cut_off_by = "SLU-2041";
+  const CatalogLook look = LookAt({cut, Unusable(2, "b", "no key")}, {Entry(1, "a", 100)});
+  EXPECT_THAT(PlanChanges(look, {Record(1, "a", TableState::kLive, 100),
+                                 Record(2, "b", TableState::kLive, 100)})
+                  .cut_off,
+              SizeIs(1));
+  EXPECT_TRUE(PlanChanges(look, {Record(1, "a", TableState::kSkipped, 100),
+                                 Record(2, "b", TableState::kLive, 100)})
+                  .cut_off.empty());
+}
+
+TEST(TableChanges, ANarrowedPublicationCutsAllOfItsTablesOff) {
+  std::vector<postgres::PlannedTable> planned = {Usable(1, "a"), Unusable(2, "b", "no key")};
+  std::vector<postgres::Finding> findings(1);
+  findings[0].code = "SLU-2057";
+  CutOffNarrowed(findings, planned);
+  EXPECT_FALSE(planned[0].is_skipped);
+  findings.emplace_back().code = "SLU-2038";
+  CutOffNarrowed(findings, planned);
+  EXPECT_TRUE(planned[0].is_skipped);
+  EXPECT_EQ(planned[0].cut_off_by, "SLU-2038");
+  EXPECT_EQ(planned[1].reason, "no key");
 }
 
 }  // namespace

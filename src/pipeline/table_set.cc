@@ -10,17 +10,11 @@
 namespace sluice::pipeline {
 namespace {
 
-std::uint32_t EntryOf(RelationId relation, const std::vector<postgres::PublishedTable>& entries) {
-  for (const postgres::PublishedTable& table : entries) {
-    if (table.relation == relation) return table.entry;
-  }
-  return 0;
-}
-
-bool IsPublished(RelationId relation, const std::vector<postgres::PublishedTable>& entries) {
-  return std::any_of(entries.begin(), entries.end(), [&](const postgres::PublishedTable& table) {
-    return table.relation == relation;
-  });
+/// nullptr: not published.
+const postgres::PublishedTable* FindEntry(RelationId relation,
+                                          const std::vector<postgres::PublishedTable>& entries) {
+  const auto found = std::ranges::find(entries, relation, &postgres::PublishedTable::relation);
+  return found == entries.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -34,7 +28,8 @@ TableRecord NewRecord(const postgres::PlannedTable& planned,
   record.destination = options.names.For(planned.table.name);
   record.mode = options.tables.For(planned.table.name).mode;
   record.since = engine::WallClock();
-  record.publication_entry = EntryOf(planned.table.relation, entries);
+  const postgres::PublishedTable* entry = FindEntry(planned.table.relation, entries);
+  record.publication_entry = entry == nullptr ? 0 : entry->entry;
   if (planned.is_skipped) {
     record.state = TableState::kSkipped;
     record.reason = planned.reason;
@@ -72,10 +67,10 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
       }
       continue;
     }
-    if (table.is_skipped || known->publication_entry == 0 || !IsPublished(relation, entries))
-      continue;
-    const std::uint32_t entry = EntryOf(relation, entries);
-    if (entry != known->publication_entry) set.rejoined.emplace_back(relation, entry);
+    const postgres::PublishedTable* entry = FindEntry(relation, entries);
+    if (table.is_skipped || entry == nullptr || entry->entry == known->publication_entry) continue;
+    const bool is_as_before = entry->is_as_in(known->publication_entry);
+    (is_as_before ? set.restated : set.rejoined).emplace_back(relation, entry->entry);
   }
   for (const TableRecord& record : remembered) {
     const bool is_planned =

@@ -22,6 +22,9 @@ struct TableSet {
   std::vector<RelationId> removed;  ///< no longer selected, or gone from the source
   /// Taken out of the publication and added again meanwhile, with the new entry (T33).
   std::vector<std::pair<RelationId, std::uint32_t>> rejoined;
+  /// Stored without an entry, or with one of an older form: they are as they were, with the new
+  /// one.
+  std::vector<std::pair<RelationId, std::uint32_t>> restated;
   std::vector<postgres::WantedTable> published;  ///< what our own publication must hold
 };
 

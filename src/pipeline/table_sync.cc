@@ -80,6 +80,17 @@ Restated RestateModes(const TableSyncInput& input, DeliveryState& state) {
   return restated;
 }
 
+/// \return those that are stored with another entry, and nothing else.
+std::vector<RelationId> RestateEntries(const TableSet& tables, DeliveryState& state) {
+  std::vector<RelationId> relations;
+  for (const auto& [relation, entry] : tables.restated) {
+    const auto table = std::ranges::find(state.tables, relation, &TableRecord::relation);
+    table->publication_entry = entry;
+    relations.push_back(relation);
+  }
+  return relations;
+}
+
 /// Of the halted tables: columns that were kept so far may be excluded now, and nothing of them is
 /// to lie anywhere. \return those of which nothing is kept any more.
 Result<std::vector<RelationId>> ForgetExcluded(const TableSyncInput& input, DeliveryState& state) {
@@ -202,6 +213,8 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> forgotten, ForgetExcluded(input, state));
   restated.relations.insert(restated.relations.end(), forgotten.begin(), forgotten.end());
   const Restated modes = RestateModes(input, state);
+  const std::vector<RelationId> entered = RestateEntries(tables, state);
+  restated.relations.insert(restated.relations.end(), entered.begin(), entered.end());
   replication::TableMachine machine(state);
   CopyAgain(restated.to_copy, "on_misfit is another for its columns", input.logger, machine);
   CopyAgain(modes.to_copy, "its mode is another", input.logger, machine);

@@ -156,7 +156,9 @@ Result<std::optional<CatalogLook>> TableWatch::ReadCatalog(postgres::Connection&
                                            .is_copy_only = false,
                                            .rules = in_.options.tables};
   CatalogLook look;
-  look.planned = postgres::FindProblems(request, input).tables;
+  postgres::Preflight preflight = postgres::FindProblems(request, input);
+  look.planned = std::move(preflight.tables);
+  CutOffNarrowed(preflight.findings, look.planned);
   companion_.Compare(*input.publication);
   if (!companion_.IsRead(input.publication))
     look.waits_for_companion = LeaveOutWaiting(in_.birth, companion_.Reason(), look.planned);
@@ -219,19 +221,28 @@ Status TableWatch::Defer(postgres::Connection& connection, const TableChanges& c
   std::set<Deferred> wanted;
   for (const TableChanges::Renaming& renaming : changes.renamed)
     wanted.insert({Kind::kRenamed, renaming.relation, renaming.source});
-  for (const RelationId relation : changes.dropped) wanted.insert({Kind::kDropped, relation, {}});
-  for (const RelationId relation : changes.left) wanted.insert({Kind::kLeft, relation, {}});
+  for (const RelationId relation : changes.dropped) wanted.insert({Kind::kDropped, relation});
+  for (const RelationId relation : changes.left) wanted.insert({Kind::kLeft, relation});
+  std::set<RelationId> leaving(changes.left.begin(), changes.left.end());
+  for (const postgres::PlannedTable& table : changes.cut_off) {
+    wanted.insert({.kind = Kind::kCutOff,
+                   .relation = table.table.relation,
+                   .code = table.cut_off_by,
+                   .reason = table.reason,
+                   .advice = table.advice});
+    leaving.insert(table.table.relation);
+  }
   std::erase_if(deferred_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   has_deferred_.store(!deferred_.empty());
   if (wanted.size() == deferred_.size()) return {};
   for (const postgres::PublishedTable& entry : look.entries) {
-    if (!look.owns_publication || !wanted.contains({Kind::kLeft, entry.relation, {}})) continue;
+    if (!look.owns_publication || !leaving.contains(entry.relation)) continue;
     const Status left = postgres::DropFromPublication(
         connection,
         entry.is_append ? postgres::CompanionOf(in_.birth.publication) : in_.birth.publication,
         entry.name, kLockTimeout, stop);
     if (!left && (!connection.is_alive() || stop.stop_requested())) return left;
-    if (!left) wanted.erase({Kind::kLeft, entry.relation, {}});  // seen again by the next look
+    if (!left) wanted.erase({Kind::kLeft, entry.relation});  // seen again by the next look
   }
   // Read after the look: what it saw is before this.
   SLUICE_ASSIGN_OR_RETURN(const postgres::WalPositions positions,
@@ -241,10 +252,10 @@ Status TableWatch::Defer(postgres::Connection& connection, const TableChanges& c
     if (!deferred_.emplace(what, lsn).second) continue;
     const TableRecord* record = Find(records, what.relation);
     in_.logger.Info("table {} {}", record == nullptr ? "" : ToString(record->source),
-                    what.kind == Kind::kRenamed ? "is now " + ToString(what.source)
-                    : what.kind == Kind::kDropped
-                        ? "was dropped at the source"
-                        : "is no longer selected, or no longer published");
+                    what.kind == Kind::kRenamed   ? "is now " + ToString(what.source)
+                    : what.kind == Kind::kDropped ? "was dropped at the source"
+                    : what.kind == Kind::kCutOff  ? "is cut off: " + what.reason
+                                                 : "is no longer selected, or no longer published");
   }
   has_deferred_.store(!deferred_.empty());
   return {};
@@ -293,8 +304,12 @@ Status TableWatch::Apply(const Deferred& what) {
     return in_.writer.DropTable(what.relation);
   }
   const Error reason =
-      what.kind == Kind::kDropped
-          ? DroppedAtSource(record.source)
+      what.kind == Kind::kDropped ? DroppedAtSource(record.source)
+      : what.kind == Kind::kCutOff
+          ? Error{.kind = ErrorKind::kConfig,
+                  .message = what.reason,
+                  .code = what.code,
+                  .advice = what.advice}
           : LeftPipeline(record.source, in_.birth.owns_publication, in_.birth.publication);
   in_.logger.Warn("table {}: {} ({})", ToString(record.source), reason.message, reason.code);
   in_.writer.Skip(what.relation, reason);

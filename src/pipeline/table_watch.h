@@ -8,7 +8,7 @@
 ///   append       before the first such table joins, the publication for them (companion.h)
 ///   join         described to the stream, added to our publication (lock_timeout; the user's
 ///                statements never wait), then pending: the copy rule and guard G3 do the rest
-///   drop, rename, leave
+///   drop, rename, leave, be cut off (changes of it are in no log any more, or not published)
 ///                when the stream has passed the insert LSN of the look that saw it
 ///
 /// Nothing here ends the pipeline; what fails is tried again.
@@ -81,12 +81,15 @@ class TableWatch {
   }
 
  private:
-  enum class Kind : std::uint8_t { kRenamed, kDropped, kLeft };
+  enum class Kind : std::uint8_t { kRenamed, kDropped, kLeft, kCutOff };
   /// What waits for the stream.
   struct Deferred {
     Kind kind = Kind::kDropped;
     RelationId relation;
-    TableName source;  ///< kRenamed: the new name
+    TableName source = {};  ///< kRenamed: the new name
+    std::string code = {};  ///< kCutOff: why, as in PlannedTable
+    std::string reason = {};
+    std::string advice = {};
     auto operator<=>(const Deferred&) const = default;
   };
   /// A table that joins, with what is known before it is in the publication.

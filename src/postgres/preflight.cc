@@ -477,6 +477,7 @@ Preflight FindProblems(const PreflightRequest& request, const PreflightInput& in
       // A view's rights are nobody's concern.
       if (shape->code != "SLU-2039") findings.clear();
       planned.lacks_only_rights = false;
+      if (shape->code == "SLU-2041") planned.cut_off_by = shape->code;
       findings.insert(findings.begin(), *std::move(shape));
     }
     if (!findings.empty()) {

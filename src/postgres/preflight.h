@@ -66,6 +66,8 @@ struct PlannedTable {
   std::string advice;
   bool lacks_only_rights = false;  ///< skipped, and an administrator can change that
   bool is_append = false;          ///< published for INSERT only
+  /// The code where changes of it are in no log, or not published: it cannot go on if it is live.
+  std::string cut_off_by = {};
 };
 
 struct Preflight {

@@ -137,18 +137,23 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
   const bool has_schemas = connection.server_version() >= 150000;
   const std::string extras =
       has_schemas ? "pr.prqual IS NOT NULL, pr.prattrs IS NOT NULL" : "false, false";
-  const std::string entry =
+  const std::string membership =
       "CASE WHEN (c.relispartition OR c.relkind = 'p') AND coalesce(obj_description(p.oid, "
       "'pg_publication'), '') NOT LIKE 'sluice generation %' THEN coalesce(" +
       PartitionEntrySql(has_schemas) + ", 1) ELSE " +
       (has_schemas ? "coalesce(pr.oid, (SELECT pn.oid FROM pg_publication_namespace pn WHERE "
                      "pn.pnpubid = other.oid AND pn.pnnspid = c.relnamespace), 0)"
                    : "coalesce(pr.oid, 0)") +
-      " END, ";
+      " END";
+  // ALTER PUBLICATION ... SET (...) writes the publication's row anew, ADD, DROP and SET TABLE
+  // leave it as it is (14 to 18).
+  constexpr std::string_view kEntry =
+      "1 + (hashtextextended(concat_ws('/', other.oid, other.xmin, m.membership), 0) & 1073741823)";
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult rows,
       connection.Exec("read the publication's tables",
-                      "SELECT DISTINCT c.oid, n.nspname, c.relname, " + entry + extras +
+                      "SELECT DISTINCT c.oid, n.nspname, c.relname, " + std::string(kEntry) +
+                          ", m.membership, " + extras +
                           ", other.oid <> p.oid FROM pg_publication p JOIN pg_publication other ON "
                           "other.oid = p.oid OR " +
                           std::string(kIsCompanion) +
@@ -156,7 +161,8 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
                           "JOIN pg_class c ON c.oid = g.relid "
                           "JOIN pg_namespace n ON n.oid = c.relnamespace "
                           "LEFT JOIN pg_publication_rel pr ON pr.prrelid = c.oid AND "
-                          "pr.prpubid = other.oid WHERE p.pubname = $1" +
+                          "pr.prpubid = other.oid CROSS JOIN LATERAL (SELECT " +
+                          membership + " AS membership) m WHERE p.pubname = $1" +
                           (has_schemas ? "" : std::string(kNotThroughAncestor)) + " ORDER BY 2, 3",
                       {std::string(name)}));
   std::vector<PublishedTable> tables;
@@ -165,9 +171,10 @@ Result<std::vector<PublishedTable>> ReadPublishedTables(Connection& connection,
     SLUICE_ASSIGN_OR_RETURN(table.relation.value, rows.Unsigned32(i, 0));
     table.name = {rows.str(i, 1), rows.str(i, 2)};
     SLUICE_ASSIGN_OR_RETURN(table.entry, rows.Unsigned32(i, 3));
-    table.has_row_filter = rows.is_true(i, 4);
-    table.has_column_list = rows.is_true(i, 5);
-    table.is_append = rows.is_true(i, 6);
+    SLUICE_ASSIGN_OR_RETURN(table.membership, rows.Unsigned32(i, 4));
+    table.has_row_filter = rows.is_true(i, 5);
+    table.has_column_list = rows.is_true(i, 6);
+    table.is_append = rows.is_true(i, 7);
     tables.push_back(std::move(table));
   }
   return tables;

@@ -58,14 +58,22 @@ struct Publication {
 struct PublishedTable {
   RelationId relation;
   TableName name;
+  /// A hash, another one where changes may have been left out meanwhile: of the publication's own
+  /// row, which says what it publishes, and of `membership`.
+  std::uint32_t entry = 0;
   /// Another number where it left and came back: pg_publication_rel.oid, or that of its schema's
   /// membership; 0: by FOR ALL TABLES (T33). Of partitions and partitioned tables in a publication
   /// of the user's a hash: of how they are attached, of what holds their ancestors, and of the
-  /// publication's own row, which says whether it publishes through the root.
-  std::uint32_t entry = 0;
+  /// publication's own row. Older files have it as the table's entry.
+  std::uint32_t membership = 0;
   bool has_row_filter = false;
   bool has_column_list = false;
   bool is_append = false;  ///< by the companion
+
+  /// A table that is stored with `known`, 0: with nothing, is as it was; or nobody can tell.
+  bool is_as_in(std::uint32_t known) const {
+    return known == 0 || known == entry || known == membership;
+  }
 };
 
 /// The longest name of ours that may have a companion.
