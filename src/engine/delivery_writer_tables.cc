@@ -61,6 +61,7 @@ void DeliveryWriter::CopyAgain(RelationId relation, const Error& error) {
   if (machine_.ranges(relation) != nullptr) not_in_ranges_.insert(relation);
   DropCopies(relation);
   machine_.Resync(relation, WallClock());
+  if (replication::WaitsForOlderWriters(error)) machine_.AwaitOlderWriters(relation);
   machine_.SetReason(relation, std::move(reason));
 }
 

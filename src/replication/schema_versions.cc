@@ -20,6 +20,7 @@ constexpr Oid kVarchar{1043};
 constexpr Oid kVarbit{1562};
 constexpr Oid kNumeric{1700};
 constexpr std::uint32_t kFirstUserOid = 16'384;
+constexpr std::string_view kLabelRenamed = "a label of an enum was renamed";
 
 // time, timestamp, timestamptz, timetz: the modifier is a number of digits.
 bool HasPrecision(Oid oid) {
@@ -31,13 +32,12 @@ bool WasAltered(const Column& from, const Column& to) {
   return from.altered_by != 0 && to.altered_by != 0 && from.altered_by != to.altered_by;
 }
 
-const EnumLabel* RenamedLabel(const CatalogFacts& from, const CatalogFacts& to) {
-  for (const EnumLabel& label : from.labels) {
-    const auto found = std::find_if(to.labels.begin(), to.labels.end(),
-                                    [&](const EnumLabel& l) { return l.oid == label.oid; });
-    if (found != to.labels.end() && found->text != label.text) return &label;
-  }
-  return nullptr;
+/// Also back to the name that it had.
+bool WasLabelRenamed(const CatalogFacts& from, const CatalogFacts& to) {
+  return std::ranges::any_of(from.labels, [&](const EnumLabel& label) {
+    const auto found = std::ranges::find(to.labels, label.oid, &EnumLabel::oid);
+    return found != to.labels.end() && found->text != label.text;
+  });
 }
 
 /// What a rewrite may have done, that no message carries. Empty: nothing.
@@ -72,6 +72,9 @@ std::string LostKeyReason(const TableSchema& from, const TableSchema& to,
 
 std::string CopyReason(const TableSchema& from, const TableSchema& to,
                        const std::vector<std::optional<std::size_t>>& origins) {
+  // Labels are what is stored here; at the source only their numbers are. First, for who asks
+  // WaitsForOlderWriters().
+  if (WasLabelRenamed(from.facts, to.facts)) return std::string(kLabelRenamed);
   for (std::size_t i = 0; i < to.columns.size(); ++i) {
     const Column& column = to.columns[i];
     if (!origins[i]) {
@@ -85,8 +88,6 @@ std::string CopyReason(const TableSchema& from, const TableSchema& to,
   }
   if (std::string reason = RewriteReason(from, to, origins); !reason.empty()) return reason;
   if (std::string reason = LostKeyReason(from, to, origins); !reason.empty()) return reason;
-  // Labels are what is stored here; at the source only their numbers are.
-  if (RenamedLabel(from.facts, to.facts) != nullptr) return "a label of an enum was renamed";
   return {};
 }
 
@@ -336,6 +337,10 @@ bool IsHealedByCopy(const Error& error) {
   static constexpr auto kCodes =
       std::to_array<std::string_view>({"SLU-4202", "SLU-4207", "SLU-5027", "SLU-5028", "SLU-5113"});
   return std::find(kCodes.begin(), kCodes.end(), error.code) != kCodes.end();
+}
+
+bool WaitsForOlderWriters(const Error& error) {
+  return error.code == "SLU-4207" && error.message.ends_with(kLabelRenamed);
 }
 
 }  // namespace sluice::replication

@@ -68,5 +68,8 @@ bool IsInForce(const TableSchema& known, std::span<const ColumnAlteration> all,
 Error CopyAgainError(const std::string& reason);
 /// Is copying the table again what heals it?
 bool IsHealedByCopy(const Error& error);
+/// Of such a one: what was altered locks no table. Transactions that were open then may still bring
+/// rows as they were before, so the copy waits for them (rule 10 in docs/positions.md).
+bool WaitsForOlderWriters(const Error& error);
 
 }  // namespace sluice::replication

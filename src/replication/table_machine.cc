@@ -101,8 +101,13 @@ void TableMachine::RemoveTable(RelationId relation) {
 
 void TableMachine::Rejoined(RelationId relation, std::uint32_t publication_entry, UnixMicros now) {
   Resync(relation, now);
+  At(relation).record.publication_entry = publication_entry;
+  AwaitOlderWriters(relation);
+}
+
+void TableMachine::AwaitOlderWriters(RelationId relation) {
   Table& table = At(relation);
-  table.record.publication_entry = publication_entry;
+  Change(table);
   table.record.older_writers_done = false;
   table.membership_floor = 0;
 }

@@ -102,6 +102,8 @@ class TableMachine {
   void RemoveTable(RelationId relation);
   /// It was taken out of the publication and added again: what happened in between is in no stream.
   void Rejoined(RelationId relation, std::uint32_t publication_entry, UnixMicros now);
+  /// Of a pending one: its copy waits for every transaction that is open now (G3).
+  void AwaitOlderWriters(RelationId relation);
   /// It has another name at the source. Rows go to `destination` from the next landing on; a table
   /// that is there must have been renamed, or be copied again.
   void Rename(RelationId relation, TableName source, TableName destination);
