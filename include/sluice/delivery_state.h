@@ -129,8 +129,8 @@ struct TableRecord {
   Lsn lsn;                     ///< last change applied
   UnixMicros committed_at;     ///< its commit time
   SchemaPtr schema;            ///< what the destination table has now; null before the first copy
-  std::uint32_t publication_entry =
-      0;                     ///< pg_publication_rel.oid: changes when removed and added again (T33)
+  /// Another number where the table left the publication and came back, or that was altered (T33).
+  std::uint32_t publication_entry = 0;
   bool was_removed = false;  ///< no longer in the selection: forget the record
   /// Every transaction that wrote the table before it was published has ended (guard G3 of the copy
   /// rule). Where this is not stored it reads false: a copy then waits longer than it must.

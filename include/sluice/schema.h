@@ -109,6 +109,8 @@ struct Column {
 struct EnumLabel {
   Oid oid{};
   std::string text;
+  /// pg_enum.xmin: the transaction that renamed it last; 0 where it is not known.
+  std::uint32_t written_by = 0;
 
   bool operator==(const EnumLabel&) const = default;
 };

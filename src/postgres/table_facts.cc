@@ -53,7 +53,8 @@ std::string StampSql(int server_version) {
   sql += ", (";
   sql += kUsedTypesSql;
   sql +=
-      "SELECT string_agg(e.oid || '=' || e.enumlabel, ',' ORDER BY e.oid) FROM used JOIN pg_enum e"
+      "SELECT string_agg(concat_ws('=', e.oid, e.enumlabel, e.xmin), ',' ORDER BY e.oid) FROM used "
+      "JOIN pg_enum e"
       " ON e.enumtypid = used.oid), (";
   sql += kUsedTypesSql;
   sql +=
@@ -115,15 +116,18 @@ Result<CatalogFacts> ReadTableFacts(Connection& connection, RelationId relation,
   facts.attnum_max = static_cast<std::int16_t>(rows.integer_or(0, 2, 0));
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult labels,
-      connection.Exec("read a table's enum labels",
-                      "SELECT e.oid, e.enumlabel FROM pg_class c CROSS JOIN LATERAL (" +
-                          std::string(kUsedTypesSql) +
-                          "SELECT l.oid, l.enumlabel FROM used JOIN pg_enum l ON l.enumtypid ="
-                          " used.oid) e WHERE c.oid = $1::oid ORDER BY e.oid",
-                      {std::to_string(relation.value)}));
+      connection.Exec(
+          "read a table's enum labels",
+          "SELECT e.oid, e.enumlabel, e.written_by FROM pg_class c CROSS JOIN LATERAL (" +
+              std::string(kUsedTypesSql) +
+              "SELECT l.oid, l.enumlabel, l.xmin AS written_by FROM used JOIN pg_enum l ON "
+              "l.enumtypid ="
+              " used.oid) e WHERE c.oid = $1::oid ORDER BY e.oid",
+          {std::to_string(relation.value)}));
   for (std::size_t row = 0; row < labels.row_count(); ++row) {
     SLUICE_ASSIGN_OR_RETURN(const std::uint32_t oid, labels.Unsigned32(row, 0));
-    facts.labels.push_back({Oid{oid}, labels.str(row, 1)});
+    SLUICE_ASSIGN_OR_RETURN(const std::uint32_t written_by, labels.Unsigned32(row, 2));
+    facts.labels.push_back({Oid{oid}, labels.str(row, 1), written_by});
   }
   return facts;
 }

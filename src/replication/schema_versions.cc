@@ -36,7 +36,9 @@ bool WasAltered(const Column& from, const Column& to) {
 bool WasLabelRenamed(const CatalogFacts& from, const CatalogFacts& to) {
   return std::ranges::any_of(from.labels, [&](const EnumLabel& label) {
     const auto found = std::ranges::find(to.labels, label.oid, &EnumLabel::oid);
-    return found != to.labels.end() && found->text != label.text;
+    if (found == to.labels.end()) return false;
+    const bool is_known = label.written_by != 0 && found->written_by != 0;
+    return found->text != label.text || (is_known && found->written_by != label.written_by);
   });
 }
 

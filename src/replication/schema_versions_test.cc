@@ -104,6 +104,19 @@ TEST(CompareVersions, CopiesAgainWhereALabelWasRenamed) {
   EXPECT_EQ(Compare(known, now), SchemaChange::kCopyAgain);
 }
 
+TEST(CompareVersions, CopiesAgainWhereALabelWasRenamedAndBack) {
+  auto known = Known();
+  auto now = Known();
+  known->facts.labels = {{Oid{50'000}, "sad", 0}};
+  now->facts.labels = {{Oid{50'000}, "sad", 801}};
+  EXPECT_EQ(Compare(known, now), SchemaChange::kNone) << "it is not known who wrote it";
+  known->facts.labels[0].written_by = 800;
+  const SchemaComparison change = CompareVersions(*known, *now);
+  EXPECT_EQ(change.change, SchemaChange::kCopyAgain);
+  EXPECT_TRUE(WaitsForOlderWriters(CopyAgainError(change.reason)));
+  EXPECT_FALSE(WaitsForOlderWriters(CopyAgainError("its rows were rewritten")));
+}
+
 TEST(CompareVersions, FollowsAnotherKey) {
   auto now = Known();
   now->key = {1};

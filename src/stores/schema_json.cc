@@ -117,7 +117,7 @@ TableName NameOf(const Json& json) {
 Json Of(const CatalogFacts& facts) {
   Json out{{"stamp", facts.stamp}, {"files", facts.files}, {"attnum_max", facts.attnum_max}};
   for (const EnumLabel& label : facts.labels) {
-    out["labels"].push_back({label.oid.value, label.text});
+    out["labels"].push_back({label.oid.value, label.text, label.written_by});
   }
   return out;
 }
@@ -128,7 +128,8 @@ CatalogFacts FactsOf(const Json& json) {
   facts.files = json.value("files", std::string{});
   facts.attnum_max = json.value("attnum_max", std::int16_t{0});
   for (const Json& label : json.value("labels", Json::array())) {
-    facts.labels.push_back({Oid{label.at(0).get<std::uint32_t>()}, label.at(1).get<std::string>()});
+    facts.labels.push_back({Oid{label.at(0).get<std::uint32_t>()}, label.at(1).get<std::string>(),
+                            label.size() > 2 ? label.at(2).get<std::uint32_t>() : 0});
   }
   return facts;
 }

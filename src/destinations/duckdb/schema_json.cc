@@ -87,7 +87,7 @@ Column ColumnFromJson(const json& in) {
 json FactsToJson(const CatalogFacts& facts) {
   json out = {{"stamp", facts.stamp}, {"files", facts.files}, {"attnum_max", facts.attnum_max}};
   for (const EnumLabel& label : facts.labels)
-    out["labels"].push_back({label.oid.value, label.text});
+    out["labels"].push_back({label.oid.value, label.text, label.written_by});
   return out;
 }
 
@@ -97,7 +97,8 @@ CatalogFacts FactsFromJson(const json& in) {
   facts.files = in.value("files", std::string());
   facts.attnum_max = in.value("attnum_max", std::int16_t{0});
   for (const json& label : in.value("labels", json::array()))
-    facts.labels.push_back({Oid{label.at(0).get<std::uint32_t>()}, label.at(1).get<std::string>()});
+    facts.labels.push_back({Oid{label.at(0).get<std::uint32_t>()}, label.at(1).get<std::string>(),
+                            label.size() > 2 ? label.at(2).get<std::uint32_t>() : 0});
   return facts;
 }
 
