@@ -71,8 +71,14 @@ std::size_t ValueEnd(std::string_view text, std::size_t at) {
   return text.size();
 }
 
-/// What follows "://", up to a space or a quote.
+/// A URL and nothing else, as an argument is: a password in it may hold anything.
+bool IsUrl(std::string_view text) {
+  return text.starts_with("postgres://") || text.starts_with("postgresql://");
+}
+
+/// What follows "://", up to a space or a quote; of a text that is a URL, all of it.
 std::vector<Range> FindUrls(std::string_view text) {
+  if (IsUrl(text)) return {{text.find("://") + 3, text.size()}};
   std::vector<Range> out;
   for (std::size_t scheme = text.find("://"); scheme != std::string_view::npos;
        scheme = text.find("://", scheme + 3)) {

@@ -14,6 +14,7 @@ TEST(BlankPasswords, OverwritesTheUserPartOfAUrl) {
   EXPECT_EQ(Blanked("postgres://app:secret@db:5432/shop"), "postgres://app:xxxxxx@db:5432/shop");
   EXPECT_EQ(Blanked("postgresql://app:a/b?c@d@db/shop"), "postgresql://app:xxxxxxx@db/shop");
   EXPECT_EQ(Blanked("postgres://:pw@db/shop"), "postgres://:xx@db/shop");
+  EXPECT_EQ(Blanked("postgres://app:se \"cret@db/shop"), "postgres://app:xxxxxxxx@db/shop");
 }
 
 TEST(BlankPasswords, LeavesUrlsWithoutOneAlone) {
@@ -27,6 +28,7 @@ TEST(BlankPasswords, OverwritesPasswordsOfAQuery) {
   EXPECT_EQ(Blanked("postgres://db/shop?user=a&password=s3&sslmode=require"),
             "postgres://db/shop?user=a&password=xx&sslmode=require");
   EXPECT_EQ(Blanked("postgres:///shop?sslpassword=abc"), "postgres:///shop?sslpassword=xxx");
+  EXPECT_EQ(Blanked("postgres:///shop?password=a b&x=1"), "postgres:///shop?password=xxx&x=1");
   EXPECT_EQ(Blanked("postgres:///shop?p%61ssword=abc&x=1"), "postgres:///shop?p%61ssword=xxx&x=1");
 }
 

@@ -1,6 +1,8 @@
 // AdministratorScript(): what `sluice check --sql` prints.
 #include <algorithm>
 #include <set>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "postgres/preflight.h"
@@ -8,6 +10,26 @@
 
 namespace sluice::postgres {
 namespace {
+
+bool IsLineBreak(char c) {
+  return c == '\n' || c == '\r';
+}
+
+/// For within a comment, which a line break in a name would end: behind it stands live SQL.
+std::string OnOneLine(std::string text) {
+  std::replace_if(text.begin(), text.end(), IsLineBreak, ' ');
+  return text;
+}
+
+/// The same statement, every line of it a comment.
+std::string CommentedOut(std::string_view sql) {
+  std::string out = "-- ";
+  for (const char c : sql) {
+    out += c;
+    if (IsLineBreak(c)) out += "-- ";
+  }
+  return out;
+}
 
 /// Tables that can be replicated once the rest of the script has run. One that is only appended to
 /// never belongs into a publication that has its updates: they would fail.
@@ -42,7 +64,7 @@ std::string PublicationStatement(const PreflightRequest& request,
     out += (table == tables.front() ? "\n  ONLY " : ",\n  ONLY ") + QuoteTable(table->name);
   }
   return out + "\n  WITH (publish_via_partition_root = true);\n-- Then: sluice run --publication " +
-         request.publication + " SOURCE DESTINATION\n";
+         OnOneLine(request.publication) + " SOURCE DESTINATION\n";
 }
 
 std::string AppendNote(const Preflight& preflight) {
@@ -55,9 +77,7 @@ std::string AppendNote(const Preflight& preflight) {
           "of\n"
           "-- the tables and with CREATE on the database:\n";
     }
-    std::string line = "--   " + QuoteTable(planned.table.name);
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    out += line + '\n';
+    out += "--   " + OnOneLine(QuoteTable(planned.table.name)) + '\n';
   }
   return out;
 }
@@ -67,7 +87,7 @@ std::string AppendNote(const Preflight& preflight) {
 std::string AdministratorScript(const PreflightRequest& request, const PreflightInput& input,
                                 const Preflight& preflight) {
   std::string script = "-- For an administrator of database " +
-                       QuoteIdentifier(input.facts.database) +
+                       OnOneLine(QuoteIdentifier(input.facts.database)) +
                        ".\n-- Read it first; what is commented out is a choice.\n";
   const std::vector<const SourceTable*> tables = Publishable(preflight);
   const bool makes_publication = MustMakePublication(request, input, tables);
@@ -75,21 +95,10 @@ std::string AdministratorScript(const PreflightRequest& request, const Preflight
   for (const Finding& finding : preflight.findings) {
     if (finding.sql.empty() || !seen.insert(finding.sql).second) continue;
     if (makes_publication && finding.code == "SLU-2035") continue;  // no right that is not needed
-    script += "\n-- " + finding.code + ": ";
-    // A name may hold a line break, which would end the comment.
-    for (const char c : finding.message) script += c == '\n' || c == '\r' ? ' ' : c;
-    script += '\n';
+    script += "\n-- " + finding.code + ": " + OnOneLine(finding.message) + '\n';
     // Writes the whole old row into the WAL at each update: the owner's choice, not ours.
     const bool is_choice = finding.code == "SLU-2039";
-    if (is_choice) {
-      for (const char c : "-- " + finding.sql) {
-        script += c;
-        if (c == '\n') script += "-- ";
-      }
-    } else {
-      script += finding.sql;
-    }
-    script += '\n';
+    script += (is_choice ? CommentedOut(finding.sql) : finding.sql) + '\n';
   }
   if (makes_publication) script += PublicationStatement(request, tables) + AppendNote(preflight);
   return script;

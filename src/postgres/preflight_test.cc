@@ -173,6 +173,18 @@ TEST(AdministratorScript, HoldsEveryStatementOnceAndChoicesCommentedOut) {
   EXPECT_EQ(script.find("CREATE PUBLICATION"), std::string::npos);
 }
 
+TEST(AdministratorScript, HasNoLineThatANameBegins) {
+  for (const std::string end : {"\n", "\r"}) {
+    PreflightInput in = GoodServer();
+    in.facts.database = "shop" + end + "DROP TABLE x;";
+    in.tables[0].name.table = "evil" + end + "DROP TABLE x;";
+    in.tables[0].identity_state = IdentityState::kMissing;
+    const std::string script = AdministratorScript(Request(), in, FindProblems(Request(), in));
+    EXPECT_NE(script.find("DROP TABLE"), std::string::npos);
+    EXPECT_EQ(script.find(end + "DROP TABLE"), std::string::npos);
+  }
+}
+
 TEST(AdministratorScript, MakesThePublicationThatTheRoleMayNotMake) {
   PreflightInput in = GoodServer();
   in.facts.may_create_in_database = false;

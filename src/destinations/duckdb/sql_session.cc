@@ -12,6 +12,7 @@
 #include "destinations/duckdb/name_lookup.h"
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/sql_session_internal.h"
+#include "destinations/duckdb/statement_check.h"
 #include "destinations/duckdb/statement_text.h"
 #include "destinations/duckdb/streaming_query.h"
 
@@ -158,6 +159,9 @@ class Session final : public SqlSession {
       return MakeError("parse the query", message);
     }
     if (count > 1) return Refused("more than one statement");
+    out.text = FirstStatement(sql);
+    // Before it is bound, which some functions take for being called.
+    SLUICE_RETURN_IF_ERROR(CheckFunctions(out.text));
     if (duckdb_prepare_extracted_statement(connection().get(), extracted.get(), 0,
                                            out.prepared.out()) == DuckDBError)
       return MakeError("prepare the query", duckdb_prepare_error(out.prepared.get()));
@@ -166,8 +170,31 @@ class Session final : public SqlSession {
     if (!out.is_select && type != DUCKDB_STATEMENT_TYPE_EXPLAIN)
       return Refused("only statements that read are let through");
     if (duckdb_nparams(out.prepared.get()) != 0) return Refused("the query has parameters");
-    out.text = FirstStatement(sql);
     return out;
+  }
+
+  Result<StatementTree> Parse(std::string_view text) {
+    SLUICE_ASSIGN_OR_RETURN(const SmallResult tree,
+                            connection().Query("SELECT json_serialize_sql(" +
+                                                   QuoteLiteral(std::string(text)) + ")::VARCHAR",
+                                               "parse the query"));
+    return ReadStatementTree(tree.text(0, 0));
+  }
+
+  /// EXPLAIN ANALYZE does what it explains.
+  Status CheckFunctions(const std::string& text) {
+    std::vector<std::string_view> readings = Explained(text);
+    if (readings.empty()) readings.push_back(text);
+    for (const std::string_view reading : readings) {
+      SLUICE_ASSIGN_OR_RETURN(const StatementTree tree, Parse(reading));
+      if (!tree.is_select) continue;
+      for (const std::string& name : tree.table_functions) {
+        if (!IsHarmlessTableFunction(name))
+          return Refused("the function " + name + " is not let through");
+      }
+      return {};
+    }
+    return Refused("only statements that read are let through");
   }
 
   Result<std::vector<SqlColumn>> Describe(const Statement& statement) {

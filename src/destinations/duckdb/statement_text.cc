@@ -53,27 +53,46 @@ std::size_t SkipString(std::string_view sql, std::size_t at) {
   return at < sql.size() ? at + 1 : sql.size();
 }
 
+/// Index behind what begins here and is one piece: a string, a quoted name, a comment, or a byte.
+std::size_t SkipPiece(std::string_view sql, std::size_t at) {
+  if (sql[at] == '\'') return SkipString(sql, at);
+  if (sql[at] == '"') return SkipTo(sql, at + 1, "\"");
+  if (sql[at] == '$') return SkipDollar(sql, at);
+  if (sql.substr(at, 2) == "--") return SkipTo(sql, at, "\n");
+  if (sql.substr(at, 2) == "/*") return SkipBlockComment(sql, at);
+  return at + 1;
+}
+
+bool IsSpace(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 }  // namespace
 
 std::string_view FirstStatement(std::string_view sql) {
-  std::size_t at = 0;
-  while (at < sql.size()) {
+  for (std::size_t at = 0; at < sql.size(); at = SkipPiece(sql, at)) {
     if (sql[at] == ';') return sql.substr(0, at);
-    if (sql[at] == '\'') {
-      at = SkipString(sql, at);
-    } else if (sql[at] == '"') {
-      at = SkipTo(sql, at + 1, "\"");
-    } else if (sql[at] == '$') {
-      at = SkipDollar(sql, at);
-    } else if (sql.substr(at, 2) == "--") {
-      at = SkipTo(sql, at, "\n");
-    } else if (sql.substr(at, 2) == "/*") {
-      at = SkipBlockComment(sql, at);
-    } else {
-      ++at;
-    }
   }
   return sql;
+}
+
+std::string_view WithoutLeadingSpace(std::string_view sql) {
+  std::size_t at = 0;
+  while (at < sql.size()) {
+    const bool is_comment = sql.substr(at, 2) == "--" || sql.substr(at, 2) == "/*";
+    if (!is_comment && !IsSpace(sql[at])) break;
+    at = SkipPiece(sql, at);
+  }
+  return sql.substr(at);
+}
+
+std::string_view BehindBrackets(std::string_view sql) {
+  int depth = 0;
+  for (std::size_t at = 0; at < sql.size(); at = SkipPiece(sql, at)) {
+    if (sql[at] == '(') ++depth;
+    if (sql[at] == ')' && --depth == 0) return sql.substr(at + 1);
+  }
+  return {};
 }
 
 }  // namespace sluice::duckdb
