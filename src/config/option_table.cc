@@ -177,8 +177,8 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
      .env = "SLUICE_CATCH_UP_FROM",
      .default_text = "512MiB",
      .range = "a size, or off",
-     .help = "With so much unread log the source is read by SQL, which is faster than a stream. 0: "
-             "always, for tests."},
+     .help = "With so much unread log, or at a start an eighth of it, the source is read by SQL, "
+             "which is faster than a stream. 0: always, for tests."},
     {.name = "keep-halted",
      .key = "keep_halted",
      .env = "SLUICE_KEEP_HALTED",

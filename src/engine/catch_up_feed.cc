@@ -73,7 +73,7 @@ Result<bool> CatchUpFeed::BeginCall(const std::stop_token& stop, StreamReader& r
     SLUICE_FAILPOINT("catch_up.advanced");
   }
   const bool is_last_durable = marks_.empty() || may_forget_ >= marks_.back().second;
-  if (replication::IsNearEnough(places, options_.from)) {
+  if (replication::MayTakeOver(places, options_.from, past_)) {
     if (is_last_durable) return TakeOver(reader);
     return false;
   }
@@ -87,7 +87,7 @@ Result<bool> CatchUpFeed::BeginCall(const std::stop_token& stop, StreamReader& r
                                    : "an open transaction keeps the slot from going on");
   }
   call_ = *call;
-  flushed_ = flushed;
+  past_.places = places;
   is_at_head_ = true;
   changes_ = 0;
   received_ = received_before_ = reader.received();
@@ -161,7 +161,7 @@ Status CatchUpFeed::EndCall(StreamReader& reader) {
     return mark.first * 4 >= changes_ * 3;
   });
   wanted_durable_ = most == marks_.end() ? Lsn{} : most->second;
-  return reader.SealAll(call_.upto < flushed_);
+  return reader.SealAll(call_.upto < past_.places.flushed);
 }
 
 Result<Lsn> CatchUpFeed::Acknowledge(const replication::Feedback& feedback, bool /*wants_reply*/) {

@@ -30,7 +30,7 @@
 namespace sluice::engine {
 
 struct CatchUpFeedOptions {
-  /// See IsNearEnough().
+  /// See MayTakeOver().
   std::uint64_t from = 0;
   /// A call that lasts so long is given up, whoever is slow: it holds a snapshot at the source. So
   /// is a wait for the destination between two calls, where nobody reads the slot: a server may
@@ -72,7 +72,6 @@ class CatchUpFeed final : public LogFeed {
 
   // Of the call that runs, or ran last.
   replication::NextCall call_;
-  Lsn flushed_;
   bool is_at_head_ = false;
   Clock::time_point call_began_at_{};
   std::uint64_t changes_ = 0;

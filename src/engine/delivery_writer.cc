@@ -515,6 +515,8 @@ DeliveryWriter::Landed DeliveryWriter::NoteLanding(UnitId unit) {
 
 /// The copied rows, then what was held for them.
 Result<StageOutcome> DeliveryWriter::StageLanding(UnitId unit) {
+  if (auto error = CheckName(unit.relation))
+    return StageOutcome{TableFailed{unit.relation, *std::move(error)}};
   const TableName& source = machine_.record(unit.relation).source;
   // Transactions that were passed when the copy began ended at or before that position and are in
   // it; those that are logged behind it commit there or later.

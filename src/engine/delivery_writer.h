@@ -242,7 +242,11 @@ class DeliveryWriter {
   /// It is part of the commit that follows.
   Landed NoteLanding(UnitId unit);
   Result<StageOutcome> StageLanding(UnitId unit);
+  const TableRecord* HolderOfName(RelationId landing) const;
   bool IsNameInUse(RelationId landing) const;
+  bool WantOneName(const TableRecord& one, const TableRecord& other) const;
+  /// SLU-5115, of a table that is to land where another one lives.
+  std::optional<Error> CheckName(RelationId landing) const;
   void ForgetReplaced(RelationId landed);
   void DropStream();
   void PublishTables();

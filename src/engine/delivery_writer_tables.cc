@@ -356,16 +356,41 @@ void DeliveryWriter::NameInAdvice(RelationId relation, const TableName& source) 
   machine_.SetAdvice(relation, record.reason, std::move(advice));
 }
 
-/// A table still gets its rows under this name: it has lost it at the source, and the stream has
-/// not been told so far. Landing now would mix the rows of two tables.
-bool DeliveryWriter::IsNameInUse(RelationId landing) const {
+/// The table that gets its rows under the name that this one is to have.
+const TableRecord* DeliveryWriter::HolderOfName(RelationId landing) const {
   const TableName name = DestinationOf(machine_.record(landing).source);
   for (const RelationId relation : machine_.tables()) {
     const TableRecord& record = machine_.record(relation);
     const bool gets_rows = record.state == TableState::kLive || record.kept;
-    if (relation != landing && gets_rows && record.destination == name) return true;
+    if (relation != landing && gets_rows && record.destination == name) return &record;
   }
-  return false;
+  return nullptr;
+}
+
+/// Another table has lost this name at the source, and the stream has not been told so far. Landing
+/// now would mix the rows of two tables.
+bool DeliveryWriter::IsNameInUse(RelationId landing) const {
+  const TableRecord* holder = HolderOfName(landing);
+  return holder != nullptr && !WantOneName(*holder, machine_.record(landing));
+}
+
+/// `names` gives two tables of the source one at the destination.
+bool DeliveryWriter::WantOneName(const TableRecord& one, const TableRecord& other) const {
+  return one.source != other.source && DestinationOf(one.source) == DestinationOf(other.source);
+}
+
+std::optional<Error> DeliveryWriter::CheckName(RelationId landing) const {
+  const TableRecord* holder = HolderOfName(landing);
+  const TableRecord& record = machine_.record(landing);
+  if (holder == nullptr || !WantOneName(*holder, record)) return std::nullopt;
+  return Error{.kind = ErrorKind::kUnsupported,
+               .message = "source tables " + ToString(holder->source) + " and " +
+                          ToString(record.source) +
+                          " have one name at the destination: " + ToString(holder->destination),
+               .code = "SLU-5115",
+               .advice = "rename one of them at the source, or give it another name by `names` in "
+                         "the config file; then: sluice resync " +
+                         ToString(record.source)};
 }
 
 /// A table that was dropped at the source and whose name this one has now: its rows are replaced in

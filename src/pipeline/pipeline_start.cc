@@ -239,6 +239,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   if (!is_first_run && options.acknowledges)
     SLUICE_RETURN_IF_ERROR(JudgeNames(options.names, restored));
   const TableSyncInput tables{.options = options,
+                              .selection = selection,
                               .planned = planned,
                               .existing = existing,
                               .types = *types,
@@ -475,7 +476,7 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   SetPhase(engine::Phase::kCreatingSlot);
   const bool is_anew = IsToBeBornAnew(state);
   const std::vector<TableRecord> none;
-  const TableSet tables = PlanTables(planned, existing, is_anew ? state.tables : none, {}, options);
+  const TableSet tables = PlanTables(planned, existing, is_anew ? state.tables : none, {}, options, selection);
   BirthRequest request;
   request.is_anew = is_anew;
   request.options = &options;

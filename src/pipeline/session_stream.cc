@@ -108,7 +108,7 @@ Result<std::unique_ptr<engine::LogFeed>> Session::StartStream(Lsn& start,
                                       .flushed = facts.server.flush_lsn};
   const char* form = stream_options.is_binary ? "" : ", text form";
   if (MayReadBySql() && places.confirmed >= companion_since_.Load() &&
-      replication::IsFarBehind(places, *options_.pipeline->catch_up_from)) {
+      replication::BeginsBySql(places, *options_.pipeline->catch_up_from)) {
     progress_.reads_by_sql.store(true);
     logger_.Info("{} of the source's log are unread: read by SQL from {} on (durable {}{})",
                  base::FormatSize(places.flushed.value - start.value), ToString(places.confirmed),

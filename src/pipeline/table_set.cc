@@ -44,7 +44,8 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
                     const std::set<RelationId>& existing,
                     const std::vector<TableRecord>& remembered,
                     const std::vector<postgres::PublishedTable>& entries,
-                    const engine::PipelineOptions& options) {
+                    const engine::PipelineOptions& options,
+                    const postgres::TableSelection& selection) {
   TableSet set;
   for (const postgres::PlannedTable& table : planned) {
     const RelationId relation = table.table.relation;
@@ -77,7 +78,8 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
         std::any_of(planned.begin(), planned.end(), [&](const postgres::PlannedTable& table) {
           return table.table.relation == record.relation;
         });
-    const bool is_kept = record.schema && !existing.contains(record.relation);
+    const bool is_kept = record.schema && (!existing.contains(record.relation) ||
+                                           selection.Selects(record.source));
     if (!is_planned && !is_kept) set.removed.push_back(record.relation);
   }
   return set;

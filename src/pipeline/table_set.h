@@ -31,12 +31,14 @@ struct TableSet {
 /// Pure, before a session. `entries`: what the publication holds now (empty before it is made).
 /// \param existing relations the source has. What was copied and is gone there stays until a
 /// session
-///     has passed the change (table_changes.h).
+///     has passed the change (table_changes.h); so does what the user still selects under the name
+///     that it had.
 TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
                     const std::set<RelationId>& existing,
                     const std::vector<TableRecord>& remembered,
                     const std::vector<postgres::PublishedTable>& entries,
-                    const engine::PipelineOptions& options);
+                    const engine::PipelineOptions& options,
+                    const postgres::TableSelection& selection);
 
 /// A table that joins, as it is stored: pending (live where nothing is to be copied) or skipped.
 TableRecord NewRecord(const postgres::PlannedTable& planned,

@@ -21,6 +21,7 @@ namespace sluice::pipeline {
 /// All outlive the calls.
 struct TableSyncInput {
   const engine::PipelineOptions& options;
+  const postgres::TableSelection& selection;
   const std::vector<postgres::PlannedTable>& planned;
   const std::set<RelationId>& existing;  ///< every relation the source has
   const types::TypeCatalog& types;

@@ -17,6 +17,14 @@ std::uint64_t Between(Lsn from, Lsn to) {
   return to > from ? to.value - from.value : 0;
 }
 
+std::uint64_t Unread(const LogPlaces& places) {
+  return Between(places.received, places.flushed);
+}
+
+bool IsLittle(const LogPlaces& places, std::uint64_t from) {
+  return Unread(places) < from / 8;
+}
+
 Lsn Begin(const LogPlaces& places) {
   return std::max(places.confirmed, places.received);
 }
@@ -42,11 +50,16 @@ void PastCalls::Add(std::uint64_t log, std::uint64_t result) {
 }
 
 bool IsFarBehind(const LogPlaces& places, std::uint64_t from) {
-  return Between(places.received, places.flushed) >= from && ReadAgain(places) <= kReadAgainMax;
+  return Unread(places) >= from && ReadAgain(places) <= kReadAgainMax;
 }
 
-bool IsNearEnough(const LogPlaces& places, std::uint64_t from) {
-  return Between(places.received, places.flushed) < from / 8;
+bool BeginsBySql(const LogPlaces& places, std::uint64_t from) {
+  return !IsLittle(places, from) && ReadAgain(places) <= kReadAgainMax;
+}
+
+bool MayTakeOver(const LogPlaces& places, std::uint64_t from, const PastCalls& past) {
+  if (!IsLittle(places, from)) return false;
+  return places.received >= past.places.flushed || Unread(places) >= Unread(past.places);
 }
 
 std::optional<NextCall> PlanCall(const LogPlaces& places, const PastCalls& past) {

@@ -27,10 +27,25 @@ TEST(CatchUp, IsNotChosenWhereTooMuchWouldBeReadAgain) {
   EXPECT_FALSE(PlanCall(Places(487, 1000, 1000, 5000), kPlain));
 }
 
-TEST(CatchUp, LeavesTheLastEighthToTheStream) {
-  EXPECT_TRUE(IsNearEnough(Places(900, 990, 1000, 1063), 512 * kMiB));
-  EXPECT_FALSE(IsNearEnough(Places(900, 990, 1000, 1064), 512 * kMiB));
-  EXPECT_FALSE(IsNearEnough(Places(900, 990, 1000, 1000), 0));
+TEST(CatchUp, IsChosenFromAnEighthOnWhereNoStreamHasBegun) {
+  EXPECT_TRUE(BeginsBySql(Places(90, 100, 100, 164), 512 * kMiB));
+  EXPECT_FALSE(BeginsBySql(Places(90, 100, 100, 163), 512 * kMiB));
+  EXPECT_FALSE(BeginsBySql(Places(487, 1000, 1000, 5000), 512 * kMiB));
+  EXPECT_TRUE(BeginsBySql(Places(90, 100, 100, 100), 0));
+}
+
+TEST(CatchUp, LeavesToTheStreamWhatCameDuringTheLastCall) {
+  const PastCalls past{.places = Places(900, 990, 900, 1000)};
+  EXPECT_TRUE(MayTakeOver(Places(900, 990, 1000, 1063), 512 * kMiB, past));
+  EXPECT_FALSE(MayTakeOver(Places(900, 990, 1000, 1064), 512 * kMiB, past));
+  EXPECT_FALSE(MayTakeOver(Places(900, 990, 1000, 1000), 0, past));
+}
+
+TEST(CatchUp, ReadsOnWhileItGainsEvenWhereLittleIsUnread) {
+  const PastCalls past{.places = Places(900, 930, 936, 1000)};
+  EXPECT_FALSE(MayTakeOver(Places(900, 930, 952, 1015), 512 * kMiB, past));
+  EXPECT_TRUE(MayTakeOver(Places(900, 930, 939, 1002), 512 * kMiB,
+                          {.places = Places(900, 930, 936, 999)}));
 }
 
 TEST(CatchUp, ReadsAsMuchAsIsReadAgainWithinLimits) {
