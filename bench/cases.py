@@ -113,7 +113,9 @@ def copy_subscription(bench):
 
 # Streams
 
-BY_SQL = "null:, by SQL"
+# Who starts far behind reads by SQL, unless told not to.
+AS_STREAM = ("--catch-up-from", "off")
+BY_SQL, FILE_STREAM = "null:, by SQL", "DuckDB, as a stream"
 RECEIVE, RECEIVE_UNIX, NULL, NULL_UNIX = "pg_recvlogical, TCP", "pg_recvlogical, unix socket", "null:, TCP", "null:, unix socket"
 
 
@@ -129,10 +131,10 @@ def _streams(bench, workload, everyone=True):
     server = bench.server
     workload.create(server)
     tables = [f"public.{table}" for table in workload.tables]
-    pipelines = {NULL: Pipeline(bench, "stream_tcp", tcp(server), "null:", tables)}
+    pipelines = {NULL: Pipeline(bench, "stream_tcp", tcp(server), "null:", tables, *AS_STREAM)}
     urls = {RECEIVE: tcp(server)}
     if everyone:
-        pipelines[NULL_UNIX] = Pipeline(bench, "stream_unix", unix_socket(server), "null:", tables)
+        pipelines[NULL_UNIX] = Pipeline(bench, "stream_unix", unix_socket(server), "null:", tables, *AS_STREAM)
         urls[RECEIVE_UNIX] = unix_socket(server)
     for pipeline in pipelines.values():
         pipeline.until("caught-up")
@@ -212,8 +214,7 @@ def catch_up(bench):
     """The log by SQL, from far behind to null:, beside the stream and pg_recvlogical."""
     workload, server = workloads.Inserts(bench.server, bench.size(3_000_000, 1_000_000), 1000), bench.server
     workload.create(server)
-    by_sql, stream = (Pipeline(bench, name, tcp(server), "null:", ["public.inserts"], "--catch-up-from", far)
-                      for name, far in (("by_sql", "1MiB"), ("stream", "off")))
+    by_sql, stream = (Pipeline(bench, name, tcp(server), "null:", ["public.inserts"], *more) for name, more in (("by_sql", ()), ("stream", AS_STREAM)))
     for pipeline in (by_sql, stream):
         pipeline.until("caught-up")
     sql(server, "SELECT pg_create_logical_replication_slot('baseline', 'pgoutput')")
@@ -244,8 +245,11 @@ def _against_subscription(bench, title, workload, must, aim):
     native = Subscription(server, subscriber, workload.tables)
     native.copy()
     native.settle()
-    pipeline = Pipeline(bench, "against", tcp(server), bench.work / "against.duckdb", [f"public.{table}" for table in workload.tables])
-    pipeline.until("caught-up")
+    tables = [f"public.{table}" for table in workload.tables]
+    pipelines = {FILE: Pipeline(bench, "against", tcp(server), bench.work / "against.duckdb", tables),
+                 FILE_STREAM: Pipeline(bench, "against_stream", tcp(server), bench.work / "against_stream.duckdb", tables, *AS_STREAM)}
+    for pipeline in pipelines.values():
+        pipeline.until("caught-up")
     end = ""
 
     def prepare():
@@ -256,10 +260,12 @@ def _against_subscription(bench, title, workload, must, aim):
         sql(subscriber, "CHECKPOINT")
 
     found = interleave(workload.rows, [Contender("subscription", native.apply, after=native.settle),
-                                       Contender(FILE, lambda: pipeline.until(end))], bench.repeats, server, subscriber, prepare=prepare)
+                                       *(Contender(who, lambda pipeline=pipeline: pipeline.until(end)) for who, pipeline in pipelines.items())],
+                       bench.repeats, server, subscriber, prepare=prepare)
     native.drop()
     native.close()
-    pipeline.drop()
+    for pipeline in pipelines.values():
+        pipeline.drop()
     for each in (server, subscriber):
         workloads.drop(each, workload.tables)
     return Outcome(f"stream into DuckDB: {title}, {workload.rows:,} rows", found, [Goal("DuckDB / subscription", found.ratio(FILE, "subscription"), must, aim)])

@@ -124,9 +124,8 @@ constexpr auto kCommands = std::to_array<Command>({
          "it "
          "beside its work; without one, the command catches up with the source itself and tells "
          "the slot nothing.\n\n"
-         "Exit codes: 0 equal; 1 something differs; 3 a halted table could not be compared; 2, 4, "
-         "5 "
-         "as `sluice run`.",
+         "Exit codes: 0 equal; 1 something differs; 3 a table that is halted or being copied could "
+         "not be compared; 2, 4, 5 as `sluice run`.",
      .places = Places::kEnds,
      .options = kVerifyOptions,
      .flags = kJsonFlag,
@@ -141,9 +140,8 @@ constexpr auto kCommands = std::to_array<Command>({
              "A table without a key, with more than 100,000 differing rows, or whose columns were "
              "changed by hand is copied again as a whole, and is readable as it was until then.\n\n"
              "Exit codes: 0 equal, after the repair or from the beginning; 1 something differs "
-             "(--dry-run), or still differs; 3 a halted table could not be compared; 2, 4, 5 as "
-             "`sluice "
-             "run`.",
+             "(--dry-run), or still differs; 3 a table that is halted or being copied could not be "
+             "compared; 2, 4, 5 as `sluice run`.",
      .places = Places::kEnds,
      .options = kVerifyOptions,
      .flags = kRepairFlags,

@@ -141,8 +141,10 @@ int ExitCodeOf(const Json& report, const char* status, const char* reason) {
   bool has_off = false;
   for (const Json& table : At(report, "tables")) {
     if (Text(table, status) == "different") return kExitDifferent;
-    has_off = has_off ||
-              (Text(table, status) == "not_compared" && Text(table, reason).starts_with("halted"));
+    // What is copied, or copied again, may become right, and nothing says so yet.
+    const std::string why = Text(table, status) == "not_compared" ? Text(table, reason) : "";
+    has_off = has_off || why.starts_with("halted") || why.starts_with("pending") ||
+              why.starts_with("copying");
   }
   if (At(report, "equal") == false) return kExitDifferent;
   return has_off ? kExitTables : kExitDone;
@@ -255,7 +257,9 @@ std::string RepairText(const Json& report) {
   std::string text = out.Print();
   if (pause > 0) text += fmt::format("longest pause of the pipeline: {} ms\n", pause);
   if (RepairExitCode(report) == kExitTables)
-    text += "halted tables are not repaired; sluice status says what helps\n";
+    text +=
+        "halted tables are not repaired, nor those that are being copied; sluice status says "
+        "what helps\n";
   return text;
 }
 

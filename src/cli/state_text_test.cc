@@ -48,6 +48,8 @@ TEST(VerifyExitCode, PutsDifferencesBeforeHaltedTables) {
   EXPECT_EQ(VerifyExitCode(VerifyReport("equal")), 0);
   EXPECT_EQ(VerifyExitCode(VerifyReport("different")), 1);
   EXPECT_EQ(VerifyExitCode(VerifyReport("not_compared", "halted: SLU-4104")), 3);
+  EXPECT_EQ(VerifyExitCode(VerifyReport("not_compared", "pending: copied again")), 3);
+  EXPECT_EQ(VerifyExitCode(VerifyReport("not_compared", "copying")), 3);
   EXPECT_EQ(VerifyExitCode(VerifyReport("not_compared", "skipped: no identity")), 0);
 }
 

@@ -388,9 +388,10 @@ std::optional<Error> DeliveryWriter::CheckName(RelationId landing) const {
                           ToString(record.source) +
                           " have one name at the destination: " + ToString(holder->destination),
                .code = "SLU-5115",
-               .advice = "rename one of them at the source, or give it another name by `names` in "
-                         "the config file; then: sluice resync " +
-                         ToString(record.source)};
+               .advice =
+                   "rename one of them at the source, or give it another name by `names` in "
+                   "the config file; then: sluice resync " +
+                   ToString(record.source)};
 }
 
 /// A table that was dropped at the source and whose name this one has now: its rows are replaced in

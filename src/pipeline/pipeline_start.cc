@@ -476,7 +476,8 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   SetPhase(engine::Phase::kCreatingSlot);
   const bool is_anew = IsToBeBornAnew(state);
   const std::vector<TableRecord> none;
-  const TableSet tables = PlanTables(planned, existing, is_anew ? state.tables : none, {}, options, selection);
+  const TableSet tables =
+      PlanTables(planned, existing, is_anew ? state.tables : none, {}, options, selection);
   BirthRequest request;
   request.is_anew = is_anew;
   request.options = &options;

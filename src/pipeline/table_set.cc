@@ -78,8 +78,8 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
         std::any_of(planned.begin(), planned.end(), [&](const postgres::PlannedTable& table) {
           return table.table.relation == record.relation;
         });
-    const bool is_kept = record.schema && (!existing.contains(record.relation) ||
-                                           selection.Selects(record.source));
+    const bool is_kept =
+        record.schema && (!existing.contains(record.relation) || selection.Selects(record.source));
     if (!is_planned && !is_kept) set.removed.push_back(record.relation);
   }
   return set;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/units.h"
 #include "postgres/session_settings.h"
 #include "postgres/socket_wait.h"
 
@@ -18,6 +19,10 @@ using namespace std::chrono_literals;
 
 constexpr Duration kCancelWait = 5s;
 constexpr std::size_t kNoticesMax = 100;
+/// libpq keeps what comes, until it is complete. Of what a server may say before the first
+/// statement, and of an answer; a row in rows takes more in memory than on the wire.
+constexpr std::size_t kGreetingBytesMax = std::size_t{16} << 20;
+constexpr std::size_t kAnswerBytesMax = std::size_t{256} << 20;
 constexpr std::size_t kApplicationNameMax = 63;
 constexpr int kOldestVersion = 140000;
 
@@ -103,9 +108,17 @@ Keywords WithSessionKeywords(Keywords keywords, const ConnectOptions& options, b
   return keywords;
 }
 
+Error Endless(std::string_view doing, std::size_t limit) {
+  return Error{.kind = ErrorKind::kProtocol,
+               .message = "cannot " + std::string(doing) + ": the server's answer has more than " +
+                          base::FormatSize(limit),
+               .code = "SLU-2019"};
+}
+
 Status AwaitConnected(PGconn* connection, const SourceUrl& url, Clock::time_point deadline,
                       const std::stop_token& stop) {
   PostgresPollingStatusType polling = PGRES_POLLING_WRITING;
+  std::size_t received = 0;
   while (polling != PGRES_POLLING_OK) {
     if (polling == PGRES_POLLING_FAILED || PQstatus(connection) == CONNECTION_BAD) {
       return ErrorFromConnect(PQerrorMessage(connection),
@@ -115,8 +128,11 @@ Status AwaitConnected(PGconn* connection, const SourceUrl& url, Clock::time_poin
     }
     const WaitFor what{.readable = polling == PGRES_POLLING_READING,
                        .writable = polling == PGRES_POLLING_WRITING};
-    switch (WaitSocket(PQsocket(connection), what, deadline, stop)) {
+    Readiness ready = WaitSocket(PQsocket(connection), what, deadline, stop);
+    if (Clock::now() >= deadline) ready = Readiness::kDeadline;  // whatever goes on coming
+    switch (ready) {
       case Readiness::kReady:
+        received += WaitingBytes(PQsocket(connection));
         break;
       case Readiness::kStopped:
         return Cancelled("connect to " + url.redacted());
@@ -126,6 +142,8 @@ Status AwaitConnected(PGconn* connection, const SourceUrl& url, Clock::time_poin
                      .code = "SLU-2002",
                      .advice = "check host and port, and the firewall"};
     }
+    if (received > kGreetingBytesMax)
+      return Endless("connect to " + url.redacted(), kGreetingBytesMax);
     polling = PQconnectPoll(connection);
   }
   return {};
@@ -196,6 +214,7 @@ struct Connection::State {
   std::vector<Notice> notices;  // before `connection`, which writes to it
   ConnectionHandle connection;
   std::string doing;             // of the statement that runs
+  std::size_t answer_bytes = 0;  // it had so far
   ResultHandle last_result;      // of its results so far
   std::optional<Error> failure;  // the first of them
 };
@@ -315,6 +334,7 @@ Status Connection::CheckStatement(std::string_view doing, std::string_view sql) 
                  .code = "SLU-2013"};
   }
   state_->doing = doing;
+  state_->answer_bytes = 0;
   state_->last_result.reset();
   state_->failure.reset();
   return {};
@@ -333,7 +353,13 @@ Result<bool> Connection::AwaitResult(Clock::time_point until, const std::stop_to
     if (unsent == 0 && PQisBusy(native()) == 0) return true;
     const Readiness ready = WaitSocket(PQsocket(native()), {.writable = unsent > 0}, until, stop);
     if (ready != Readiness::kReady) return false;
+    state_->answer_bytes += WaitingBytes(PQsocket(native()));
+    if (state_->answer_bytes > kAnswerBytesMax) {
+      Break();
+      return Endless(state_->doing, kAnswerBytesMax);
+    }
     if (PQconsumeInput(native()) == 0) return LastError(state_->doing);
+    if (Clock::now() >= until) return PQisBusy(native()) == 0;  // whatever goes on coming
   }
 }
 
@@ -401,7 +427,8 @@ Status Connection::Cancel() {
       const ResultHandle result(PQgetResult(native()));
       if (result == nullptr) return {};
       if (PQresultStatus(result.get()) != PGRES_COPY_IN) continue;
-    } else if (WaitSocket(PQsocket(native()), {}, deadline, {}) == Readiness::kReady &&
+    } else if (Clock::now() < deadline &&
+               WaitSocket(PQsocket(native()), {}, deadline, {}) == Readiness::kReady &&
                PQconsumeInput(native()) != 0) {
       continue;
     }

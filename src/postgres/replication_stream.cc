@@ -110,8 +110,8 @@ std::string StartReplicationSql(const StreamOptions& options) {
 /// So much of a transaction the server holds before it gives what it has: its first rows come while
 /// it is written, and the server needs that memory only. A lower limit of its own stays.
 constexpr std::string_view kPiecesSql =
-    "SELECT set_config('logical_decoding_work_mem', '32MB', false) "
-    "WHERE pg_size_bytes(current_setting('logical_decoding_work_mem')) > 33554432";
+    "SELECT set_config('logical_decoding_work_mem', '24MB', false) "
+    "WHERE pg_size_bytes(current_setting('logical_decoding_work_mem')) > 25165824";
 
 ReplicationStream::ReplicationStream(std::unique_ptr<Source> source) : source_(std::move(source)) {}
 ReplicationStream::~ReplicationStream() = default;

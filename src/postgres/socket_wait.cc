@@ -1,7 +1,9 @@
 #include "postgres/socket_wait.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
@@ -36,6 +38,11 @@ Readiness WaitSocket(int socket, WaitFor what, Clock::time_point deadline, std::
     if (ready > 0 || (ready < 0 && errno != EINTR)) return Readiness::kReady;
     if (ready == 0 && Clock::now() >= deadline) return Readiness::kDeadline;
   }
+}
+
+std::size_t WaitingBytes(int socket) {
+  int bytes = 0;
+  return ::ioctl(socket, FIONREAD, &bytes) == 0 ? static_cast<std::size_t>(std::max(bytes, 0)) : 0;
 }
 
 }  // namespace sluice::postgres

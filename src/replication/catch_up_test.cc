@@ -44,8 +44,8 @@ TEST(CatchUp, LeavesToTheStreamWhatCameDuringTheLastCall) {
 TEST(CatchUp, ReadsOnWhileItGainsEvenWhereLittleIsUnread) {
   const PastCalls past{.places = Places(900, 930, 936, 1000)};
   EXPECT_FALSE(MayTakeOver(Places(900, 930, 952, 1015), 512 * kMiB, past));
-  EXPECT_TRUE(MayTakeOver(Places(900, 930, 939, 1002), 512 * kMiB,
-                          {.places = Places(900, 930, 936, 999)}));
+  EXPECT_TRUE(
+      MayTakeOver(Places(900, 930, 939, 1002), 512 * kMiB, {.places = Places(900, 930, 936, 999)}));
 }
 
 TEST(CatchUp, ReadsAsMuchAsIsReadAgainWithinLimits) {

@@ -29,8 +29,8 @@ constexpr int kStopCheckMs = 100;
 /// closed by the server's thread, which polls it meanwhile.
 class Connection final : public ControlReply {
  public:
-  Connection(OwnedFd fd, const ControlServer::Handler& handler, int wake)
-      : fd_(std::move(fd)), handler_(handler), wake_(wake) {
+  Connection(OwnedFd fd, const ControlServer::Handler& handler, Duration patience, int wake)
+      : fd_(std::move(fd)), handler_(handler), patience_(patience), wake_(wake) {
     thread_ = std::thread([this] { Run(); });
   }
   ~Connection() override {
@@ -47,12 +47,13 @@ class Connection final : public ControlReply {
     std::string line(json_line);
     line += '\n';
     std::string_view rest = line;
+    const Clock::time_point deadline = Clock::now() + patience_;
     while (!rest.empty()) {
       if (stop_.stop_requested()) return Gone();
       const ssize_t sent = ::send(fd(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       if (sent > 0) {
         rest.remove_prefix(static_cast<std::size_t>(sent));
-      } else if (errno == EAGAIN) {
+      } else if (errno == EAGAIN && Clock::now() < deadline) {
         Wait(POLLOUT);
       } else if (errno != EINTR) {
         RequestStop();
@@ -103,6 +104,7 @@ class Connection final : public ControlReply {
 
   OwnedFd fd_;
   const ControlServer::Handler& handler_;
+  const Duration patience_;
   const int wake_;  ///< the server's eventfd
   std::stop_source stop_;
   std::atomic<bool> is_done_{false};
@@ -164,6 +166,7 @@ Result<OwnedFd> Listen(const std::string& state_dir, const std::string& pipeline
 struct ControlServer::State {
   std::string path;
   Handler handler;
+  Duration patience{};
   OwnedFd lock;
   OwnedFd listener;
   OwnedFd wake;
@@ -186,7 +189,7 @@ struct ControlServer::State {
       ::send(fd.get(), kBusy.data(), kBusy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       return;
     }
-    connections.emplace_back(std::move(fd), handler, wake.get());
+    connections.emplace_back(std::move(fd), handler, patience, wake.get());
   }
 
   void Run() {
@@ -226,11 +229,12 @@ ControlServer::~ControlServer() {
 
 Result<std::unique_ptr<ControlServer>> ControlServer::Start(const std::string& state_dir,
                                                             const std::string& pipeline,
-                                                            Handler handler) {
+                                                            Handler handler, Duration patience) {
   SLUICE_RETURN_IF_ERROR(MakeDirectory(state_dir));
   auto state = std::make_unique<State>();
   state->path = ControlPath(state_dir, pipeline);
   state->handler = std::move(handler);
+  state->patience = patience;
   SLUICE_ASSIGN_OR_RETURN(state->lock, Lock(state_dir, pipeline));
   SLUICE_ASSIGN_OR_RETURN(state->listener, Listen(state_dir, pipeline));
   state->wake = OwnedFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

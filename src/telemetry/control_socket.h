@@ -30,7 +30,8 @@ inline constexpr std::size_t kControlLineBytesMax = std::size_t{64} << 20;
 class ControlReply {
  public:
   virtual ~ControlReply() = default;
-  /// One line, without its newline. kCancelled: the client is gone; stop working.
+  /// One line, without its newline. kCancelled: the client is gone, or has not read it for as long
+  /// as it is waited for; stop working.
   virtual Status Send(std::string_view json_line) = 0;
   /// Requested when the client is gone or the server stops.
   virtual std::stop_token stop_token() const = 0;
@@ -44,8 +45,10 @@ class ControlServer {
   /// Makes `state_dir` (mode 0700) where it is missing. A socket nobody answers on is replaced.
   /// Errors: kConfig SLU-1012 (another process serves this pipeline), SLU-1013 (directory or
   /// socket cannot be made).
+  /// \param patience how long a client may take to read a line: what is read for it is held open.
   static Result<std::unique_ptr<ControlServer>> Start(const std::string& state_dir,
-                                                      const std::string& pipeline, Handler handler);
+                                                      const std::string& pipeline, Handler handler,
+                                                      Duration patience = std::chrono::minutes(1));
   /// Stops, joins every connection's thread, removes the socket.
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;

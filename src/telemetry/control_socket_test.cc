@@ -125,6 +125,26 @@ TEST_F(ControlSocketTest, TheHandlerIsAskedToStopWhenTheClientGoesAway) {
   EXPECT_TRUE(stopped.get_future().get());
 }
 
+TEST_F(ControlSocketTest, AClientThatReadsNothingIsLeft) {
+  std::promise<Status> ended;
+  const auto server = ControlServer::Start(
+      dir_, "shop",
+      [&](const std::string&, ControlReply& reply) {
+        const std::string line(std::size_t{1} << 20, 'x');
+        Status sent;
+        while (sent) sent = reply.Send(line);
+        EXPECT_TRUE(reply.stop_token().stop_requested());
+        ended.set_value(sent);
+      },
+      std::chrono::milliseconds(20));
+  ASSERT_TRUE(server);
+  ControlClient client = Client(dir_);
+  ASSERT_TRUE(client.Send("{}"));
+  const Status status = ended.get_future().get();
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind, ErrorKind::kCancelled);
+}
+
 TEST_F(ControlSocketTest, StoppingEndsHandlersAndClients) {
   std::promise<void> entered;
   auto server = Serve(dir_, [&](const std::string&, ControlReply& reply) {

@@ -8,6 +8,7 @@ without anybody noticing (a value) is not looked at: that a mirror is right is p
 
   hostile_server.py --sluice build/dev/sluice --rounds 16
 """
+import itertools
 import random
 import shutil
 import signal
@@ -80,6 +81,22 @@ def flood_of_parameters(kind, body, _):
     return b"".join(frame(b"S", b"p%d\0" % i + b"v" * 1000 + b"\0") for i in range(20000)) + frame(kind, body)
 
 
+def endless_notices(kind, body, _):
+    return endless(frame(b"N", b"SWARNING\0C01000\0M" + b"x" * 8000 + b"\0\0"))
+
+
+def endless_parameters(kind, body, _):
+    return (frame(b"S", b"p%d\0" % i + b"v" * 60_000 + b"\0") for i in itertools.count())
+
+
+def endless_repetition(kind, body, _):
+    return endless(frame(kind, body))
+
+
+def endless(message):
+    return itertools.repeat(message * (1 + 200_000 // len(message)))
+
+
 def huge_error(_kind, _body, _rng):
     return frame(b"E", b"SERROR\0CXX000\0M" + b"y" * 20_000_000 + b"\0\0")
 
@@ -93,7 +110,7 @@ def end_here(_kind, _body, _rng):
 
 
 ATTACKS = [lie_about_length, damage_bytes, damage_number, cut_short, make_longer, other_kind, twice, nothing, noise,
-           flood_of_notices, flood_of_parameters, huge_error, formats_in_an_error, end_here]
+           flood_of_notices, flood_of_parameters, endless_notices, endless_parameters, endless_repetition, huge_error, formats_in_an_error, end_here]
 FREQUENT = [damage_bytes, damage_number, cut_short]
 
 
@@ -172,7 +189,8 @@ class Proxy:
             out = self.change(first, body)
             if out is None:
                 return
-            client.sendall(out)
+            for piece in [out] if isinstance(out, bytes) else out:
+                client.sendall(piece)
             first = read_exactly(upstream, 1)
 
     @staticmethod
