@@ -70,8 +70,9 @@ Result<std::string> ChoosePipeline(const config::RunOptions& options,
                                 : "no pipeline runs, and no destination is named",
                  .code = "SLU-1040",
                  .advice =
-                     "name the destination, or set SLUICE_DESTINATION; a pipeline that runs "
-                     "with --state DIR is found with the same --state DIR"};
+                     "name the destination: as an argument of commands that take one, else by "
+                     "SLUICE_DESTINATION or --config; a pipeline that runs with --state DIR is "
+                     "found with the same --state DIR"};
   }
   if (running.size() > 1) {
     return Error{.kind = ErrorKind::kConfig,
