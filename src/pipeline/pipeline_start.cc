@@ -155,8 +155,6 @@ Status Pipeline::State::ReadPreflight(postgres::Connection& control) {
     return *std::move(problem);
   facts = input.facts;
   planned = preflight.tables;
-  existing.clear();
-  for (const postgres::SourceTable& table : input.tables) existing.insert(table.relation);
   SLUICE_ASSIGN_OR_RETURN(types, postgres::LoadTypeCatalog(control));
   types->SetPolicies(options.types);
   types->SetRules(std::make_shared<const types::TableRules>(options.tables));
@@ -239,9 +237,7 @@ Status Pipeline::State::OpenAndPlan(std::stop_token stop) {
   if (!is_first_run && options.acknowledges)
     SLUICE_RETURN_IF_ERROR(JudgeNames(options.names, restored));
   const TableSyncInput tables{.options = options,
-                              .selection = selection,
                               .planned = planned,
-                              .existing = existing,
                               .types = *types,
                               .control = control,
                               .logger = logger,
@@ -477,7 +473,7 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   const bool is_anew = IsToBeBornAnew(state);
   const std::vector<TableRecord> none;
   const TableSet tables =
-      PlanTables(planned, existing, is_anew ? state.tables : none, {}, options, selection);
+      PlanTables(planned, is_anew ? state.tables : none, {}, options);
   BirthRequest request;
   request.is_anew = is_anew;
   request.options = &options;

@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -48,7 +47,6 @@ struct Pipeline::State {
   std::optional<postgres::ServerFacts> facts;
   postgres::TableSelection selection;
   std::vector<postgres::PlannedTable> planned;
-  std::set<RelationId> existing;  ///< every relation the source has
   std::optional<types::TypeCatalog> types;
   std::uint64_t system_identifier = 0;
   /// What the look was made with, for what comes right behind it.

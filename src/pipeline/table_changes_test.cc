@@ -162,10 +162,10 @@ TEST(TableChanges, AtTheStartAnEntryOfAnOlderFormIsTakenAsItIs) {
   for (std::size_t i = 0; i < entries.size(); ++i)
     entries[i].membership = static_cast<std::uint32_t>(100 + i);
   const TableSet set =
-      PlanTables({Usable(1, "a"), Usable(2, "b"), Usable(3, "c"), Usable(4, "d")}, {},
+      PlanTables({Usable(1, "a"), Usable(2, "b"), Usable(3, "c"), Usable(4, "d")},
                  {Record(1, "a", TableState::kLive, 100), Record(2, "b", TableState::kLive, 0),
                   Record(3, "c", TableState::kLive, 4713), Record(4, "d", TableState::kLive, 99)},
-                 entries, {}, {});
+                 entries, {});
   EXPECT_THAT(set.restated, ElementsAre(Pair(RelationId{1}, 4711), Pair(RelationId{2}, 4712)));
   EXPECT_THAT(set.rejoined, ElementsAre(Pair(RelationId{4}, 4714)));
 }

@@ -41,11 +41,9 @@ TableRecord NewRecord(const postgres::PlannedTable& planned,
 }
 
 TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
-                    const std::set<RelationId>& existing,
                     const std::vector<TableRecord>& remembered,
                     const std::vector<postgres::PublishedTable>& entries,
-                    const engine::PipelineOptions& options,
-                    const postgres::TableSelection& selection) {
+                    const engine::PipelineOptions& options) {
   TableSet set;
   for (const postgres::PlannedTable& table : planned) {
     const RelationId relation = table.table.relation;
@@ -78,9 +76,7 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
         std::any_of(planned.begin(), planned.end(), [&](const postgres::PlannedTable& table) {
           return table.table.relation == record.relation;
         });
-    const bool is_kept =
-        record.schema && (!existing.contains(record.relation) || selection.Selects(record.source));
-    if (!is_planned && !is_kept) set.removed.push_back(record.relation);
+    if (!is_planned && !record.schema) set.removed.push_back(record.relation);
   }
   return set;
 }

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +18,7 @@ namespace sluice::pipeline {
 
 struct TableSet {
   std::vector<TableRecord> added;   ///< new in the selection; pending or skipped
-  std::vector<RelationId> removed;  ///< no longer selected, or gone from the source
+  std::vector<RelationId> removed;  ///< no longer selected, or gone, and never copied
   /// Taken out of the publication and added again meanwhile, with the new entry (T33).
   std::vector<std::pair<RelationId, std::uint32_t>> rejoined;
   /// Stored without an entry, or with one of an older form: they are as they were, with the new
@@ -29,16 +28,12 @@ struct TableSet {
 };
 
 /// Pure, before a session. `entries`: what the publication holds now (empty before it is made).
-/// \param existing relations the source has. What was copied and is gone there stays until a
-/// session
-///     has passed the change (table_changes.h); so does what the user still selects under the name
-///     that it had.
+/// What was copied and is gone at the source, or is left out now, stays until a session has passed
+/// the change (table_changes.h).
 TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
-                    const std::set<RelationId>& existing,
                     const std::vector<TableRecord>& remembered,
                     const std::vector<postgres::PublishedTable>& entries,
-                    const engine::PipelineOptions& options,
-                    const postgres::TableSelection& selection);
+                    const engine::PipelineOptions& options);
 
 /// A table that joins, as it is stored: pending (live where nothing is to be copied) or skipped.
 TableRecord NewRecord(const postgres::PlannedTable& planned,

@@ -196,7 +196,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   if (!publication) return {};  // the connect checks say what that means
   const auto planned = WithoutWaiting(input, *publication, state);
   TableSet tables =
-      PlanTables(planned, input.existing, state.tables, {}, input.options, input.selection);
+      PlanTables(planned, state.tables, {}, input.options);
   if (birth.owns_publication) {
     SLUICE_ASSIGN_OR_RETURN(
         const postgres::MembershipChange change,
@@ -210,7 +210,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
                           postgres::ReadPublishedTables(input.control, birth.publication));
   tables =
-      PlanTables(planned, input.existing, state.tables, entries, input.options, input.selection);
+      PlanTables(planned, state.tables, entries, input.options);
   Restated restated = RestatePolicies(input, state);
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> forgotten, ForgetExcluded(input, state));
   restated.relations.insert(restated.relations.end(), forgotten.begin(), forgotten.end());

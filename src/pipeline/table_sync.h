@@ -3,7 +3,6 @@
 /// then is stored before anything streams.
 #pragma once
 
-#include <set>
 #include <stop_token>
 #include <vector>
 
@@ -21,9 +20,7 @@ namespace sluice::pipeline {
 /// All outlive the calls.
 struct TableSyncInput {
   const engine::PipelineOptions& options;
-  const postgres::TableSelection& selection;
   const std::vector<postgres::PlannedTable>& planned;
-  const std::set<RelationId>& existing;  ///< every relation the source has
   const types::TypeCatalog& types;
   postgres::Connection& control;
   telemetry::Logger& logger;

@@ -118,7 +118,7 @@ Status EngineRun::OpenDestination() {
 }
 
 Status EngineRun::BeginBirth(postgres::Connection& control) {
-  const pipeline::TableSet tables = pipeline::PlanTables(planned_, {}, {}, {}, options_, {});
+  const pipeline::TableSet tables = pipeline::PlanTables(planned_, {}, {}, options_);
   pipeline::BirthRequest request;
   request.options = &options_;
   request.slot = "sluice_" + options_.pipeline;
