@@ -341,8 +341,10 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "`sluice run` with --on-lost-slot resync or repair."},
     {"SLU-3004", "the publication is not this pipeline's",
      "The generation kept as the publication's comment is another one: publication and slot belong "
-     "to another pipeline.",
-     "Give this pipeline another name, or drop the other one with `sluice drop`."},
+     "to another pipeline, or the destination is a backup of before they were made anew.",
+     "Give this pipeline another name, or drop the other one with `sluice drop`. Of a backup: drop "
+     "slot "
+     "and publication by hand, then `sluice run` with --on-lost-slot repair."},
     {"SLU-3005", "the slot is not a logical slot of pgoutput",
      "A slot of this name exists and was made for something else.",
      "Choose another name with --slot."},

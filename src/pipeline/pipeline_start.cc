@@ -472,8 +472,7 @@ Status Pipeline::State::BeginBirth(postgres::Connection& control, DeliveryState&
   SetPhase(engine::Phase::kCreatingSlot);
   const bool is_anew = IsToBeBornAnew(state);
   const std::vector<TableRecord> none;
-  const TableSet tables =
-      PlanTables(planned, is_anew ? state.tables : none, {}, options);
+  const TableSet tables = PlanTables(planned, is_anew ? state.tables : none, {}, options);
   BirthRequest request;
   request.is_anew = is_anew;
   request.options = &options;

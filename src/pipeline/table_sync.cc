@@ -195,8 +195,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
                           postgres::ReadPublication(input.control, birth.publication));
   if (!publication) return {};  // the connect checks say what that means
   const auto planned = WithoutWaiting(input, *publication, state);
-  TableSet tables =
-      PlanTables(planned, state.tables, {}, input.options);
+  TableSet tables = PlanTables(planned, state.tables, {}, input.options);
   if (birth.owns_publication) {
     SLUICE_ASSIGN_OR_RETURN(
         const postgres::MembershipChange change,
@@ -209,8 +208,7 @@ Status SyncTables(const TableSyncInput& input, Destination& destination, Deliver
   }
   SLUICE_ASSIGN_OR_RETURN(const std::vector<postgres::PublishedTable> entries,
                           postgres::ReadPublishedTables(input.control, birth.publication));
-  tables =
-      PlanTables(planned, state.tables, entries, input.options);
+  tables = PlanTables(planned, state.tables, entries, input.options);
   Restated restated = RestatePolicies(input, state);
   SLUICE_ASSIGN_OR_RETURN(const std::vector<RelationId> forgotten, ForgetExcluded(input, state));
   restated.relations.insert(restated.relations.end(), forgotten.begin(), forgotten.end());

@@ -87,11 +87,15 @@ Status CheckGeneration(const Birth& birth, const SourceFacts& facts) {
                    kLostAdvice);
   }
   if (*facts.generation != birth.generation) {
-    return Refusal("SLU-3004",
-                   "publication \"" + birth.publication + "\" and " + SlotName(birth) +
-                       " belong to another pipeline: generation " + *facts.generation +
-                       ", the mirror has " + birth.generation,
-                   "give this pipeline another name, or drop the other one with `sluice drop`");
+    return Refusal(
+        "SLU-3004",
+        "publication \"" + birth.publication + "\" and " + SlotName(birth) +
+            " belong to another pipeline: generation " + *facts.generation + ", the mirror has " +
+            birth.generation,
+        "give this pipeline another name, or drop the other one with `sluice drop`; where "
+        "this destination is a backup of before its slot was made anew: SELECT "
+        "pg_drop_replication_slot(...) and DROP PUBLICATION, then `sluice run` with "
+        "--on-lost-slot repair");
   }
   return {};
 }

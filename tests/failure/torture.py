@@ -79,7 +79,7 @@ LARGE = [  # sent in progress, with logical_decoding_work_mem at its least
 SHAPES = [
     "alter table shaped add column c{n} int default {n};",
     "alter table shaped add column d{n} text; update shaped set d{n} = 'x' where id % 5 = 0;",
-    "do $$ declare c text; begin select attname into c from pg_attribute where attrelid = 'shaped'::regclass and attnum > 2 and not attisdropped order by random() limit 1; if c is not null then execute 'alter table shaped drop column ' || c; end if; end $$;",
+    "do $$ declare c text; begin for c in select attname from pg_attribute where attrelid = 'shaped'::regclass and attnum > 2 and not attisdropped order by random() limit (select greatest(1, count(*) - 40) from pg_attribute where attrelid = 'shaped'::regclass and attnum > 2 and not attisdropped) loop execute 'alter table shaped drop column ' || c; end loop; end $$;",
     "alter table shaped alter column v type text using v || '';",
     "begin; alter table shaped add column e{n} int; update shaped set e{n} = id where id % 9 = 0; alter table shaped drop column e{n}; commit;",
     "create table added_{n} (id int primary key, v text); insert into added_{n} select i, 'a'||i from generate_series(1, 500) i;",

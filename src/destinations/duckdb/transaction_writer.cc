@@ -726,10 +726,11 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
   SLUICE_FAILPOINT("duckdb.committed");
   is_open_ = false;
   if (!status) {
-    commit_error_ = status.error();
     Abandon();
-    // A full disk is known not to have taken it, and somebody has to make room.
-    if (status.error().code == "SLU-5012") return std::move(status).error();
+    // A full disk is known not to have taken it, and somebody has to make room; with too little
+    // memory the file is opened again, and says then what it has.
+    const std::string& code = status.error().code;
+    if (code == "SLU-5012" || code == "SLU-5018") return std::move(status).error();
     return CommitOutcome::kUnknown;
   }
   had_ddl_ = std::exchange(has_ddl_, false);

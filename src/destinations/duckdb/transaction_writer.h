@@ -61,7 +61,6 @@ class TransactionWriter {
   /// The last commit changed a table's shape.
   bool had_ddl() const { return had_ddl_; }
   /// Why the last commit was kUnknown.
-  const std::optional<Error>& commit_error() const { return commit_error_; }
   const std::map<RelationId, TableRecord>& records() const { return records_; }
   /// Where landed ranges lie, as of the last commit.
   std::vector<TableName> ranges() const;
@@ -159,7 +158,6 @@ class TransactionWriter {
   bool is_open_ = false;
   bool has_ddl_ = false;
   bool had_ddl_ = false;
-  std::optional<Error> commit_error_;
 };
 
 }  // namespace sluice::duckdb
