@@ -51,6 +51,7 @@ TEST(VerifyExitCode, PutsDifferencesBeforeHaltedTables) {
   EXPECT_EQ(VerifyExitCode(VerifyReport("not_compared", "pending: copied again")), 3);
   EXPECT_EQ(VerifyExitCode(VerifyReport("not_compared", "copying")), 3);
   EXPECT_EQ(VerifyExitCode(VerifyReport("not_compared", "skipped: no identity")), 0);
+  EXPECT_EQ(VerifyExitCode(VerifyReport("not_compared", "skipped since it was copied: x")), 3);
 }
 
 TEST(RepairText, SaysWhatWasFoundWhatWasDoneAndWhatIsNow) {

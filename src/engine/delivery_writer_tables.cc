@@ -137,6 +137,7 @@ void DeliveryWriter::PublishTables() {
   for (const RelationId relation : machine_.tables()) {
     TableStatus& status = tables.emplace_back();
     status.record = machine_.record(relation);
+    status.holds_rows = status.record.schema != nullptr;
     status.record.schema = nullptr;
     const TableCounters& counters = stager_.counters(relation);
     status.rows_inserted = counters.inserted;

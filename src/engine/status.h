@@ -27,7 +27,8 @@ enum class Phase : std::uint8_t {
 const char* ToString(Phase phase);
 
 struct TableStatus {
-  TableRecord record;
+  TableRecord record;               ///< without its schema
+  bool holds_rows = false;          ///< it was copied once
   std::int64_t rows_estimated = 0;  ///< pg_class.reltuples at the start of the copy
   std::int64_t rows_copied = 0;     ///< by the current or last copy
   std::uint64_t bytes_copied = 0;

@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "pipeline/destination_factory.h"
+#include "pipeline/table_changes.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -112,10 +113,11 @@ engine::PipelineStatus BuildStatus(const StatusInput& input) {
 
 void FinishOutcome(RunOutcome& outcome, bool lacks_named) {
   const std::vector<engine::TableStatus>& tables = outcome.final_status.tables;
-  const bool has_halted = std::any_of(tables.begin(), tables.end(), [](const auto& table) {
-    return table.record.state == TableState::kHalted;
+  const bool has_off = std::any_of(tables.begin(), tables.end(), [](const auto& table) {
+    return table.record.state == TableState::kHalted ||
+           IsNoLongerFollowed(table.record, table.holds_rows);
   });
-  if (outcome.exit_code == 0 && (has_halted || lacks_named)) outcome.exit_code = 3;
+  if (outcome.exit_code == 0 && (has_off || lacks_named)) outcome.exit_code = 3;
 }
 
 }  // namespace sluice::pipeline

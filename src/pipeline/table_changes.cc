@@ -10,11 +10,6 @@ constexpr std::string_view kDropped = "SLU-4211";
 constexpr std::string_view kLeft = "SLU-4212";
 constexpr std::string_view kNarrowed = "SLU-2038";
 
-bool IsGone(const TableRecord& record) {
-  return record.state == TableState::kSkipped &&
-         (record.reason.starts_with(kDropped) || record.reason.starts_with(kLeft));
-}
-
 /// Nothing of it is or was ever copied: it is only listed.
 bool IsOnlyListed(const TableRecord& record) {
   return record.state == TableState::kSkipped && !record.schema;
@@ -76,6 +71,15 @@ class Planner {
 };
 
 }  // namespace
+
+bool IsGone(const TableRecord& record) {
+  return record.state == TableState::kSkipped &&
+         (record.reason.starts_with(kDropped) || record.reason.starts_with(kLeft));
+}
+
+bool IsNoLongerFollowed(const TableRecord& record, bool holds_rows) {
+  return record.state == TableState::kSkipped && holds_rows && !IsGone(record);
+}
 
 void CutOffNarrowed(const std::vector<postgres::Finding>& findings,
                     std::vector<postgres::PlannedTable>& planned) {

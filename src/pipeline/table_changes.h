@@ -62,6 +62,12 @@ TableChanges PlanChanges(const CatalogLook& look, const std::vector<TableRecord>
 
 /// Why a table is not replicated any more. The record's reason begins with the code.
 Error DroppedAtSource(const TableName& name);
+/// Dropped, or not in the pipeline any more (SLU-4211, SLU-4212).
+bool IsGone(const TableRecord& record);
+/// Its rows are at the destination and it is in the pipeline, but cannot be replicated as it is:
+/// somebody has to see to it.
+bool IsNoLongerFollowed(const TableRecord& record, bool holds_rows);
+
 Error LeftPipeline(const TableName& name, bool owns_publication, const std::string& publication);
 
 }  // namespace sluice::pipeline

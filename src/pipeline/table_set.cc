@@ -63,9 +63,6 @@ TableSet PlanTables(const std::vector<postgres::PlannedTable>& planned,
       if (known->schema) {
         added.destination = known->destination;
         added.mode = known->mode;
-        // As where it happens in a run: somebody has to see to it.
-        const bool was_followed = known->state != TableState::kSkipped;
-        if (was_followed && table.cut_off_by.empty()) added.state = TableState::kHalted;
       }
       continue;
     }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pipeline/both_sides.h"
+#include "pipeline/table_changes.h"
 #include "pipeline/table_set.h"
 #include "verify/source_select.h"
 
@@ -16,7 +17,9 @@ verify::TableResult NotCompared(const TableRecord& record) {
   result.destination = record.destination;
   result.status = verify::ComparisonStatus::kNotCompared;
   result.reason =
-      std::string(ToString(record.state)) + (record.reason.empty() ? "" : ": " + record.reason);
+      std::string(ToString(record.state)) +
+      (IsNoLongerFollowed(record, record.schema != nullptr) ? " since it was copied" : "") +
+      (record.reason.empty() ? "" : ": " + record.reason);
   return result;
 }
 
