@@ -690,7 +690,15 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "to "
      "fit into half of it."},
     {"SLU-5019", "the destination file is damaged",
-     "DuckDB finds bytes in it that it did not write.", "Restore it, or remove it and copy again."},
+     "DuckDB finds bytes in it that it did not write, or a log that does not belong to it.",
+     "Restore it, or remove it and copy again. Where it is a backup that was put back, remove the "
+     "newer FILE.wal beside it."},
+    {"SLU-5020", "the log beside the destination file is that of a newer one",
+     "The file is a backup that was put back, and FILE.wal continues the file that it replaced: "
+     "together they would be neither. Both are left as they are.",
+     "Remove FILE.wal and start again. If it is no backup but was written anew (COPY FROM "
+     "DATABASE), "
+     "open it with DuckDB once, and CHECKPOINT."},
     {"SLU-5021", "a name is reserved at the destination",
      "Schemas sluice, main, temp, information_schema, pg_catalog and system, and tables whose name "
      "begins with _sluice_, cannot be mirrored under their own names.",
@@ -705,6 +713,12 @@ constexpr auto kErrorCodes = std::to_array<ErrorCode>({
      "Its columns at the destination are not those it was given.",
      "Undo the change and `sluice resume TABLE`, where changes were kept; else copy it again: "
      "sluice resync TABLE."},
+    {"SLU-5026", "a table is too wide for DuckDB's share of memory",
+     "While rows are added DuckDB holds 512 KiB for each of its columns, more for nested types, "
+     "and "
+     "none of it can go to disk.",
+     "Raise --memory and start again, then: sluice resume TABLE, or sluice resync TABLE. Or leave "
+     "the table out with -T."},
     {"SLU-5027", "a change of a table's shape cannot be followed",
      "Columns are dropped, renamed, widened and added in place. Another order, another type, no "
      "column "

@@ -173,7 +173,8 @@ Status CheckDestinationTables(const TableSyncInput& input, Destination& destinat
                                input.options.existing != engine::Existing::kRefuse));
     // Later the others go on: its copy is refused, which halts it alone. What is not ours is never
     // replaced unasked.
-    const bool is_its_own = refusal && (refusal->code == "SLU-5023" || refusal->code == "SLU-5115");
+    const bool is_its_own = refusal && (refusal->code == "SLU-5023" ||
+                                        refusal->code == "SLU-5026" || refusal->code == "SLU-5115");
     if (refusal && !(is_its_own && state.position)) return *refusal;
   }
   return {};

@@ -349,7 +349,8 @@ Status CreateState(Connection& connection, const OpenRequest& request) {
   return connection.Run(position + "; " + passed, "make schema sluice");
 }
 
-Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& request) {
+Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& request,
+                                std::uint64_t checkpoints) {
   // Files of earlier versions have fewer tables and columns. What a copy left behind is of no use.
   std::string sql = NoteWriterSql() + CreateQuarantineSql() + "DELETE FROM " +
                     In("_copied_misfits") + "; ALTER TABLE " + In("columns") +
@@ -358,8 +359,10 @@ Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& reque
     sql += "ALTER TABLE " + In("schema_changes") + " ADD COLUMN IF NOT EXISTS " + column +
            " VARCHAR; ";
   }
-  sql +=
-      CreateKeptSql() + CreateRangesSql() + "UPDATE " + In("position") + " SET epoch = epoch + 1";
+  sql += CreateKeptSql() + CreateRangesSql() + "CREATE TABLE IF NOT EXISTS " + In("_log") +
+         "(checkpoints UBIGINT); DELETE FROM " + In("_log") + "; INSERT INTO " + In("_log") +
+         " VALUES (" + Number(checkpoints) + "); UPDATE " + In("position") +
+         " SET epoch = epoch + 1";
   if (request.system_identifier != 0)
     sql += ", system_identifier = " + Number(request.system_identifier);
   SLUICE_RETURN_IF_ERROR(connection.Run(sql, "take the next epoch"));
@@ -367,6 +370,22 @@ Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& reque
       const SmallResult rows,
       connection.Query("SELECT epoch FROM " + In("position"), "take the next epoch"));
   if (rows.row_count() != 1) return Unreadable("sluice.position does not have one row");
+  return rows.u64(0, 0);
+}
+
+Status WriteCheckpoints(Connection& connection, std::uint64_t checkpoints) {
+  return connection.Run("UPDATE " + In("_log") + " SET checkpoints = " + Number(checkpoints),
+                        "write sluice._log");
+}
+
+Result<std::uint64_t> ReadCheckpoints(Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(const NameUse use,
+                          LookUpName(connection, {std::string(kSchema), "_log"}));
+  if (use != NameUse::kTable) return 0;
+  SLUICE_ASSIGN_OR_RETURN(
+      const SmallResult rows,
+      connection.Query("SELECT coalesce(max(checkpoints), 0)::UBIGINT FROM " + In("_log"),
+                       "read sluice._log"));
   return rows.u64(0, 0);
 }
 

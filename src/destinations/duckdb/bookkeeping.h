@@ -1,6 +1,6 @@
 /// \file
 /// Schema `sluice` in the file: what users read (position, tables, columns, schema_changes, macro
-/// lsn) and what only we read (_birth, _passed, _units, _schemas, _kept, _ranges). Layout:
+/// lsn) and what only we read (_birth, _passed, _units, _schemas, _kept, _ranges, _log). Layout:
 /// docs/positions.md.
 ///
 /// Everything here is one statement or another inside the caller's transaction.
@@ -45,8 +45,16 @@ Status LookAtState(Connection& connection);
 /// Makes schema sluice with one position row: the pipeline, epoch 0, no position.
 Status CreateState(Connection& connection, const OpenRequest& request);
 
-/// Adds one to the epoch, remembers the source where it is known by now. Returns the new epoch.
-Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& request);
+/// Adds one to the epoch, remembers the source where it is known by now. `checkpoints`: as
+/// WriteCheckpoints() has it. Returns the new epoch.
+Result<std::uint64_t> TakeEpoch(Connection& connection, const OpenRequest& request,
+                                std::uint64_t checkpoints);
+
+/// How many checkpoints the file had had when the log was begun that the caller's transaction goes
+/// to: what tells a log from that of a newer file (Database::Open()).
+Status WriteCheckpoints(Connection& connection, std::uint64_t checkpoints);
+/// 0 where none was ever written.
+Result<std::uint64_t> ReadCheckpoints(Connection& connection);
 
 /// Stores the birth and forgets every table, position and list.
 Status WriteBirth(Connection& connection, const Birth& birth, std::uint64_t epoch);

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/failpoint.h"
+#include "destinations/duckdb/bookkeeping.h"
 #include "destinations/duckdb/names.h"
 
 namespace sluice::duckdb {
@@ -19,9 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kStorageVersion = "v1.2.0";
-// A header as DuckDB writes it: 8 bytes of checksum, then this, then the version of the format.
-constexpr std::size_t kMagicOffset = 8;
-constexpr std::string_view kMagic = "DUCK";
 
 Error ConfigError(std::string code, std::string message, std::string advice = {}) {
   return {.kind = ErrorKind::kConfig,
@@ -64,23 +62,6 @@ Status CheckFolder(const fs::path& folder, bool read_only) {
   return {};
 }
 
-/// Told from the first bytes, so that DuckDB is never asked to open something else.
-Status CheckHeader(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return ConfigError("SLU-5017", "the destination file cannot be read: " + path,
-                       "give this user the right to read and write it");
-  std::array<char, 16> head{};
-  const ssize_t got = read(fd, head.data(), head.size());
-  close(fd);
-  if (got < static_cast<ssize_t>(kMagicOffset + kMagic.size()) ||
-      std::memcmp(head.data() + kMagicOffset, kMagic.data(), kMagic.size()) != 0) {
-    return ConfigError("SLU-5002", "not a DuckDB file: " + path,
-                       "name another path, or remove the file");
-  }
-  return {};
-}
-
 Status CheckFile(const std::string& path, bool read_only) {
   struct stat info{};
   if (stat(path.c_str(), &info) != 0) {
@@ -92,7 +73,8 @@ Status CheckFile(const std::string& path, bool read_only) {
   }
   if (!S_ISREG(info.st_mode))
     return ConfigError("SLU-5002", "not a file: " + path, "name another path");
-  SLUICE_RETURN_IF_ERROR(CheckHeader(path));
+  // Told from the first bytes, so that DuckDB is never asked to open something else.
+  SLUICE_RETURN_IF_ERROR(FileHeader::Open(path));
   if (!read_only && access(path.c_str(), W_OK) != 0)
     return ConfigError("SLU-5017", "the destination file is read-only: " + path,
                        "give this user the right to write it");
@@ -130,7 +112,12 @@ Error AttachError(const std::string& path, std::string_view message) {
     error.kind = ErrorKind::kConfig;
     error.code = "SLU-5019";
     error.message = "the destination file is damaged: " + path;
-    error.advice = "restore it, or remove it and copy again";
+    // What DuckDB says of a log that cannot be applied to the file.
+    error.advice =
+        Contains(message, "WAL file")
+            ? "where the file is a backup that was put back, remove the newer log beside it, " +
+                  path + ".wal; else restore both, or remove both and copy again"
+            : "restore it, or remove it and copy again";
   }
   error.server_message = std::string(message);
   return error;
@@ -243,11 +230,14 @@ Status Database::Create() {
 }
 
 Status Database::Attach(const DuckDbOptions& options) {
+  SLUICE_ASSIGN_OR_RETURN(header_, FileHeader::Open(path_));
+  const bool has_log = wal_bytes() > 0;
   SLUICE_ASSIGN_OR_RETURN(Connection connection, Connect());
   std::string sql = "ATTACH " + QuoteLiteral(path_) + " AS " + QuoteIdentifier(kCatalog);
   if (read_only_) sql += " (READ_ONLY)";
   if (auto status = connection.Run(sql, "attach the file"); !status)
     return AttachError(path_, status.error().server_message);
+  if (has_log) SLUICE_RETURN_IF_ERROR(CheckLog(connection));
   if (options.memory_bytes_open > options.memory_bytes_max) {
     if (!read_only_)
       SLUICE_RETURN_IF_ERROR(
@@ -266,6 +256,20 @@ Status Database::Attach(const DuckDbOptions& options) {
       "SET GLOBAL enable_external_access = false;"
       "SET GLOBAL lock_configuration = true",
       "settings");
+}
+
+/// DuckDB applies whatever log lies beside the file. Until a checkpoint that is so in memory only.
+Status Database::CheckLog(Connection& connection) {
+  SLUICE_ASSIGN_OR_RETURN(const std::uint64_t continued, ReadCheckpoints(connection));
+  const std::uint64_t checkpoints = header_.checkpoints();
+  if (continued <= checkpoints) return {};
+  SkipCheckpointAtEnd();
+  return ConfigError(
+      "SLU-5020",
+      "the log beside the destination file is that of a newer one: " + wal_path() +
+          " continues checkpoint " + std::to_string(continued) + ", and the file has had " +
+          std::to_string(checkpoints),
+      "where the file is a backup that was put back, remove the log and start again");
 }
 
 Database::~Database() {

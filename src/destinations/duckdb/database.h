@@ -21,6 +21,7 @@
 #include "base/mutex.h"
 #include "destinations/duckdb/connection.h"
 #include "destinations/duckdb/duckdb_destination.h"
+#include "destinations/duckdb/file_header.h"
 #include "destinations/duckdb/handles.h"
 #include "destinations/duckdb/staged_rows.h"
 
@@ -28,8 +29,8 @@ namespace sluice::duckdb {
 
 class Database : public std::enable_shared_from_this<Database> {
  public:
-  /// Errors: SLU-5001 .. 5003, 5006, 5010 .. 5012, 5015, each before anything was changed; a file
-  /// made here is removed again.
+  /// Errors: SLU-5001 .. 5003, 5006, 5010 .. 5012, 5015, 5020, each before anything was changed; a
+  /// file made here is removed again.
   static Result<std::shared_ptr<Database>> Open(const DuckDbOptions& options, bool read_only);
   ~Database();
   Database(const Database&) = delete;
@@ -55,6 +56,8 @@ class Database : public std::enable_shared_from_this<Database> {
 
   /// Asks for what is in the log to go into the file. Not an error where readers hold it back.
   Status Checkpoint(Connection& connection);
+  /// How many the file has had. While it is open here only Checkpoint() adds to them.
+  std::uint64_t checkpoints() const { return header_.checkpoints(); }
   std::uint64_t wal_bytes() const;
   std::uint64_t file_bytes() const;
 
@@ -78,6 +81,7 @@ class Database : public std::enable_shared_from_this<Database> {
   Status Start(const DuckDbOptions& options);
   Status Create();
   Status Attach(const DuckDbOptions& options);
+  Status CheckLog(Connection& connection);
 
   const std::string path_;
   const bool read_only_;
@@ -85,6 +89,7 @@ class Database : public std::enable_shared_from_this<Database> {
   bool holds_path_ = false;
   std::atomic<bool> remove_at_end_{false};
   const std::shared_ptr<StagedRows> staged_ = std::make_shared<StagedRows>();
+  FileHeader header_;  ///< before handle_: it ends after it
   DatabaseHandle handle_;
   base::Mutex mutex_;
   std::set<Lease*> leases_ SLUICE_GUARDED_BY(mutex_);

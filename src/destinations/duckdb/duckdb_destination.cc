@@ -20,6 +20,7 @@
 #include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/shadows.h"
 #include "destinations/duckdb/sql_session_internal.h"
+#include "destinations/duckdb/table_width.h"
 #include "destinations/duckdb/transaction_writer.h"
 
 namespace sluice::duckdb {
@@ -133,6 +134,8 @@ class DuckDb final : public DuckDbDestination {
     if (db == nullptr || db->read_only()) return NotOpen();
     // Altered since it was checked at the start: this table's own trouble.
     if (std::optional<Error> bad = CheckNames(*target.schema, target.destination)) return *bad;
+    if (std::optional<Error> wide = CheckWidth(*target.schema, options_.memory_bytes_max))
+      return *wide;
     SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Database::Lease> lease, db->NewLease());
     const RelationId relation = target.unit.relation;
     ShadowTarget shadow{.target = target,
@@ -186,7 +189,8 @@ class DuckDb final : public DuckDbDestination {
 
   Result<CommitOutcome> Commit(const CommitRecord& record) override {
     if (writer_ == nullptr) return NotOpen();
-    SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome, writer_->Commit(record));
+    SLUICE_ASSIGN_OR_RETURN(const CommitOutcome outcome,
+                            writer_->Commit(record, database_->checkpoints()));
     if (outcome == CommitOutcome::kUnknown) return outcome;
     shadows_->SetLanded(std::exchange(landed_, {}), writer_->ranges());
     // What is stored speaks for itself from here on.
@@ -350,7 +354,8 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
     ranges = PickRanges(aside, state.delivery.tables);
     SLUICE_RETURN_IF_ERROR(DropAside(connection, aside));
     if (!state.exists) SLUICE_RETURN_IF_ERROR(CreateState(connection, request));
-    SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch, TakeEpoch(connection, request));
+    SLUICE_ASSIGN_OR_RETURN(state.delivery.epoch,
+                            TakeEpoch(connection, request, opened->checkpoints()));
     for (const StoredUnit& unit : state.units)
       SLUICE_RETURN_IF_ERROR(RemoveUnit(connection, unit.unit));
     SLUICE_RETURN_IF_ERROR(TakeOverRanges(connection, state.delivery, ranges));
@@ -365,6 +370,7 @@ Result<DeliveryState> DuckDb::TakeOver(const std::shared_ptr<Database>& opened,
   SLUICE_ASSIGN_OR_RETURN(std::set<RelationId> quarantined, ReadQuarantined(connection));
   writer_ = std::make_unique<TransactionWriter>(
       std::move(connection), state.delivery, std::move(quarantined), ranges,
+      options_.memory_bytes_max,
       options_.spares_memory ? 0 : options_.memory_bytes_max / kStringShare);
   shadows_->RemoveAll();
   shadows_->SetLanded({}, writer_->ranges());
@@ -454,6 +460,7 @@ Result<std::optional<Error>> DuckDb::CheckTable(const TableSchema& schema,
                                                 bool adopt) {
   if (writer_ == nullptr) return NotOpen();
   if (auto error = CheckNames(schema, destination)) return error;
+  if (auto wide = CheckWidth(schema, options_.memory_bytes_max)) return wide;
   std::vector<TableName> names;
   if (HasState(mode)) names.push_back(destination);
   if (HasLog(mode)) names.push_back(LogOf(destination));

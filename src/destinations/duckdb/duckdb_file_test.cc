@@ -38,6 +38,81 @@ TEST_F(FileTest, ClosingLeavesOneFile) {
   EXPECT_GT(oracle_->checks(), 1U);
 }
 
+class BackupTest : public FileTest {
+ protected:
+  const SchemaPtr orders_ = MakeSchema(1, {"public", "orders"}, {{"id", Carrier::kInt64, kKey}});
+  const SchemaPtr later_ = MakeSchema(2, {"public", "later"}, {{"id", Carrier::kInt64, kKey}});
+  const std::string log_ = file_ + ".wal";
+  const std::string backup_ = folder_.File("backup");
+
+  static std::string BytesOf(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  void EndAsIfKilled() {
+    destination_.reset();
+    ASSERT_TRUE(fs::exists(log_));
+  }
+  void PutBack() { fs::copy_file(backup_, file_, fs::copy_options::overwrite_existing); }
+  void ExpectRefused(const std::string& code) {
+    const std::string log = BytesOf(log_);
+    for (const bool read_only : {true, false}) {
+      EXPECT_EQ(OpenCode(file_, {.pipeline = "shop", .read_only = read_only}), code);
+      EXPECT_TRUE(BytesOf(file_) == BytesOf(backup_));
+      EXPECT_TRUE(BytesOf(log_) == log);
+    }
+    fs::remove(log_);
+    OpenFile();
+    EXPECT_EQ(ReadRows(orders_), (Rows{{"1"}}));
+  }
+};
+
+TEST_F(BackupTest, AFileBesideTheLogOfANewerOneIsRefusedAndBothAreLeftAsTheyAre) {
+  OpenFile();
+  MakeLive(orders_, {{"1"}});
+  CloseFile();
+  fs::copy_file(file_, backup_);
+  OpenFile();
+  Stage(Inserts(orders_, {{"2"}}));
+  Commit();  // its checkpoint is that of the start
+  Stage(Inserts(orders_, {{"3"}}));
+  Commit();
+  EndAsIfKilled();
+  PutBack();
+  ExpectRefused("SLU-5020");
+}
+
+TEST_F(BackupTest, AFileWithoutATableThatANewerLogWritesToIsRefusedAndTheLogIsNamed) {
+  OpenFile();
+  MakeLive(orders_, {{"1"}});
+  CloseFile();
+  fs::copy_file(file_, backup_);
+  OpenFile();
+  MakeLive(later_, {{"1"}});
+  ASSERT_FALSE(fs::exists(log_) && fs::file_size(log_) > 0);
+  Stage(Inserts(later_, {{"2"}}));
+  Commit();
+  EndAsIfKilled();
+  PutBack();
+  const auto other = MakeDuckDbDestination({.path = file_});
+  const auto state = other->Open({.pipeline = "shop"});
+  ASSERT_FALSE(state);
+  EXPECT_NE(state.error().advice.find(log_), std::string::npos) << Why(state);
+  ExpectRefused("SLU-5019");
+}
+
+TEST_F(BackupTest, AFileThatWasCopiedSinceItsLastCheckpointTakesTheLogThatFollows) {
+  OpenFile();
+  MakeLive(orders_, {{"1"}});
+  fs::copy_file(file_, backup_);
+  Stage(Inserts(orders_, {{"2"}}));
+  Commit();
+  EndAsIfKilled();
+  PutBack();
+  OpenFile();
+  EXPECT_EQ(ReadRows(orders_), (Rows{{"1"}, {"2"}}));
+}
+
 TEST_F(FileTest, AFileIsOpenedOnceInAProcess) {
   OpenFile();
   EXPECT_EQ(OpenCode(file_), "SLU-5001");

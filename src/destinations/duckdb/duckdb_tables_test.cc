@@ -351,8 +351,8 @@ TEST_F(TablesTest, AnEpochThatIsNotTheFilesMayNotCommit) {
   ASSERT_TRUE(connection);
   DeliveryState state;
   state.epoch = 99;
-  TransactionWriter writer(*std::move(connection), state, {}, {}, 1U << 20);
-  const auto outcome = writer.Commit({.sequence = 1, .position = Position{Lsn{5}, {}}});
+  TransactionWriter writer(*std::move(connection), state, {}, {}, 32U << 20, 1U << 20);
+  const auto outcome = writer.Commit({.sequence = 1, .position = Position{Lsn{5}, {}}}, 0);
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, "SLU-5004");
   EXPECT_EQ(outcome.error().kind, ErrorKind::kStateStore);

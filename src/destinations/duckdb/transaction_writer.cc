@@ -15,6 +15,7 @@
 #include "destinations/duckdb/names.h"
 #include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/table_progress.h"
+#include "destinations/duckdb/table_width.h"
 #include "destinations/duckdb/type_map.h"
 #include "destinations/duckdb/value_check.h"
 
@@ -124,8 +125,9 @@ bool SameInternals(const TableRecord& a, const TableRecord& b) {
 TransactionWriter::TransactionWriter(Connection connection, const DeliveryState& state,
                                      std::set<RelationId> quarantined,
                                      const std::map<RelationId, TableName>& ranges,
-                                     std::size_t string_bytes_max)
+                                     std::size_t memory_bytes, std::size_t string_bytes_max)
     : connection_(std::move(connection)),
+      memory_bytes_(memory_bytes),
       strings_(string_bytes_max),
       epoch_(state.epoch),
       quarantined_(std::move(quarantined)) {
@@ -416,6 +418,7 @@ Result<std::optional<Error>> TransactionWriter::CheckAlter(Staged& staged, const
   const TableName& name = staged.table.name;
   if (staged.has_rows) return std::optional(OutOfOrder(name));
   if (std::optional<Error> bad = CheckNames(to, name)) return bad;
+  if (std::optional<Error> wide = CheckWidth(to, memory_bytes_)) return wide;
   const auto origins = ColumnOrigins(*staged.table.shape, to);
   bool can_follow = KeepsOrder(origins);
   for (std::size_t i = 0; can_follow && i < origins.size(); ++i) {
@@ -533,6 +536,8 @@ Result<std::optional<Error>> TransactionWriter::Prepare(Staged& staged, const Ta
         .advice = "sluice resync " + ToString(staged.table.name)});
   }
   if (!staged.table.is_verified) {
+    // Its share may have been larger when it came.
+    if (std::optional<Error> wide = CheckWidth(schema, memory_bytes_)) return wide;
     SLUICE_ASSIGN_OR_RETURN(std::optional<Error> altered,
                             CompareShape(connection_, staged.table.name, schema));
     if (altered) return altered;
@@ -579,6 +584,7 @@ Result<std::optional<Error>> TransactionWriter::PrepareLog(Staged& staged,
               .advice = "sluice resync " + ToString(staged.table.name)});
   }
   if (!staged.table.is_log_verified) {
+    if (std::optional<Error> wide = CheckWidth(schema, memory_bytes_)) return wide;
     SLUICE_ASSIGN_OR_RETURN(std::optional<Error> altered,
                             CompareLog(connection_, LogOf(staged.table.name), schema));
     if (altered) return altered;
@@ -713,10 +719,12 @@ Status TransactionWriter::WriteRecords(const CommitRecord& record) {
                .code = "SLU-5004"};
 }
 
-Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
+Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record,
+                                                std::uint64_t checkpoints) {
   Status status = Begin();
   if (status) status = FillRest();
   if (status) status = WriteRecords(record);
+  if (status && checkpoints != checkpoints_) status = WriteCheckpoints(connection_, checkpoints);
   if (!status) {
     Abandon();
     return std::move(status).error();
@@ -733,6 +741,7 @@ Result<CommitOutcome> TransactionWriter::Commit(const CommitRecord& record) {
     if (code == "SLU-5012" || code == "SLU-5018") return std::move(status).error();
     return CommitOutcome::kUnknown;
   }
+  checkpoints_ = checkpoints;
   had_ddl_ = std::exchange(has_ddl_, false);
   for (auto& [relation, staged] : staged_) tables_[relation] = std::move(staged.table);
   staged_.clear();

@@ -32,10 +32,11 @@ class TransactionWriter {
  public:
   /// \param quarantined tables with entries in sluice.quarantine
   /// \param ranges where landed ranges lie, of each record that has some
+  /// \param memory_bytes DuckDB's
   /// \param string_bytes_max what UPDATEs may keep in memory between two checkpoints
   TransactionWriter(Connection connection, const DeliveryState& state,
                     std::set<RelationId> quarantined, const std::map<RelationId, TableName>& ranges,
-                    std::size_t string_bytes_max);
+                    std::size_t memory_bytes, std::size_t string_bytes_max);
 
   /// The unit's shadow becomes the table. Any table in its place is dropped. A transaction begins
   /// with its first item and sees what was committed then: the copy must have ended before.
@@ -54,8 +55,8 @@ class TransactionWriter {
                                            std::size_t count_max, std::size_t bytes_max);
 
   /// Errors: SLU-5004, SLU-5105, and whatever DuckDB says; the transaction is rolled back then.
-  /// kUnknown: COMMIT itself failed.
-  Result<CommitOutcome> Commit(const CommitRecord& record);
+  /// kUnknown: COMMIT itself failed. `checkpoints`: that the file has had by now.
+  Result<CommitOutcome> Commit(const CommitRecord& record, std::uint64_t checkpoints);
   void Abandon();
 
   /// The last commit changed a table's shape.
@@ -142,8 +143,10 @@ class TransactionWriter {
   Status WriteChanges(const CommitRecord& record);
 
   Connection connection_;
+  const std::size_t memory_bytes_;
   StringBudget strings_;
   const std::uint64_t epoch_;
+  std::uint64_t checkpoints_ = 0;  ///< as last written by this
   Lsn position_;
   std::map<RelationId, Table> tables_;
   std::map<RelationId, Table> ranges_;         ///< landed ones of tables that are not whole
