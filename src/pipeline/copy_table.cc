@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "columnar/copy_decoder.h"
 #include "engine/unit_reader.h"
 #include "postgres/copy_reader.h"
@@ -38,6 +39,7 @@ Result<CopiedTableCounts> Read(const TableCopy& copy, postgres::Connection& conn
     if (!writer.Write(std::move(batch), stop)) {
       return Error{.kind = ErrorKind::kCancelled, .message = "the copy was stopped"};
     }
+    SLUICE_FAILPOINT("copy.rows");
     copied.rows += rows;
     counters.rows += rows;
     return {};
