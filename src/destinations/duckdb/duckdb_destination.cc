@@ -33,9 +33,6 @@ constexpr auto kCheckpointPause = std::chrono::milliseconds(500);
 /// kept short.
 constexpr int kShapeCheckpointRest = 9;
 constexpr Duration kShapeCheckpointWaitMax = std::chrono::seconds(5);
-/// Of DuckDB's memory, for strings that stay there until a checkpoint: each takes up to twice its
-/// length.
-constexpr std::size_t kStringShare = 8;
 /// A log smaller than this is not worth a checkpoint when idle.
 constexpr std::uint64_t kIdleWalBytes = 256U << 10;
 

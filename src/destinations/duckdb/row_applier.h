@@ -32,6 +32,10 @@ Status StageRows(Connection& connection, const std::vector<ColumnSource>& column
                  std::size_t begin = 0);
 void DropStage(Connection& connection);
 
+/// Of DuckDB's memory, for strings that stay there until a checkpoint: each takes up to twice its
+/// length.
+inline constexpr std::size_t kStringShare = 8;
+
 /// What strings UPDATEs may still write. They stay in DuckDB's memory until a checkpoint, and
 /// cannot be spilled.
 class StringBudget {

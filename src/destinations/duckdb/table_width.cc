@@ -1,17 +1,16 @@
 #include "destinations/duckdb/table_width.h"
 
-#include <algorithm>
 #include <string>
 
+#include "destinations/duckdb/row_applier.h"
 #include "destinations/duckdb/type_map.h"
 
 namespace sluice::duckdb {
 namespace {
 
 constexpr std::size_t kBlockBytes = 256U << 10;
-/// For what else a commit holds: a quarter, as far as more was not found to be of use.
-constexpr std::size_t kRestShare = 4;
-constexpr std::size_t kRestBytesMax = 64U << 20;
+/// Beside the strings of UPDATEs (StringBudget), for what else a commit holds.
+constexpr std::size_t kRestBytes = 8U << 20;
 
 /// Values and validity; an ARRAY and a STRUCT have no values of their own.
 std::size_t BlocksOf(const ColumnType& type) {
@@ -32,8 +31,7 @@ std::size_t PinnedBytes(const TableSchema& schema) {
 
 std::optional<Error> CheckWidth(const TableSchema& schema, std::size_t memory_bytes) {
   const std::size_t pinned = PinnedBytes(schema);
-  const std::size_t rest = std::min(memory_bytes / kRestShare, kRestBytesMax);
-  if (pinned <= memory_bytes - rest) return std::nullopt;
+  if (pinned + memory_bytes / kStringShare + kRestBytes <= memory_bytes) return std::nullopt;
   return Error{.kind = ErrorKind::kUnsupported,
                .message = "table " + ToString(schema.name) + " is too wide for --memory: for its " +
                           std::to_string(schema.columns.size()) + " columns DuckDB takes " +
