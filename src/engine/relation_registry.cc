@@ -51,12 +51,14 @@ Result<types::KeptColumns> Unplaced(const std::shared_ptr<TableSchema>& describe
   return kept;
 }
 
+constexpr std::string_view kStrays = "a partition that is gone had rows of it";
+
 /// As placed, but rows of it only go where a copy was that began later.
 types::KeptColumns WithStrays(types::KeptColumns placed, Lsn strays_until) {
   if (!placed.schema->unplaced.empty()) return placed;
   auto schema = std::make_shared<TableSchema>(*placed.schema);
   schema->since = strays_until;
-  schema->unplaced = "a partition that is gone had rows of it";
+  schema->unplaced = kStrays;
   schema->facts = {};
   for (Column& column : schema->columns) column.attnum = 0;
   placed.schema = std::move(schema);
@@ -201,7 +203,10 @@ Result<bool> RelationRegistry::IsStray(const Root& root, const pgoutput::Relatio
       SLUICE_ASSIGN_OR_RETURN(const std::string text, postgres::ReadSnapshotText(*connection_));
       SLUICE_ASSIGN_OR_RETURN(const auto snapshot, replication::ParseSnapshot(text));
       // It runs, and may have made the partition.
-      if (!snapshot.Sees(context.xid)) return false;
+      if (!snapshot.Sees(context.xid)) {
+        unseen_.insert({context.xid, root.message.id, partition.id});
+        return false;
+      }
     }
     SLUICE_ASSIGN_OR_RETURN(const Loaded loaded, Load(*connection_, root.message.id));
     if (!loaded.schema) return false;
@@ -215,6 +220,27 @@ Result<bool> RelationRegistry::IsStray(const Root& root, const pgoutput::Relatio
   Result<bool> is_stray = look();
   if (!is_stray) SLUICE_RETURN_IF_ERROR(NoteLost(is_stray.error()));
   return is_stray;
+}
+
+Result<std::vector<RelationRegistry::Failed>> RelationRegistry::OnStreamEnd(TransactionId xid,
+                                                                            bool is_committed) {
+  std::vector<Failed> out;
+  const auto begin = unseen_.lower_bound({xid, {}, {}});
+  auto end = begin;
+  for (; end != unseen_.end() && end->xid == xid; ++end) {
+    if (!is_committed || (!out.empty() && out.back().relation == end->root)) continue;
+    SLUICE_RETURN_IF_ERROR(Open());
+    const Result<Loaded> loaded = Load(*connection_, end->root);
+    if (!loaded) {
+      SLUICE_RETURN_IF_ERROR(NoteLost(loaded.error()));
+      return loaded.error();
+    }
+    if (!loaded->schema || replication::HasPartition(loaded->schema->facts.files, end->partition))
+      continue;
+    out.push_back({end->root, replication::CopyAgainError(std::string(kStrays))});
+  }
+  unseen_.erase(begin, end);
+  return out;
 }
 
 Result<replication::Resolution> RelationRegistry::ResolveAlone(

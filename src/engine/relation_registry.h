@@ -29,6 +29,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,7 @@ class RelationRegistry final : public replication::RelationResolver {
   Result<replication::Resolution> Resolve(const pgoutput::Relation& relation,
                                           const replication::RelationContext& context) override;
   void OnType(const pgoutput::Type& type, const replication::RelationContext& context) override;
+  Result<std::vector<Failed>> OnStreamEnd(TransactionId xid, bool is_committed) override;
 
  private:
   struct Table {
@@ -109,6 +111,14 @@ class RelationRegistry final : public replication::RelationResolver {
   struct Root {
     pgoutput::Relation message;
     std::string partitions;  ///< CatalogFacts::files of the version that was given out
+  };
+  /// A partition that a running transaction has rows of, and nobody else knows: it made it, and
+  /// may drop it.
+  struct Unseen {
+    TransactionId xid;
+    RelationId root;
+    RelationId partition;
+    auto operator<=>(const Unseen&) const = default;
   };
   /// A version of the catalog, and who altered each column.
   struct Loaded {
@@ -141,6 +151,7 @@ class RelationRegistry final : public replication::RelationResolver {
   };
   std::deque<Alteration> alterations_;  // stream thread only
   std::optional<Root> last_root_;       // stream thread only
+  std::set<Unseen> unseen_;             // stream thread only
   mutable base::Mutex mutex_;
   std::shared_ptr<const types::TypeCatalog> types_ SLUICE_GUARDED_BY(mutex_);
   std::map<RelationId, Table> tables_ SLUICE_GUARDED_BY(mutex_);

@@ -72,6 +72,16 @@ class RelationResolver {
   /// every streamed transaction and after every abort in one.
   virtual Result<Resolution> Resolve(const pgoutput::Relation& relation,
                                      const RelationContext& context) = 0;
+  /// A table that cannot go on behind a transaction.
+  struct Failed {
+    RelationId relation;
+    Error error;
+  };
+  /// A streamed transaction has ended. Where it committed: the tables of it that what its Relation
+  /// messages said was not true of, as nobody could tell while it ran.
+  virtual Result<std::vector<Failed>> OnStreamEnd(TransactionId /*xid*/, bool /*is_committed*/) {
+    return std::vector<Failed>();
+  }
   /// The name of a type that is not built in; comes before the Relation that uses it.
   virtual void OnType(const pgoutput::Type& type, const RelationContext& context) = 0;
 

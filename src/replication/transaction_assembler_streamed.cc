@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/byte_reader.h"
 #include "base/check.h"
@@ -117,6 +118,7 @@ Status TransactionAssembler::State::OnStreamAbort(const pgoutput::StreamAbort& a
   // Nothing of it came: nothing to take back.
   if (found == staged.end()) return {};
   if (abort.subxid == abort.xid) {
+    SLUICE_RETURN_IF_ERROR(resolver.OnStreamEnd(abort.xid, false));
     std::unique_ptr<StagedTransaction> log = std::move(found->second);
     staged.erase(found);
     Forget(std::move(log));
@@ -165,6 +167,8 @@ Status TransactionAssembler::State::OnStreamCommit(const pgoutput::StreamCommit&
   if (found == staged.end()) return Misplaced("Stream Commit of an unknown transaction");
   SLUICE_ASSIGN_OR_RETURN(const bool is_replayed,
                           IsReplayed(commit.xid, commit.commit_lsn, commit.committed_at));
+  SLUICE_ASSIGN_OR_RETURN(std::vector<RelationResolver::Failed> failed,
+                          resolver.OnStreamEnd(commit.xid, !is_replayed));
   std::unique_ptr<StagedTransaction> log = std::move(found->second);
   staged.erase(found);
   Promote(*log);
@@ -189,6 +193,11 @@ Status TransactionAssembler::State::OnStreamCommit(const pgoutput::StreamCommit&
   const std::size_t row_bytes = log->row_bytes();
   const TransactionMark mark{commit.xid, commit.commit_lsn, Lsn{}, commit.committed_at};
   set.BeginTransaction(mark);
+  for (RelationResolver::Failed& one : failed) {
+    OpenTable& table = Track(one.relation).open;
+    set.AddFailure(table, std::move(one.error));
+    table.has_failed = true;
+  }
   release.emplace(Release{std::move(log), commit.end_lsn, row_bytes, 0, false, std::nullopt});
   AdvanceRelease();
   return {};

@@ -49,6 +49,27 @@ TEST(StreamedTransaction, TakesRowsOfARootAsThePartitionBehindItSays) {
   EXPECT_EQ(driver.Drain(), "8@200..210 | 1: v2 +1s#0 | end 210");
 }
 
+TEST(StreamedTransaction, AsksAtItsEndWhichTablesCannotGoOnAndSkipsTheirRows) {
+  AssemblerDriver driver;
+  driver.Block(8, true, {Describe(8, kA), Insert(8, kA, 1), Describe(8, kB), Insert(8, kB, 2)});
+  driver.Block(9, true, {Describe(9, kA), Insert(9, kA, 3)});
+  driver.StreamAbort(8, 81);
+  driver.StreamAbort(9, 9);
+  driver.resolver.failed.push_back({kA, Error{.kind = ErrorKind::kSchemaConflict, .code = "X"}});
+  driver.StreamCommit(8, 200);
+  EXPECT_EQ(driver.resolver.ends, " -9 +8");
+  EXPECT_EQ(driver.Drain(), "8@200..210 | 1: F(X) | 2: v1 +2s#1 | end 210");
+}
+
+TEST(StreamedTransaction, IsNotAskedAboutWhereItIsDurableAlready) {
+  AssemblerDriver driver({}, Lsn{150});
+  driver.Block(8, true, {Describe(8, kA), Insert(8, kA, 1)});
+  driver.resolver.failed.push_back({kA, Error{.kind = ErrorKind::kSchemaConflict, .code = "X"}});
+  driver.StreamCommit(8, 100);
+  EXPECT_EQ(driver.resolver.ends, " -8");
+  EXPECT_EQ(driver.Drain(), "");
+}
+
 TEST(StreamedTransaction, LeavesInCommitOrderWhenSeveralInterleave) {
   AssemblerDriver driver;
   driver.Block(8, true, {Describe(8, kA), Insert(8, kA, 1)});

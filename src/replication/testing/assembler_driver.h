@@ -50,6 +50,10 @@ class FakeResolver : public RelationResolver {
     return Resolution::Use(Schema(relation.id, 1));
   }
   void OnType(const pgoutput::Type&, const RelationContext&) override { ++type_count; }
+  Result<std::vector<Failed>> OnStreamEnd(TransactionId xid, bool is_committed) override {
+    ends += (is_committed ? " +" : " -") + std::to_string(xid.value);
+    return is_committed ? std::exchange(failed, {}) : std::vector<Failed>();
+  }
 
   /// One pointer per relation and version; the version is `since`.
   SchemaPtr Schema(RelationId relation, std::uint64_t version) {
@@ -67,6 +71,8 @@ class FakeResolver : public RelationResolver {
   std::map<std::uint32_t, Resolution> answers;
   std::vector<RelationContext> contexts;
   int type_count = 0;
+  std::vector<Failed> failed;  ///< at the next commit of a streamed transaction
+  std::string ends;
 
  private:
   std::map<std::pair<std::uint32_t, std::uint64_t>, SchemaPtr> schemas_;
