@@ -48,6 +48,7 @@ constexpr const char* kNames[] = {
     "schema.move",
     "copy.snapshot",
     "copy.rows",
+    "copy.loaded",
     "copy.read",
     "copy.flushed",
     "copy.shadow_finished",

@@ -39,7 +39,7 @@ Result<CopiedTableCounts> Read(const TableCopy& copy, postgres::Connection& conn
     if (!writer.Write(std::move(batch), stop)) {
       return Error{.kind = ErrorKind::kCancelled, .message = "the copy was stopped"};
     }
-    SLUICE_FAILPOINT("copy.rows");
+    SLUICE_FAILPOINT("copy.loaded");
     copied.rows += rows;
     counters.rows += rows;
     return {};
