@@ -257,8 +257,10 @@ std::string LastLines(std::string_view text, int line_count) {
   return std::string(text.substr(at + 1));
 }
 
-void PollPause() {
-  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+void PollPause(int look) {
+  constexpr std::chrono::milliseconds kShortest{10};
+  constexpr int kMaxDoublings = 4;
+  std::this_thread::sleep_for(kShortest * (1 << std::min(look, kMaxDoublings)));
 }
 
 }  // namespace sluice::testing

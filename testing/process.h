@@ -87,7 +87,9 @@ Result<ProcessExit> RunToEnd(ProcessOptions options, Duration timeout);
 std::string ReadWholeFile(const std::string& path);
 /// The last `line_count` lines of `text`.
 std::string LastLines(std::string_view text, int line_count);
-/// A wait between two looks at something outside this process.
-void PollPause();
+/// A wait between two looks at something outside this process: 10 ms, or, where looking starts a
+/// program of its own, so much longer with each `look` (0, 1, ...) that the looks leave the
+/// processor to what they wait for; at most 160 ms.
+void PollPause(int look = 0);
 
 }  // namespace sluice::testing

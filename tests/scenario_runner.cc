@@ -228,11 +228,11 @@ Status ScenarioRunner::SourceFails(const ScenarioStep& step) {
 
 Status ScenarioRunner::Eventually(const ScenarioStep& step, bool at_source) {
   const Clock::time_point deadline = Clock::now() + kSettleTimeout;
-  while (true) {
+  for (int look = 0;; ++look) {
     const auto rows = at_source ? QuerySource(step.body) : QueryMirror(step.body);
     Status same = rows ? CompareRows(step.expected, *rows) : Status(rows.error());
     if (same || Clock::now() >= deadline) return same;
-    PollPause();
+    PollPause(look);
   }
 }
 
@@ -297,7 +297,7 @@ Status ScenarioRunner::Settle() {
       " AND EXISTS (SELECT 1 FROM sluice.tables)";
   const Clock::time_point deadline = Clock::now() + kSettleTimeout;
   std::string last = "no answer";
-  while (Clock::now() < deadline) {
+  for (int look = 0; Clock::now() < deadline; ++look) {
     if (!sluice_.IsRunning()) {
       return Differs("sluice ended while it was waited for", LastLines(RunLog(), kLogLines));
     }
@@ -305,13 +305,13 @@ Status ScenarioRunner::Settle() {
     const auto phase = sluice_.Run({"status", "--json"}, kCommandTimeout);
     if (!phase || phase->stdout_text.find(R"("phase": "running")") == std::string::npos) {
       last = phase ? phase->stdout_text + phase->stderr_text : phase.error().message;
-      PollPause();
+      PollPause(look);
       continue;
     }
     const auto rows = QueryMirror(sql);
     if (rows && *rows == std::vector<std::string>{"true"}) return {};
     last = rows ? Joined(*rows) : rows.error().message + "\n" + rows.error().server_message;
-    PollPause();
+    PollPause(look);
   }
   return Differs("sluice did not catch up in time", last + LastLines(RunLog(), kLogLines));
 }
