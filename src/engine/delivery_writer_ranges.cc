@@ -113,7 +113,8 @@ void DeliveryWriter::CopyRangesAgain(RelationId relation, const Error& error) {
   if (!may_be_in_ranges) not_in_ranges_.insert(relation);
   // What was altered may be the name of a label, which locks no table (WaitsForOlderWriters()).
   const CopyRanges* const ranges = machine_.ranges(relation);
-  const bool has_labels = ranges != nullptr && !ranges->schema->facts.labels.empty();
+  const bool has_labels =
+      ranges != nullptr && ranges->schema != nullptr && !ranges->schema->facts.labels.empty();
   DropCopies(relation);
   machine_.Resync(relation, WallClock());
   if (has_labels && !replication::IsRangesTruncated(error)) machine_.AwaitOlderWriters(relation);
