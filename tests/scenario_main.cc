@@ -1,6 +1,7 @@
 // Registers every file of tests/scenarios as a test AREA.CASE and runs them on one scratch server
-// of version SLUICE_SCENARIO_PG (17). With SLUICE_SCENARIO_SOURCE_ONLY=1 only the steps at the
-// source run: a check of the scenarios themselves, without sluice.
+// of version SLUICE_SCENARIO_PG (17). With SLUICE_SCENARIO_PART=1/2 every other one, and all that
+// are for certain versions only; 2/2 the rest, and those. With SLUICE_SCENARIO_SOURCE_ONLY=1 only
+// the steps at the source run: a check of the scenarios themselves, without sluice.
 
 #include <gtest/gtest.h>
 
@@ -22,9 +23,13 @@ namespace {
 namespace fs = std::filesystem;
 using sluice::testing::ScratchPostgres;
 
+std::string Setting(const char* name, const char* unless_set) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
+  return value != nullptr && *value != '\0' ? value : unless_set;
+}
+
 std::string ServerVersion() {
-  const char* version = std::getenv("SLUICE_SCENARIO_PG");  // NOLINT(concurrency-mt-unsafe)
-  return version != nullptr && *version != '\0' ? version : "17";
+  return Setting("SLUICE_SCENARIO_PG", "17");
 }
 
 bool Runs(const ScenarioStep& step) {
@@ -124,6 +129,13 @@ void RegisterScenarios() {
     if (entry.path().extension() == ".test") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
+  const std::string part = Setting("SLUICE_SCENARIO_PART", "1/1");
+  const std::size_t parts = std::stoul(part.substr(part.find('/') + 1));
+  std::size_t index = std::stoul(part);
+  std::erase_if(files, [&](const fs::path& file) {
+    return index++ % parts != 0 &&
+           sluice::testing::ReadWholeFile(file).find("\n-- requires 1") == std::string::npos;
+  });
   for (const fs::path& file : files) {
     const std::string area = file.parent_path().filename().string();
     const std::string name = file.stem().string();
