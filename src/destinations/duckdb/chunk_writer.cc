@@ -329,6 +329,11 @@ Status ChunkWriter::RenewChunk() {
   return {};
 }
 
+Error ChunkWriter::AppendError() const {
+  const ErrorDataHandle error(duckdb_appender_error_data(appender_.get()));
+  return MakeError("append rows", duckdb_error_data_message(error.get()));
+}
+
 Status ChunkWriter::Append(std::span<const ColumnSource> columns, std::size_t row_count) {
   SLUICE_CHECK(columns.size() == types_.size());
   for (std::size_t begin = 0; begin < row_count; begin += kChunkRows) {
@@ -337,19 +342,19 @@ Status ChunkWriter::Append(std::span<const ColumnSource> columns, std::size_t ro
     for (std::size_t i = 0; i < columns.size(); ++i)
       FillVector(duckdb_data_chunk_get_vector(chunk_.get(), i), columns[i], begin, now);
     duckdb_data_chunk_set_size(chunk_.get(), now);
-    if (duckdb_append_data_chunk(appender_.get(), chunk_.get()) == DuckDBError) {
-      const ErrorDataHandle error(duckdb_appender_error_data(appender_.get()));
-      return MakeError("append rows", duckdb_error_data_message(error.get()));
-    }
+    if (duckdb_append_data_chunk(appender_.get(), chunk_.get()) == DuckDBError)
+      return AppendError();
   }
   return {};
 }
 
+Status ChunkWriter::Flush() {
+  if (duckdb_appender_flush(appender_.get()) == DuckDBError) return AppendError();
+  return {};
+}
+
 Status ChunkWriter::Close() {
-  if (duckdb_appender_close(appender_.get()) == DuckDBError) {
-    const ErrorDataHandle error(duckdb_appender_error_data(appender_.get()));
-    return MakeError("append rows", duckdb_error_data_message(error.get()));
-  }
+  if (duckdb_appender_close(appender_.get()) == DuckDBError) return AppendError();
   appender_.Reset();
   return {};
 }

@@ -46,13 +46,17 @@ class ChunkWriter {
 
   /// `columns` as at Open(). Rows [0, row_count) of each.
   Status Append(std::span<const ColumnSource> columns, std::size_t row_count);
-  /// Flushes into the table; the writer is finished.
+  /// Into the transaction's rows of the table. Until then they are in memory that DuckDB does not
+  /// count, up to 204,800 of them.
+  Status Flush();
+  /// Flushes; the writer is finished.
   Status Close();
 
  private:
   explicit ChunkWriter(AppenderHandle appender) : appender_(std::move(appender)) {}
 
   Status RenewChunk();
+  Error AppendError() const;
 
   AppenderHandle appender_;
   ChunkHandle chunk_;

@@ -66,6 +66,7 @@ class Writer final : public CopyWriter {
     SLUICE_RETURN_IF_ERROR(Begin());
     const auto count = static_cast<std::size_t>(rows->num_rows());
     SLUICE_RETURN_IF_ERROR(appender_->Append(SourcesOf(*rows, types_), count));
+    SLUICE_RETURN_IF_ERROR(appender_->Flush());
     SLUICE_RETURN_IF_ERROR(QuarantineCopied(lease_->connection(), target_.target.unit,
                                             *target_.target.schema, copied));
     row_count_ += count;

@@ -1,4 +1,8 @@
 // More than DuckDB's share of memory: what a transaction writes goes to disk, or in another way.
+#include <unistd.h>
+
+#include <fstream>
+
 #include "destinations/duckdb/duckdb_test_fixture.h"
 #include "destinations/duckdb/table_width.h"
 
@@ -40,6 +44,13 @@ NetChange NextRound(const SchemaPtr& schema, int round) {
   Rows keys;
   for (int row = 0; row < kRows; ++row) keys.push_back({Key(round - 1, row)});
   return Updates(schema, keys, NotesOf(round));
+}
+
+std::int64_t ResidentBytes() {
+  std::int64_t size = 0;
+  std::int64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
 }
 
 Rows Sorted(Rows rows) {
@@ -92,6 +103,22 @@ TEST_F(MemoryTest, ALargeTransactionKeepsNothingOfItsPiecesInMemory) {
   Commit(schema);
   EXPECT_EQ(ReadRows(schema), Rows{row});
   CloseFile();
+}
+
+TEST_F(MemoryTest, ACopyOfLargeRowsKeepsFewOfThemOutsideOfWhatDuckDbCounts) {
+  OpenFile({.memory_bytes_max = kMemory, .threads = 1});
+  const SchemaPtr schema = Notes();
+  const RowsPtr rows = MakeRows(*schema, NotesOf(0));
+  const std::int64_t row_bytes = kRows * static_cast<std::int64_t>(kLength);
+  const auto copy = destination_->OpenCopy({{schema->relation, 0}, schema, schema->name});
+  ASSERT_TRUE(copy) << Why(copy);
+  const std::int64_t before = ResidentBytes();
+  std::int64_t written = 0;
+  for (; written < 256LL << 20; written += row_bytes) {
+    const Status appended = (*copy)->Append({rows});
+    ASSERT_TRUE(appended) << Why(appended);
+  }
+  EXPECT_LT(ResidentBytes() - before, written / 2);
 }
 
 TEST_F(MemoryTest, AFileThatIsOpenedWithMoreIsCheckpointedAndHasLessAfterwards) {
