@@ -85,7 +85,7 @@ def copy_wide(bench):
 @case
 def copy_kilobyte(bench):
     """Rows of 1 KB, most of it one text."""
-    return _copy(bench, "kilobyte", bench.size(500_000, 200_000))
+    return _copy(bench, "kilobyte", bench.size(2_000_000, 200_000))
 
 
 @case

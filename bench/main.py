@@ -27,7 +27,7 @@ from timing import run  # noqa: E402
 SETTINGS = """
 fsync=off
 autovacuum=off
-shared_buffers=1GB
+shared_buffers=3GB
 max_wal_size=16GB
 checkpoint_timeout=1h
 logical_decoding_work_mem=64MB

@@ -213,6 +213,7 @@ Status LoadLimits(const LoadRequest& request, const Gathered& gathered,
   }
   if (const Given* given = gathered.Find("copy-range")) {
     SLUICE_ASSIGN_OR_RETURN(options.copy_range_bytes, SizeOf(*given, kMiB, 1024 * kGiB));
+    options.copy_range_bytes_most = options.copy_range_bytes;
   }
   if (const Given* given = gathered.Find("batch-rows")) {
     SLUICE_ASSIGN_OR_RETURN(options.batch_rows, NumberOf(*given, 1, 10'000'000));

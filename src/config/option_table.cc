@@ -143,7 +143,8 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
      .kind = Kind::kSize,
      .default_text = "256MiB",
      .range = "at least 1MiB",
-     .help = "Tables of twice this size are copied in ranges of their key of about this size."},
+     .help = "Tables of twice this size are copied in ranges of their key of about this size; by "
+             "default of up to 1GiB where rows are large."},
     {.name = "memory",
      .key = "memory",
      .env = "SLUICE_MEMORY",

@@ -201,7 +201,7 @@ class CopyPool::Attempt {
          .statement = std::move(statement),
          .batch_rows = pool_.options_.batch_rows,
          .batch_bytes = pool_.options_.batch_bytes,
-         .read_bytes_max = claimed_.ranges ? pool_.options_.range_bytes * kRangeExcessMax : 0,
+         .read_bytes_max = claimed_.ranges ? pool_.options_.range.bytes_most * kRangeExcessMax : 0,
          .is_at_work = [this](int backend) { return pool_.IsAtWork(backend); },
          .report = [this, unit](std::int64_t rows,
                                 std::uint64_t bytes) { pool_.Report(unit, rows, bytes); }},
@@ -223,7 +223,7 @@ class CopyPool::Attempt {
   Status ReadTable(UnitReader& reader) {
     postgres::Connection& connection = exporter_.connection();
     const std::uint64_t share_pages = std::max<std::uint64_t>(
-        1, std::min(kShareBytesMax, pool_.options_.range_bytes / 8) / kPageBytes);
+        1, std::min(kShareBytesMax, pool_.options_.range.bytes / 8) / kPageBytes);
     std::uint64_t page_count = 0;
     if (pool_.options_.workers > 1 && !table_.is_partitioned) {
       SLUICE_ASSIGN_OR_RETURN(page_count, postgres::ReadHeapPages(connection, record().relation));
@@ -472,7 +472,7 @@ Result<CopyPool::Work> CopyPool::Claim() {
     if (!best) return Work{};
     const RelationId relation = best->relation;
     const bool is_large = static_cast<std::uint64_t>(std::max<std::int64_t>(0, best_bytes)) / 2 >=
-                          options_.range_bytes;
+                          options_.range.bytes;
     if (is_large && writer_.machine().ranges(relation) == nullptr &&
         writer_.MayCopyInRanges(relation) && !IsCompared(writer_.machine().record(relation))) {
       const std::scoped_lock lock(mutex_);
@@ -563,7 +563,7 @@ Result<std::optional<CopyRanges>> CopyPool::Plan(const TableRecord& record) {
       std::any_of(table.schema->columns.begin(), table.schema->columns.end(),
                   [](const Column& column) { return column.on_misfit == OnMisfit::kQuarantine; });
   if (has_quarantine) return std::optional<CopyRanges>();
-  return postgres::PlanKeyRanges(connection, record.relation, options_.range_bytes);
+  return postgres::PlanKeyRanges(connection, record.relation, options_.range);
 }
 
 Status CopyPool::Copy(const Claimed& claimed, Sessions& sessions, std::stop_token stop) {

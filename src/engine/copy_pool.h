@@ -38,6 +38,7 @@
 #include "engine/relation_registry.h"
 #include "postgres/catalog.h"
 #include "postgres/connection.h"
+#include "postgres/key_ranges.h"
 #include "telemetry/log.h"
 
 namespace sluice::engine {
@@ -64,8 +65,12 @@ using CompareRows =
 struct CopyPoolOptions {
   int workers = 2;
   std::string publication;
-  /// Tables of twice this size are copied in ranges of about this size, where they can be.
-  std::uint64_t range_bytes = std::uint64_t{256} << 20;
+  /// Tables of twice its bytes are copied in ranges, where they can be. Rows: three and a half of
+  /// DuckDB's row groups. Ranges of fewer end with such small groups so near to each other that its
+  /// next checkpoint writes most of the table a second time to join them.
+  postgres::RangeSize range = {.bytes = std::uint64_t{256} << 20,
+                               .bytes_most = std::uint64_t{1} << 30,
+                               .rows_least = 430'080};
   std::uint64_t wal_segment_bytes = 16ULL << 20;
   Duration lock_timeout = std::chrono::seconds(5);
   /// A batch is handed to the destination at this many rows or bytes.

@@ -79,8 +79,10 @@ struct PipelineOptions {
   std::string state_dir;
   /// Parallel COPY connections. 1 to 16.
   int copy_workers = 2;
-  /// A large table is copied in ranges of its key of about this size.
+  /// A large table is copied in ranges of its key of about this size, or of up to the second where
+  /// its rows are large: see postgres::RangeSize.
   std::size_t copy_range_bytes = std::size_t{256} << 20;
+  std::size_t copy_range_bytes_most = std::size_t{1} << 30;
   /// One budget for the process, DuckDB's share included.
   std::size_t memory_bytes = std::size_t{1} << 30;
   /// A change set is sealed when it has this many rows...

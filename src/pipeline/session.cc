@@ -32,7 +32,8 @@ engine::CopyPoolOptions PoolOptionsOf(const SessionOptions& options, const Birth
                                       engine::CompareRows compare) {
   engine::CopyPoolOptions pool;
   pool.workers = options.pipeline->copy_workers;
-  pool.range_bytes = options.pipeline->copy_range_bytes;
+  pool.range.bytes = options.pipeline->copy_range_bytes;
+  pool.range.bytes_most = options.pipeline->copy_range_bytes_most;
   pool.publication = birth.publication;
   if (options.pipeline->acknowledges) pool.on_missing = std::move(on_missing);
   pool.wal_segment_bytes = options.wal_segment_bytes;

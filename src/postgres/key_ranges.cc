@@ -35,15 +35,26 @@ std::string Literal(std::int64_t value) {
 
 }  // namespace
 
+std::uint64_t RangeCount(std::uint64_t bytes, std::uint64_t rows, const RangeSize& size) {
+  const std::uint64_t most = bytes / std::max<std::uint64_t>(size.bytes, 1);
+  const std::uint64_t least = bytes / std::max({size.bytes, size.bytes_most, std::uint64_t{1}});
+  const std::uint64_t count = rows / std::max<std::uint64_t>(size.rows_least, 1);
+  return std::min(std::clamp(count, least, most), kRangesMost);
+}
+
 Result<std::optional<CopyRanges>> PlanKeyRanges(Connection& connection, RelationId relation,
-                                                std::uint64_t range_bytes) {
+                                                const RangeSize& size) {
   constexpr const char* kDoing = "plan a copy in ranges";
   SLUICE_ASSIGN_OR_RETURN(
       const QueryResult found,
       connection.Exec(
           kDoing,
           "SELECT a.attnum, a.attname, pg_table_size(c.oid), s.histogram_bounds::text, n.nspname,"
-          " c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+          " c.relname,"
+          // As the planner reckons: as many in a page as there were when it was analyzed.
+          " (greatest(c.reltuples, 0) / greatest(c.relpages, 1) * pg_relation_size(c.oid)"
+          " / current_setting('block_size')::int)::bigint FROM pg_class c JOIN pg_namespace n ON "
+          "n.oid = c.relnamespace"
           " JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL"
           " AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident"
           " ELSE false END"
@@ -58,9 +69,9 @@ Result<std::optional<CopyRanges>> PlanKeyRanges(Connection& connection, Relation
               " AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid)",
           {std::to_string(relation.value)}));
   if (found.row_count() != 1) return std::optional<CopyRanges>();
-  const std::uint64_t bytes = static_cast<std::uint64_t>(found.integer_or(0, 2, 0));
   const std::uint64_t count =
-      std::min(bytes / std::max<std::uint64_t>(range_bytes, 1), kRangesMost);
+      RangeCount(static_cast<std::uint64_t>(found.integer_or(0, 2, 0)),
+                 static_cast<std::uint64_t>(found.integer_or(0, 6, 0)), size);
   const auto histogram = ParseIntegers(found.text(0, 3));
   if (count < 2 || !histogram) return std::optional<CopyRanges>();
   SLUICE_ASSIGN_OR_RETURN(

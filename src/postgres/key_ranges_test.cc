@@ -18,6 +18,24 @@ TEST(KeyRanges, CutTheHistogramIntoEvenParts) {
   EXPECT_THAT(BoundsOf({0, 10, 1000}, 1000, 4), ElementsAre(5, 10, 505));
 }
 
+TEST(KeyRanges, AreOfTheSizeThatIsWantedWhereThatIsEnoughRows) {
+  const RangeSize size = {.bytes = 256, .bytes_most = 1024, .rows_least = 100};
+  EXPECT_EQ(RangeCount(511, 10'000, size), 1U);
+  EXPECT_EQ(RangeCount(512, 10'000, size), 2U);
+  EXPECT_EQ(RangeCount(25'600, 1'000'000, size), 100U);
+}
+
+TEST(KeyRanges, OfLargeRowsAreLargerButOnlySoFar) {
+  const RangeSize size = {.bytes = 256, .bytes_most = 1024, .rows_least = 100};
+  EXPECT_EQ(RangeCount(25'600, 5'000, size), 50U);
+  EXPECT_EQ(RangeCount(25'600, 50, size), 25U);
+  EXPECT_EQ(RangeCount(2'047, 50, size), 1U);
+}
+
+TEST(KeyRanges, AreOfTheSizeThatSomebodyHasGiven) {
+  EXPECT_EQ(RangeCount(25'600, 50, {.bytes = 256, .bytes_most = 256, .rows_least = 100}), 100U);
+}
+
 TEST(KeyRanges, ReachAsFarAsTheTableDoesNow) {
   EXPECT_THAT(BoundsOf({0, 100, 200}, 400, 4), ElementsAre(100, 200, 300));
 }

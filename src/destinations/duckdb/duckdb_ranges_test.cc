@@ -13,6 +13,7 @@ using Part = LandUnit::Part;
 constexpr const char* kTablesSql =
     "SELECT count(*) FROM duckdb_tables() WHERE starts_with(table_name, '_sluice_')";
 constexpr const char* kRowsSql = "SELECT count(*) FROM public._sluice_ranges_16384";
+constexpr int kRowGroup = 122'880;  // DuckDB's
 
 class RangesTest : public DuckDbTest {
  protected:
@@ -76,6 +77,18 @@ class RangesTest : public DuckDbTest {
     ASSERT_TRUE(done) << Why(done);
   }
 
+  std::uint64_t RowGroups() {
+    auto database = Database::Open({.path = file_}, false);
+    if (!database) return 0;
+    auto connection = (*database)->Connect();
+    const auto found = connection->Query(
+        "SELECT count(DISTINCT row_group_id)::UBIGINT "
+        "FROM pragma_storage_info('_sluice_file.public.orders')",
+        "count row groups");
+    EXPECT_TRUE(found) << Why(found);
+    return found ? found->u64(0, 0) : 0;
+  }
+
   const SchemaPtr orders_ = MakeSchema(16'384, {"public", "orders"},
                                        {{"id", Carrier::kInt64, kKey}, {"note", Carrier::kText}});
 };
@@ -98,6 +111,28 @@ TEST_F(RangesTest, ARangeThatIsGivenUpLeavesNoRowToTheNextTry) {
   EXPECT_EQ(ReadRows(orders_), (Rows{{"1", "a"}, {"13", "at last"}, {"21", "z"}}));
   EXPECT_EQ(Sql(kTablesSql), "0");
   EXPECT_EQ(Sql("SELECT count(*) FROM sluice._units"), "0");
+}
+
+TEST_F(RangesTest, OfAsManyRowsAsThereAreAtLeastTheyAreLeftByACheckpointAsTheyWereWritten) {
+  OpenFile();
+  const RowsPtr rows = MakeRows(*orders_, Rows(kRowGroup / 2, {"1", "a"}));
+  std::vector<bool> landed = {false, false, false};
+  for (std::uint32_t index = 0; index < 3; ++index) {
+    const auto writer = Begin(index, {});
+    ASSERT_NE(writer, nullptr);
+    for (int i = 0; i < 7; ++i) {  // CopyPoolOptions::range
+      const Status appended = writer->Append({rows});
+      ASSERT_TRUE(appended) << Why(appended);
+    }
+    const Status finished = writer->Finish();
+    ASSERT_TRUE(finished) << Why(finished);
+    LandRange(index, index < 2 ? Part::kRange : Part::kLastRange);
+    landed[index] = true;
+    if (index < 2) CommitLanded(landed);
+  }
+  Commit(orders_);
+  CloseFile();
+  EXPECT_EQ(RowGroups(), 12U);
 }
 
 TEST_F(RangesTest, TheirShadowGoesWithTheLastOneThatIsGivenUp) {
