@@ -26,7 +26,7 @@ constexpr Duration kFlushTimeout = std::chrono::minutes(5);
 constexpr Duration kSessionRestMax = std::chrono::seconds(10);
 /// After so many units a worker's sessions are opened anew.
 constexpr int kUnitsPerSession = 500;
-/// A range of so many times the size that was planned is none: a kill would cost all of it.
+/// A range of so many times the largest size that is planned is none: a kill would cost all of it.
 constexpr std::uint64_t kRangeExcessMax = 8;
 /// What a worker reads at once of a table that several read: at most so much of its file.
 constexpr std::uint64_t kShareBytesMax = 32ULL << 20;
