@@ -14,7 +14,7 @@ namespace {
 // Small: most batches of a busy database have few rows of most tables.
 constexpr std::size_t kFirstCapacityBytes = 64;
 // An estimate larger than this is not worth its risk to be wrong.
-constexpr std::size_t kEstimateBytesMax = 8U << 20;
+constexpr std::size_t kEstimateBytesMax = 32U << 20;
 
 }  // namespace
 
@@ -56,7 +56,7 @@ std::shared_ptr<arrow::Buffer> GrowableBuffer::Finish() {
   if (owner_ == nullptr) Grow(0);
   const bool is_roomy = capacity_ / 2 > std::max(size_, kFirstCapacityBytes);
   SLUICE_CHECK(owner_->Resize(static_cast<std::int64_t>(size_), is_roomy).ok());
-  estimate_ = size_;
+  estimate_ = size_ + size_ / 16;  // the next one is hardly of just that size
   data_ = nullptr;
   size_ = 0;
   capacity_ = 0;

@@ -217,6 +217,13 @@ TEST_F(LoadOptionsTest, ASizeOrATimeWithoutItsUnitIsToldTheUnits) {
             "--batch-age: 5 is not allowed; allowed: 0ms to 1h, written with ms, s, m or h");
 }
 
+TEST_F(LoadOptionsTest, ARangeOfACopyIsLargerWhereRowsAreUnlessItsSizeWasGiven) {
+  EXPECT_EQ(Load().pipeline.copy_range_bytes, std::size_t{256} << 20);
+  EXPECT_EQ(Load().pipeline.copy_range_bytes_most, std::size_t{1} << 30);
+  request_.flags["copy-range"] = {"256MiB"};
+  EXPECT_EQ(Load().pipeline.copy_range_bytes_most, std::size_t{256} << 20);
+}
+
 TEST_F(LoadOptionsTest, ModesOfTablesComeFromTheOptionAndTheFile) {
   EXPECT_EQ(Load().pipeline.tables.For({"public", "t"}).mode, TableMode::kMirror);
   request_.flags["mode"] = {"both"};
